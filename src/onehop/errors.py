@@ -1,0 +1,85 @@
+"""Every exception raised on purpose, as one tree, by whose fault it is.
+
+::
+
+    OnehopError
+    ├── InputError            the caller's fault: what was sent or typed cannot be used
+    │   ├── AddressError      not an address, prefix or MAC in its canonical form
+    │   ├── IdentifierError   not a UUID, or not a host name we accept
+    │   └── SettingsError     the configuration file is wrong; names the key
+    ├── StateError            the world's fault: right request, wrong moment
+    │   ├── ConflictError     it would clash with what is there
+    │   ├── NotFoundError     what was named does not exist
+    │   └── StaleError        the caller knows an older revision
+    ├── KernelError           the kernel refused; carries errno and what was asked
+    │   └── MissingFeatureError   this kernel or machine lacks what we need; says which package or option
+    ├── WireError             the other side of the stream broke the protocol
+    ├── LocalCopyError        the saved view is unreadable
+    └── CompileError          our own fault: two features claim one key with different values
+
+A message is one sentence for the person who reads it, and says what to do where there is something to do.
+"""
+
+
+class OnehopError(Exception):
+    """Root of every error that onehop raises on purpose."""
+
+
+class InputError(OnehopError):
+    """What was sent or typed cannot be used."""
+
+
+class AddressError(InputError):
+    """Not an address, prefix or MAC in a form we accept."""
+
+
+class IdentifierError(InputError):
+    """Not a UUID, or not a host name we accept."""
+
+
+class SettingsError(InputError):
+    """The configuration is wrong; the message names file and key."""
+
+
+class StateError(OnehopError):
+    """The request is well formed but cannot be met now."""
+
+
+class ConflictError(StateError):
+    """It would clash with something that exists."""
+
+
+class NotFoundError(StateError):
+    """What was named does not exist."""
+
+
+class StaleError(StateError):
+    """The caller knows an older revision than the current one."""
+
+
+class KernelError(OnehopError):
+    """The kernel refused a request.
+
+    Attributes:
+        errno: the positive error number, or 0 where the kernel gave none (libnftables text errors).
+    """
+
+    def __init__(self, message: str, errno: int = 0) -> None:
+        super().__init__(message)
+        self.errno = errno
+
+
+class MissingFeatureError(KernelError):
+    """This kernel or machine lacks something that onehop needs; the message says what to install or enable."""
+
+
+class WireError(OnehopError):
+    """A peer sent something that the protocol does not allow."""
+
+
+class LocalCopyError(OnehopError):
+    """The local copy of the last view cannot be read."""
+
+
+class CompileError(OnehopError):
+    """Two features claim the same kernel key with different values: a bug of ours, never resolved by order."""

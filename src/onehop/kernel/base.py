@@ -1,0 +1,40 @@
+"""What a kernel is to the rest of onehop: three methods."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from onehop.reconciler.plan import Observation, Plan, Report, Scope
+
+
+class Kernel(Protocol):
+    """The host's kernel, or something that refuses what it would refuse.
+
+    Methods block; one thread at a time.
+    """
+
+    def observe(self, scope: Scope) -> Observation:
+        """Read what is there.
+
+        A namespace that does not exist holds nothing. `Scope(namespace="")` with `links=None` also lists the
+        namespaces under ``/run/netns`` that are ours (as objects) and the others (as foreign keys).
+
+        Raises:
+            KernelError: it could not be read, so nothing may be concluded from it.
+        """
+        ...
+
+    def execute(self, plan: Plan) -> Report:
+        """Carry out a plan, in order; what fails stops only what needs it. Never raises for a refused op."""
+        ...
+
+    def watch(self, changed: Callable[[str, str | None], None]) -> Callable[[], None]:
+        """Call `changed(namespace, link or None)` from a thread of its own when something changes, whoever did it.
+
+        `link` is None where the whole namespace may have changed (nftables, a lost notification). Returns a function
+        that ends the watch.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back sockets and threads."""
+        ...

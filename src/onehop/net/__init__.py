@@ -1,0 +1,1 @@
+"""Addresses, identifiers and names: values only, no I/O."""

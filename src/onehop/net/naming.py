@@ -1,0 +1,88 @@
+"""The only authority on names, marks, tables and priorities that onehop puts into a kernel.
+
+Link names keep the first eleven characters of an id, because that is what operators, libvirt and Nova know
+(``tap<11>``, ``qr-<11>``, ``brq<11>``). Eleven characters are 40 bits: two ids can share them. The alias of a link
+carries the whole id, so a clash is seen by the compiler and refused there, never merged.
+
+Ownership: a link of ours has an alias that begins with ``MARK``; a namespace of ours has it on its ``lo``, set before
+the namespace gets its name; routes and rules carry protocol number ``PROTOCOL``; nftables tables begin with ``onehop``.
+"""
+
+from onehop.net.identifier import NetworkId, PortId, RouterId
+
+MARK = "onehop "
+"""Begin of the alias of every link that is ours."""
+
+PROTOCOL = 111
+"""``rtm_protocol`` of our routes and ``FRA_PROTOCOL`` of our rules (unused in iproute2's rt_protos)."""
+
+TABLE = "onehop"
+"""Name, or begin of the name, of every nftables table that is ours."""
+
+HOST = ""
+"""The host's own network namespace, as the `namespace` of a kernel object."""
+
+VXLAN_PORT = 4789
+"""IANA's UDP port of VXLAN (RFC 7348)."""
+
+VXLAN_OVERHEAD = {4: 50, 6: 70}
+"""Octets that VXLAN adds inside an underlay's MTU, by the underlay's IP version (RFC 7348 section 5)."""
+
+ROUTER_PREFIX = "qrouter-"
+
+
+def router_namespace(router: RouterId) -> str:
+    """``qrouter-<router id>``, the name operators know."""
+    return ROUTER_PREFIX + router
+
+
+def bridge(network: NetworkId) -> str:
+    """The bridge of a network: ``brq<first 11 of its id>``."""
+    return "brq" + network[:11]
+
+
+def vxlan(vni: int) -> str:
+    """The VXLAN device of a network: ``vxlan-<vni>`` (at most 14 characters)."""
+    return f"vxlan-{vni}"
+
+
+def tap(port: PortId) -> str:
+    """The host's end of an instance's port: ``tap<first 11 of the port id>``."""
+    return "tap" + port[:11]
+
+
+def leg(port: PortId) -> str:
+    """The router's end of a router interface: ``qr-<first 11 of the port id>``."""
+    return "qr-" + port[:11]
+
+
+def leg_peer(port: PortId) -> str:
+    """The bridge's end of a router interface: ``hr-<first 11 of the port id>``."""
+    return "hr-" + port[:11]
+
+
+def network_partition(network: NetworkId) -> str:
+    """The partition that holds a network's part of the host: ``net/<id>``."""
+    return "net/" + network
+
+
+def router_partition(router: RouterId) -> str:
+    """The partition that holds a router's namespace: ``router/<id>``."""
+    return "router/" + router
+
+
+def mark(partition: str, kind: str, identifier: str) -> str:
+    """The alias of a link: ``onehop <partition> <resource kind>/<id>``."""
+    return f"{MARK}{partition} {kind}/{identifier}"
+
+
+def partition_of_mark(alias: str) -> str | None:
+    """The partition written in an alias, or None where the link is foreign."""
+    if not alias.startswith(MARK):
+        return None
+    return alias[len(MARK) :].partition(" ")[0]
+
+
+def network_table(network: NetworkId) -> str:
+    """The netdev table that guards a network's VXLAN port and bridge: ``onehop-net-<id>``."""
+    return f"{TABLE}-net-{network}"

@@ -1,0 +1,89 @@
+"""Links: veth, bridge, VXLAN and tap devices."""
+
+from typing import ClassVar
+
+import msgspec
+
+from onehop.objects.base import KernelObject, Key
+
+
+class Veth(msgspec.Struct, frozen=True, tag="veth"):
+    """One end of a pair. Creating either end creates both; deleting either deletes both.
+
+    Attributes:
+        peer_namespace: namespace of the other end.
+        peer_name: name of the other end.
+        peer_mac: MAC to give the other end at creation where that end is not declared as a Link of its own
+            (an instance's ``eth0``); None where it is.
+    """
+
+    peer_namespace: str
+    peer_name: str
+    peer_mac: str | None = None
+
+
+class Bridge(msgspec.Struct, frozen=True, tag="bridge"):
+    """A bridge without spanning tree and without multicast snooping (``mcast_snooping 0``)."""
+
+
+class Vxlan(msgspec.Struct, frozen=True, tag="vxlan"):
+    """A VXLAN device with ``nolearning``; its FDB comes from the controller (linux/drivers/net/vxlan).
+
+    Attributes:
+        vni: 1 to 16,777,215.
+        local: this host's VTEP address.
+        port: UDP destination port.
+    """
+
+    vni: int
+    local: str
+    port: int
+
+
+class Tap(msgspec.Struct, frozen=True, tag="tap"):
+    """A persistent tap device for a virtual machine (``IFF_TAP | IFF_NO_PI | IFF_VNET_HDR``, TUNSETPERSIST)."""
+
+
+class BridgePort(msgspec.Struct, frozen=True):
+    """How a link behaves as a bridge's port (IFLA_BRPORT_*).
+
+    Attributes:
+        learning: learn source MACs here.
+        flood: send unicast to unknown MACs out here.
+        neigh_suppress: answer ARP and ND for known neighbours instead of sending the question out here.
+    """
+
+    learning: bool = False
+    flood: bool = False
+    neigh_suppress: bool = False
+
+
+class Link(KernelObject, frozen=True, kw_only=True):
+    """A network device.
+
+    Attributes:
+        name: at most 15 octets.
+        spec: what it is. The two ends of a veth pair that is wholly ours are two Links that name each other.
+        alias: the mark of ownership, `onehop.net.naming.mark`.
+        mac: MAC, or None where any will do.
+        mtu: in octets.
+        up: administratively up.
+        master: the bridge it is a port of, in the same namespace, or None.
+        port: behaviour as a bridge port; None where `master` is None.
+
+    IPv6 on a link never makes addresses of its own (``addr_gen_mode none``).
+    """
+
+    kind: ClassVar[str] = "link"
+    name: str
+    spec: Veth | Bridge | Vxlan | Tap
+    alias: str
+    mac: str | None = None
+    mtu: int
+    up: bool = True
+    master: str | None = None
+    port: BridgePort | None = None
+
+    @property
+    def key(self) -> Key:
+        return (self.kind, self.namespace, self.name)

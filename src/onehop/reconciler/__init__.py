@@ -1,0 +1,1 @@
+"""From observed and desired to a plan: values in, values out."""
