@@ -6,6 +6,8 @@
     ├── InputError            the caller's fault: what was sent or typed cannot be used
     │   ├── AddressError      not an address, prefix or MAC in its canonical form
     │   ├── IdentifierError   not a UUID, or not a host name we accept
+    │   ├── ValidationError   an attribute's value has the wrong form
+    │   ├── ConversionError   an attribute's value is not the number or truth value it should be
     │   └── SettingsError     the configuration file is wrong; names the key
     ├── StateError            the world's fault: right request, wrong moment
     │   ├── ConflictError     it would clash with what is there
@@ -35,6 +37,14 @@ class AddressError(InputError):
 
 class IdentifierError(InputError):
     """Not a UUID, or not a host name we accept."""
+
+
+class ValidationError(InputError):
+    """An attribute's value has the wrong form."""
+
+
+class ConversionError(InputError):
+    """An attribute's value is not the number or truth value it should be."""
 
 
 class SettingsError(InputError):

@@ -2,6 +2,20 @@
 
 import msgspec
 
+from onehop.model.attribute import (
+    ADMIN_STATE,
+    BOOL,
+    ID,
+    JSON,
+    NAME,
+    REQUIRED,
+    STANDARD,
+    TEXT,
+    Attribute,
+    Column,
+)
+from onehop.model.kind import BOOLEAN, ip, list_of, mac, mapping, one_of, only, record, text, uuid
+from onehop.model.resource import Extension, Parent, Resource, owner
 from onehop.net.identifier import HostName, NetworkId, PortId, ProjectId, RouterId, SubnetId
 
 INTERFACE_OWNERS = frozenset({"network:router_interface_distributed", "network:router_interface"})
@@ -34,7 +48,7 @@ class Binding(msgspec.Struct, frozen=True):
     active: bool = True
 
 
-class Port(msgspec.Struct, frozen=True, tag="port", kw_only=True):
+class Port(msgspec.Struct, frozen=True, tag_field="kind", tag="port", kw_only=True):
     """An attachment to a network: an instance's, or a router's interface.
 
     Attributes:
@@ -66,3 +80,198 @@ class Port(msgspec.Struct, frozen=True, tag="port", kw_only=True):
     def router_id(self) -> RouterId | None:
         """The router whose interface this is, or None for every other port."""
         return RouterId(self.device_id) if self.device_owner in INTERFACE_OWNERS else None
+
+
+_FIXED_IP = record({"subnet_id": uuid(), "ip_address": ip()})
+_PAIR = record({"mac_address": mac(), "ip_address": text(64)})
+
+PORT = Resource(
+    name="port",
+    collection="ports",
+    attributes=(
+        ID,
+        NAME,
+        Attribute(
+            name="network_id",
+            kind=uuid(),
+            column=Column(type="text", references="network", index=True),
+            post=True,
+            default=REQUIRED,
+            filter=True,
+            sort=True,
+        ),
+        *owner(),
+        Attribute(name="mac_address", kind=mac(), column=TEXT, post=True, put=True, filter=True, sort=True),
+        ADMIN_STATE,
+        Attribute(
+            name="status",
+            kind=one_of("ACTIVE", "DOWN", "ERROR"),
+            column=TEXT,
+            default="DOWN",
+            filter=True,
+            sort=True,
+        ),
+        Attribute(name="status_reason", kind=text(1024), column=TEXT, default=""),
+        Attribute(
+            name="device_id",
+            kind=text(),
+            column=Column(type="text", index=True),
+            post=True,
+            put=True,
+            default="",
+            filter=True,
+            sort=True,
+        ),
+        Attribute(
+            name="device_owner", kind=text(), column=TEXT, post=True, put=True, default="", filter=True, sort=True
+        ),
+        Attribute(
+            name="fixed_ips",
+            kind=list_of(_FIXED_IP, 64, unique=False),
+            column=JSON,
+            post=True,
+            put=True,
+            filter=True,
+        ),
+        Attribute(
+            name="allowed_address_pairs",
+            kind=list_of(_PAIR, 1000, unique=False),
+            column=JSON,
+            post=True,
+            put=True,
+            default=[],
+        ),
+        Attribute(
+            name="port_security_enabled",
+            kind=BOOLEAN,
+            column=BOOL,
+            post=True,
+            put=True,
+            filter=True,
+            sort=True,
+        ),
+        Attribute(
+            name="security_groups",
+            kind=only([], feature="a security group"),
+            post=True,
+            put=True,
+            filter=True,
+        ),
+        Attribute(
+            name="binding:host_id",
+            kind=text(63),
+            column=Column(type="text", index=True),
+            post=True,
+            put=True,
+            default="",
+            admin_see=True,
+            admin_set=True,
+            filter=True,
+            sort=True,
+        ),
+        Attribute(
+            name="binding:profile",
+            kind=mapping(),
+            column=JSON,
+            post=True,
+            put=True,
+            default={},
+            admin_see=True,
+            admin_set=True,
+        ),
+        Attribute(
+            name="binding:vnic_type",
+            kind=only("normal", feature="a vnic_type other than normal"),
+            post=True,
+            put=True,
+            filter=True,
+        ),
+        Attribute(name="binding:vif_type", kind=text(64), admin_see=True),
+        Attribute(name="binding:vif_details", kind=mapping(), admin_see=True),
+        Attribute(name="extra_dhcp_opts", kind=only([], feature="DHCP"), post=True, put=True),
+        Attribute(name="qos_policy_id", kind=only(None, feature="quality of service"), post=True, put=True),
+        Attribute(name="qos_network_policy_id", kind=only(None, feature="quality of service")),
+        Attribute(name="dns_name", kind=only("", feature="DNS integration"), post=True, put=True),
+        Attribute(name="dns_domain", kind=only("", feature="DNS integration"), post=True, put=True),
+        Attribute(name="dns_assignment", kind=list_of(mapping(), 64)),
+        Attribute(
+            name="propagate_uplink_status",
+            kind=only(True, False, feature="uplink status propagation"),
+            post=True,
+            put=True,
+        ),
+        Attribute(name="data_plane_status", kind=only(None, feature="data plane status"), put=True),
+        Attribute(name="ip_allocation", kind=one_of("immediate", "none")),
+        Attribute(name="resource_request", kind=only(None, feature="placement")),
+        *STANDARD,
+    ),
+    unique=(("network_id", "mac_address"),),
+    extensions=(
+        Extension("binding", "Port binding", "On which host a port is.", "2014-02-03T10:00:00-00:00"),
+        Extension(
+            "allowed-address-pairs",
+            "Allowed address pairs",
+            "Addresses that a port may use besides its own.",
+            "2013-07-23T10:00:00-00:00",
+        ),
+        Extension("port-security", "Port security", "Protection against spoofing.", "2012-07-23T10:00:00-00:00"),
+        Extension(
+            "ip-substring-filtering",
+            "IP address substring filtering",
+            "Ports are found by a part of their address.",
+            "2017-11-28T09:00:00-00:00",
+        ),
+        Extension("onehop-status", "Reasons", "status_reason says why a status is ERROR.", "2026-11-23T00:00:00-00:00"),
+    ),
+)
+"""`status` and `status_reason` are written by the store from what the host of the active binding reported.
+
+`fixed_ips` is the one truth about a port's addresses; that no two ports share a (subnet, address) is kept by the
+store's allocation table. `binding:host_id` repeats the host of the active binding, "" when there is none.
+"""
+
+BINDING = Resource(
+    name="binding",
+    collection="bindings",
+    attributes=(
+        Attribute(
+            name="port_id",
+            kind=uuid(),
+            column=Column(type="text", references="port", index=True),
+            view=False,
+        ),
+        Attribute(
+            name="host",
+            kind=text(63),
+            column=Column(type="text", index=True),
+            post=True,
+            default=REQUIRED,
+            filter=True,
+            sort=True,
+        ),
+        Attribute(
+            name="status", kind=one_of("ACTIVE", "INACTIVE"), column=TEXT, default="INACTIVE", filter=True, sort=True
+        ),
+        Attribute(name="profile", kind=mapping(), column=JSON, post=True, put=True, default={}),
+        Attribute(name="vnic_type", kind=only("normal", feature="a vnic_type other than normal"), post=True, put=True),
+        Attribute(name="vif_type", kind=text(64)),
+        Attribute(name="vif_details", kind=mapping()),
+    ),
+    key="host",
+    parent=Parent("port", "port_id"),
+    tags=False,
+    owned=False,
+    unique=(("port_id", "host"),),
+    bumps=Parent("port", "port_id"),
+    logged="bumps",
+    actions=("activate",),
+    extensions=(
+        Extension(
+            "binding-extended",
+            "Port bindings, extended",
+            "A port can be prepared on a second host before it moves.",
+            "2017-07-17T10:00:00-00:00",
+        ),
+    ),
+)
+"""A port's place on a host, as the API shows it. It has no id of its own: a port and a host name it."""

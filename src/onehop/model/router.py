@@ -2,6 +2,9 @@
 
 import msgspec
 
+from onehop.model.attribute import ADMIN_STATE, ID, JSON, NAME, STANDARD, TEXT, Attribute
+from onehop.model.kind import BOOLEAN, ip, list_of, one_of, only, prefix, record, text
+from onehop.model.resource import Extension, Resource, owner
 from onehop.net.identifier import ProjectId, RouterId
 
 
@@ -12,7 +15,7 @@ class ExtraRoute(msgspec.Struct, frozen=True):
     nexthop: str
 
 
-class Router(msgspec.Struct, frozen=True, tag="router", kw_only=True):
+class Router(msgspec.Struct, frozen=True, tag_field="kind", tag="router", kw_only=True):
     """A virtual router. Its interfaces are the ports that name it (`onehop.model.port.Port.router_id`).
 
     Attributes:
@@ -24,3 +27,56 @@ class Router(msgspec.Struct, frozen=True, tag="router", kw_only=True):
     project_id: ProjectId
     admin_state_up: bool = True
     routes: tuple[ExtraRoute, ...] = ()
+
+
+MAXIMUM_ROUTES = 30
+
+ROUTES = list_of(record({"destination": prefix(), "nexthop": ip()}, ("destination", "nexthop")), 1000)
+
+ROUTER = Resource(
+    name="router",
+    collection="routers",
+    attributes=(
+        ID,
+        NAME,
+        *owner(),
+        ADMIN_STATE,
+        Attribute(
+            name="status",
+            kind=one_of("ACTIVE", "DOWN", "ERROR"),
+            column=TEXT,
+            default="ACTIVE",
+            filter=True,
+            sort=True,
+        ),
+        Attribute(name="status_reason", kind=text(1024), column=TEXT, default=""),
+        Attribute(
+            name="external_gateway_info",
+            kind=only(None, {}, feature="an external gateway (gateways are not built yet)"),
+            post=True,
+            put=True,
+        ),
+        Attribute(name="routes", kind=ROUTES, column=JSON, put=True, default=[]),
+        Attribute(
+            name="distributed",
+            kind=only(True, feature="a router that is not distributed"),
+            post=True,
+            put=True,
+            admin_see=True,
+            admin_set=True,
+        ),
+        Attribute(name="ha", kind=BOOLEAN, post=True, put=True, admin_see=True, admin_set=True),
+        Attribute(name="flavor_id", kind=only(None, feature="a router flavor"), post=True),
+        Attribute(name="availability_zone_hints", kind=only([], feature="availability zones"), post=True, put=True),
+        Attribute(name="availability_zones", kind=list_of(text(), 0)),
+        *STANDARD,
+    ),
+    actions=("add_router_interface", "remove_router_interface", "add_extraroutes", "remove_extraroutes"),
+    extensions=(
+        Extension("router", "Routers", "Routers between subnets.", "2012-07-20T10:00:00-00:00"),
+        Extension("dvr", "Distributed routers", "Every host routes for its own ports.", "2014-06-01T10:00:00-00:00"),
+    ),
+)
+"""`status` and `status_reason` are written by the store from what hosts reported. A router is highly available and
+distributed whatever is sent as `ha`.
+"""

@@ -4,6 +4,20 @@ from typing import Literal
 
 import msgspec
 
+from onehop.model.attribute import (
+    BOOL,
+    ID,
+    JSON,
+    NAME,
+    NULLABLE_TEXT,
+    REQUIRED,
+    STANDARD,
+    TEXT,
+    Attribute,
+    Column,
+)
+from onehop.model.kind import BOOLEAN, integer, ip, list_of, one_of, only, prefix, record, uuid
+from onehop.model.resource import Parent, Resource, owner
 from onehop.net.identifier import NetworkId, SubnetId
 
 
@@ -14,7 +28,7 @@ class HostRoute(msgspec.Struct, frozen=True):
     nexthop: str
 
 
-class Subnet(msgspec.Struct, frozen=True, tag="subnet", kw_only=True):
+class Subnet(msgspec.Struct, frozen=True, tag_field="kind", tag="subnet", kw_only=True):
     """A prefix of a network.
 
     Attributes:
@@ -32,3 +46,91 @@ class Subnet(msgspec.Struct, frozen=True, tag="subnet", kw_only=True):
     host_routes: tuple[HostRoute, ...] = ()
     ipv6_ra_mode: Literal["slaac", "dhcpv6-stateful", "dhcpv6-stateless"] | None = None
     ipv6_address_mode: Literal["slaac", "dhcpv6-stateful", "dhcpv6-stateless"] | None = None
+
+
+_MODE = one_of("slaac", "dhcpv6-stateful", "dhcpv6-stateless", None)
+
+SUBNET = Resource(
+    name="subnet",
+    collection="subnets",
+    attributes=(
+        ID,
+        NAME,
+        *owner(),
+        Attribute(
+            name="network_id",
+            kind=uuid(),
+            column=Column(type="text", references="network", index=True),
+            post=True,
+            default=REQUIRED,
+            filter=True,
+            sort=True,
+        ),
+        Attribute(
+            name="ip_version",
+            kind=integer(4, 6),
+            column=Column(type="int"),
+            post=True,
+            default=REQUIRED,
+            filter=True,
+            sort=True,
+        ),
+        Attribute(name="cidr", kind=prefix(), column=TEXT, post=True, default=REQUIRED, filter=True, sort=True),
+        Attribute(
+            name="gateway_ip", kind=ip(none=True), column=NULLABLE_TEXT, post=True, put=True, filter=True, sort=True
+        ),
+        Attribute(
+            name="allocation_pools",
+            kind=list_of(record({"start": ip(), "end": ip()}, ("start", "end")), 256, unique=False),
+            column=JSON,
+            post=True,
+            put=True,
+        ),
+        Attribute(name="dns_nameservers", kind=list_of(ip(), 5), column=JSON, post=True, put=True, default=[]),
+        Attribute(
+            name="host_routes",
+            kind=list_of(record({"destination": prefix(), "nexthop": ip()}, ("destination", "nexthop")), 20),
+            column=JSON,
+            post=True,
+            put=True,
+            default=[],
+        ),
+        Attribute(
+            name="enable_dhcp",
+            kind=BOOLEAN,
+            column=BOOL,
+            post=True,
+            put=True,
+            default=True,
+            filter=True,
+            sort=True,
+        ),
+        Attribute(
+            name="ipv6_ra_mode",
+            kind=_MODE,
+            column=NULLABLE_TEXT,
+            post=True,
+            default=None,
+            filter=True,
+            sort=True,
+        ),
+        Attribute(
+            name="ipv6_address_mode",
+            kind=_MODE,
+            column=NULLABLE_TEXT,
+            post=True,
+            default=None,
+            filter=True,
+            sort=True,
+        ),
+        Attribute(name="subnetpool_id", kind=only(None, feature="a subnet pool"), post=True, filter=True),
+        Attribute(name="prefixlen", kind=only(None, feature="a subnet pool"), post=True, view=False),
+        Attribute(name="use_default_subnetpool", kind=only(False, feature="a subnet pool"), post=True, view=False),
+        Attribute(name="segment_id", kind=only(None, feature="a routed network's segment"), post=True, put=True),
+        Attribute(name="service_types", kind=only([], feature="service subnets"), post=True, put=True),
+        Attribute(name="router:external", kind=BOOLEAN),
+        Attribute(name="shared", kind=BOOLEAN, view=False, filter=True),
+        *STANDARD,
+    ),
+    bumps=Parent("network", "network_id"),
+)
