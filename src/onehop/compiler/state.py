@@ -7,7 +7,8 @@ import msgspec
 from onehop.errors import CompileError
 from onehop.model.topology import Ref
 from onehop.net.identifier import PortId
-from onehop.objects import KernelObject, Key
+from onehop.net.naming import VXLAN_PORT
+from onehop.objects import KernelObject, Key, Link
 
 
 class Plug(msgspec.Struct, frozen=True):
@@ -24,6 +25,20 @@ class Plug(msgspec.Struct, frozen=True):
     device: str = "eth0"
 
 
+class Local(msgspec.Struct, frozen=True):
+    """What a host knows of itself, and the controller need not know.
+
+    Attributes:
+        plugs: instances attached here, by port.
+        physical_networks: name of a physical network → name of an existing bridge of this host that leads to it.
+        vxlan_port: UDP port of VXLAN.
+    """
+
+    plugs: Mapping[PortId, Plug] = {}
+    physical_networks: Mapping[str, str] = {}
+    vxlan_port: int = VXLAN_PORT
+
+
 class Claim(msgspec.Struct, frozen=True):
     """One kernel object, and who wants it.
 
@@ -36,6 +51,18 @@ class Claim(msgspec.Struct, frozen=True):
     object: KernelObject
     feature: str
     resource: Ref
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A resource that cannot be compiled for this host, and why: it is ERROR, the others go on.
+
+    Attributes:
+        resource: kind and id.
+        reason: one sentence for the operator.
+    """
+
+    resource: Ref
+    reason: str
 
 
 class Partition(msgspec.Struct, frozen=True):
@@ -56,15 +83,40 @@ HostState = Mapping[str, Partition]
 """Partition name → partition: everything that one host's kernel should hold."""
 
 
-def merge(name: str, claims: Iterable[Claim], refused: Mapping[Ref, str]) -> Partition:
-    """Put claims of several features together.
+def merge(name: str, wishes: Iterable[Claim | Refusal]) -> Partition:
+    """Put what several features say of one partition together.
+
+    Link names keep eleven characters of an id. Two resources whose links would have one name are told apart by the
+    alias: the one with the later id is refused and nothing of it is made. (The store gives out no such ids.)
 
     Raises:
-        CompileError: two claims of one key with different objects.
+        CompileError: any other two claims of one key with different objects.
     """
     merged: dict[Key, Claim] = {}
-    for claim in claims:
-        other = merged.setdefault(claim.object.key, claim)
-        if other.object != claim.object:
-            raise CompileError(f"{other.feature} and {claim.feature} both claim {claim.object.key}")
+    refused: dict[Ref, str] = {}
+    clashed: set[Ref] = set()
+    for wish in wishes:
+        if isinstance(wish, Refusal):
+            refused.setdefault(wish.resource, wish.reason)
+            continue
+        other = merged.setdefault(wish.object.key, wish)
+        if other.object == wish.object:
+            continue
+        if not _name_clash(other, wish):
+            raise CompileError(f"{other.feature} and {wish.feature} both claim {wish.object.key}")
+        first, later = sorted((other, wish), key=lambda claim: claim.resource)
+        merged[wish.object.key] = first
+        clashed.add(later.resource)
+        refused[later.resource] = f"its link would have the name of {first.resource[1]}'s: delete and recreate it"
+    if clashed:
+        merged = {key: claim for key, claim in merged.items() if claim.resource not in clashed}
     return Partition(name, merged, refused)
+
+
+def _name_clash(one: Claim, other: Claim) -> bool:
+    return (
+        isinstance(one.object, Link)
+        and isinstance(other.object, Link)
+        and one.resource != other.resource
+        and one.object.alias != other.object.alias
+    )

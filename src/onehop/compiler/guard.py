@@ -1,0 +1,72 @@
+"""Guard: gateway addresses stay at home, and the host stays out of tenants' networks.
+
+Every host has the same gateway MAC and addresses, so nothing that speaks of them may cross the underlay: ARP for or
+from a gateway, neighbour solicitations and advertisements for or from one, router solicitations and advertisements
+are dropped at the VXLAN port, both ways (suppression alone leaks: a second host's leg would be seen as a duplicate, and
+advertisements would reach other hosts). RFC 826, RFC 4861.
+"""
+
+from collections.abc import Iterator
+
+from onehop.compiler import nft
+from onehop.compiler.context import Context, Segment
+from onehop.compiler.state import Claim, Refusal
+from onehop.net import address, naming
+from onehop.objects import Ruleset
+
+_NEIGHBOUR = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }"
+_ROUTER = "icmpv6 type { nd-router-solicit, nd-router-advert }"
+
+
+def guard(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
+    """One netdev table for every overlay network held here."""
+    for segment in context.segments.values():
+        network = segment.network
+        if network.network_type == "vxlan" and network.vni is not None:
+            yield (
+                naming.network_partition(network.id),
+                Claim(_table(segment, naming.vxlan(network.vni)), "guard", ("network", network.id)),
+            )
+
+
+def _table(segment: Segment, vxlan: str) -> Ruleset:
+    network = segment.network
+    bridge = naming.bridge(network.id)
+    legs = {leg.id for leg in segment.legs}
+    gateways = [known.address for known in segment.known if known.port.id in legs]
+    rules = list(_rules(gateways))
+    parts = [
+        *(_sets(gateways)),
+        nft.chain("bridge_in", (), nft.netdev_hook("ingress", bridge, "drop")),
+        nft.chain("bridge_out", (), nft.netdev_hook("egress", bridge, "drop")),
+    ]
+    if rules:
+        parts += [
+            nft.chain("vxlan_in", rules, nft.netdev_hook("ingress", vxlan)),
+            nft.chain("vxlan_out", rules, nft.netdev_hook("egress", vxlan)),
+        ]
+    return Ruleset(
+        namespace=naming.HOST,
+        family="netdev",
+        table=naming.network_table(network.id),
+        body=nft.body(*parts),
+        devices=(bridge, vxlan) if rules else (bridge,),
+    )
+
+
+def _sets(gateways: list[str]) -> Iterator[str]:
+    for version in (4, 6):
+        members = [g for g in gateways if address.version(g) == version]
+        if members:
+            yield nft.address_set(f"gateways{version}", version, members)
+
+
+def _rules(gateways: list[str]) -> Iterator[str]:
+    six = [g for g in gateways if address.version(g) == 6]
+    if len(six) < len(gateways):
+        yield "arp saddr ip @gateways4 counter drop"
+        yield "arp daddr ip @gateways4 counter drop"
+    if six:
+        yield f"{_ROUTER} counter drop"
+        yield f"ip6 saddr @gateways6 {_NEIGHBOUR} counter drop"
+        yield f"{_NEIGHBOUR} @th,64,128 {nft.any_of(nft.raw_address(six))} counter drop"

@@ -1,0 +1,73 @@
+"""compile_host: everything that one host's kernel should hold.
+
+FEATURES is the one list of what turns a topology into kernel objects. A feature is a function from a `Context` to
+pairs of partition and claim or refusal. What no feature yields is not wanted: removal is the absence of a yield.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from onehop.compiler.context import Context
+from onehop.compiler.forwarding import forwarding
+from onehop.compiler.guard import guard
+from onehop.compiler.instances import instances
+from onehop.compiler.interfaces import interfaces
+from onehop.compiler.networks import networks
+from onehop.compiler.routing import routing, untracked
+from onehop.compiler.state import Claim, HostState, Local, Partition, Refusal, merge
+from onehop.model.placement import Component, components_of
+from onehop.model.topology import Topology
+from onehop.net import naming
+from onehop.net.identifier import HostName, NetworkId
+
+Feature = Callable[[Context], Iterator[tuple[str, Claim | Refusal]]]
+
+FEATURES: tuple[Feature, ...] = (networks, guard, instances, forwarding, interfaces, routing, untracked)
+
+
+def compile_component(view: Topology, host: HostName, component: Component, local: Local) -> dict[str, Partition]:
+    """What a host should hold of one component.
+
+    Args:
+        view: at least the whole component, and the hosts that hold something of it.
+        host: for whom.
+        component: see `onehop.model.placement.component_of`.
+        local: what the host knows of itself.
+
+    Returns:
+        Partition name → partition, for those that are not empty.
+
+    Raises:
+        CompileError: two features claim one key with different values.
+    """
+    context = Context(view, host, component, local)
+    wishes: dict[str, list[Claim | Refusal]] = defaultdict(list)
+    for feature in FEATURES:
+        for partition, wish in feature(context):
+            wishes[partition].append(wish)
+    return {name: merge(name, part) for name, part in wishes.items()}
+
+
+def compile_host(view: Topology, host: HostName, local: Local | None = None) -> HostState:
+    """Everything that one host's kernel should hold, compiled from nothing but the present.
+
+    Raises:
+        CompileError: two features claim one key with different values.
+    """
+    local = local or Local()
+    state: dict[str, Partition] = {}
+    for component in components_of(view, sorted(networks_near(view, host))):
+        state.update(compile_component(view, host, component, local))
+    return state
+
+
+def networks_near(view: Topology, host: HostName) -> set[NetworkId]:
+    """Networks on which a host has a bound port: their components are all that it can hold anything of."""
+    return {port.network_id for port in view.bound_on(host)}
+
+
+def partitions_of(component: Component) -> set[str]:
+    """Names of every partition that a component can have."""
+    return {naming.network_partition(n) for n in component.networks} | {
+        naming.router_partition(r) for r in component.routers
+    }
