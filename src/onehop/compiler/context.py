@@ -98,7 +98,9 @@ class Context:
             if any(address.version(ip.ip_address) == 6 for ip in p.fixed_ips)
         ]
         others = {self.view.hosts[h].vtep for h in holders if h != self.host and h in self.view.hosts}
-        return Segment(network, subnets, instances, legs, tuple(sorted(others)), tuple(known), _roaming(instances))
+        return Segment(
+            network, subnets, instances, legs, tuple(sorted(others)), tuple(known), own, _roaming(instances, own)
+        )
 
     def macs_of(self, segment: Segment, port: Port) -> list[str]:
         """MACs that are behind this port alone: its own, and those of its address pairs that nobody else claims."""
