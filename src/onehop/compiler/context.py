@@ -98,6 +98,7 @@ class Context:
             if any(address.version(ip.ip_address) == 6 for ip in p.fixed_ips)
         ]
         others = {self.view.hosts[h].vtep for h in holders if h != self.host and h in self.view.hosts}
+        own = frozenset(p.mac_address for p in ports)
         return Segment(
             network, subnets, instances, legs, tuple(sorted(others)), tuple(known), own, _roaming(instances, own)
         )
