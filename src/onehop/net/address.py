@@ -6,7 +6,6 @@ Values in the model and in kernel objects are canonical strings (``10.0.0.1``, `
 
 import ipaddress
 import re
-import socket
 from functools import lru_cache
 
 from onehop.errors import AddressError
@@ -60,13 +59,16 @@ def parse_mac(text: object) -> str:
 @lru_cache(maxsize=65536)
 def pack(address: str) -> bytes:
     """4 or 16 octets in network order of a canonical address."""
-    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+    if ":" in address:
+        return ipaddress.IPv6Address(address).packed
+    return bytes(map(int, address.split(".")))
 
 
 def unpack(octets: bytes) -> str:
     """The canonical address of 4 or 16 octets in network order."""
-    # inet_ntop's IPv6 form differs from RFC 5952 for IPv4-mapped addresses only, and so does ipaddress's: keep one.
-    return str(ipaddress.ip_address(octets)) if len(octets) == 16 else socket.inet_ntop(socket.AF_INET, octets)
+    if len(octets) == 4:
+        return f"{octets[0]}.{octets[1]}.{octets[2]}.{octets[3]}"  # several times as fast as ipaddress, and dumps are long
+    return str(ipaddress.IPv6Address(octets))
 
 
 def version(address: str) -> int:
