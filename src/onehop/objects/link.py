@@ -87,3 +87,23 @@ class Link(KernelObject, frozen=True, kw_only=True):
     @property
     def key(self) -> Key:
         return (self.kind, self.namespace, self.name)
+
+    @property
+    def far_end(self) -> "Link | None":
+        """The other end of a veth pair as it is born when this end is created; None for other links.
+
+        It is down, has no master, and carries this end's MTU and alias: the mark is there from the first instant, so
+        that whoever dies between the two ends of a pair finds the other one again as its own.
+        """
+        spec = self.spec
+        if not isinstance(spec, Veth):
+            return None
+        return Link(
+            namespace=spec.peer_namespace,
+            name=spec.peer_name,
+            spec=Veth(self.namespace, self.name),
+            alias=self.alias,
+            mac=spec.peer_mac,
+            mtu=self.mtu,
+            up=False,
+        )
