@@ -1,0 +1,5 @@
+"""``python -m onehop`` is ``onehop``."""
+
+from onehop.cli import main
+
+main()

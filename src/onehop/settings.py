@@ -1,0 +1,244 @@
+"""Settings of the two daemons, read from TOML.
+
+Every key has a default that works or is refused by name when it is missing; a key that we do not know, or whose value
+has the wrong type, is refused with file, line and key. Paths are not created here.
+"""
+
+import difflib
+import ipaddress
+import re
+import tomllib
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+
+from onehop.errors import IdentifierError, SettingsError
+from onehop.net.identifier import parse_host
+from onehop.net.naming import VXLAN_PORT
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+DEFAULT_CONTROLLER_FILE = Path("/etc/onehop/controller.toml")
+DEFAULT_AGENT_FILE = Path("/etc/onehop/agent.toml")
+DEFAULT_RUN_DIR = "/run/onehop"
+
+
+class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """``controller.toml``.
+
+    Attributes:
+        database_url: ``sqlite:///PATH`` or ``postgresql+psycopg://USER:PASSWORD@HOST/NAME``.
+        state_dir: holds ``controller.json`` (bound addresses and process id).
+        pki_dir: holds what ``onehop pki init`` made: CA, and the controller's key and certificate.
+        api_listen: address and port of the API; port 0 takes a free one.
+        api_tls_certificate: PEM file; the API speaks HTTPS when this and `api_tls_key` are given.
+        api_tls_key: PEM file.
+        api_public_url: how clients reach the API, for links in its answers; empty takes it from the request.
+        auth: ``none`` (loopback only), ``http_basic`` or ``trusted_headers``.
+        users_file: for ``http_basic``: users with bcrypt hashes.
+        trusted_proxies: for ``trusted_headers``: addresses whose identity headers are believed.
+        stream_listen: address and port on which agents connect; port 0 takes a free one.
+        stream_address: how agents reach it, written into join tokens; empty takes the bound address.
+        join_token_seconds: how long a join token is good for.
+        heartbeat_seconds: how often agents show that they are alive.
+        agent_down_seconds: after this long without a sign of life an agent is shown as not alive.
+        underlay_mtu: MTU of the network between the hosts, in octets; networks get it less the overhead of VXLAN.
+        underlay_version: 4 or 6, IP version of the hosts' VTEP addresses.
+        vni_min: lowest VNI given to networks.
+        vni_max: highest VNI given to networks.
+        physical_networks: names that provider networks may use.
+        mac_prefix: first three octets of the MACs given to ports.
+        log_format: ``auto`` is ``console`` on a terminal and ``json`` elsewhere.
+        log_level: least severe level that is logged.
+    """
+
+    database_url: str = "sqlite:////var/lib/onehop/controller.sqlite"
+    state_dir: str = "/var/lib/onehop"
+    pki_dir: str = "/etc/onehop/pki"
+    api_listen: str = "127.0.0.1:9696"
+    api_tls_certificate: str | None = None
+    api_tls_key: str | None = None
+    api_public_url: str = ""
+    auth: Literal["none", "http_basic", "trusted_headers"] = "none"
+    users_file: str | None = None
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    stream_listen: str = "0.0.0.0:9697"
+    stream_address: str = ""
+    join_token_seconds: int = 3600
+    heartbeat_seconds: float = 5.0
+    agent_down_seconds: float = 15.0
+    underlay_mtu: int = 1500
+    underlay_version: Literal[4, 6] = 4
+    vni_min: int = 1
+    vni_max: int = 16_777_215
+    physical_networks: tuple[str, ...] = ()
+    mac_prefix: str = "fa:16:3e"
+    log_format: Literal["auto", "console", "json"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """``agent.toml``.
+
+    Attributes:
+        host: this host's name, as in ``onehop host add NAME``.
+        controller: address and port of the controller's stream, or several, tried in turn.
+        vtep: this host's IP address for VXLAN.
+        underlay_interface: the interface with that address; its MTU is told to the controller. Empty looks it up.
+        physical_networks: name of each physical network that this host reaches = its bridge or interface.
+        state_dir: local copy of the last view, plugs, key and certificate.
+        run_dir: holds ``agent.sock``.
+        vxlan_port: UDP port of VXLAN.
+        observe_seconds: how often everything is read back from the kernel, to find what changed without notice.
+        reconnect_seconds: longest wait between attempts to reach the controller.
+        log_format: ``auto`` is ``console`` on a terminal and ``json`` elsewhere.
+        log_level: least severe level that is logged.
+    """
+
+    host: str
+    controller: str | tuple[str, ...]
+    vtep: str
+    underlay_interface: str = ""
+    physical_networks: dict[str, str] = {}
+    state_dir: str = "/var/lib/onehop-agent"
+    run_dir: str = DEFAULT_RUN_DIR
+    vxlan_port: int = VXLAN_PORT
+    observe_seconds: float = 60.0
+    reconnect_seconds: float = 10.0
+    log_format: Literal["auto", "console", "json"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def controllers(self) -> tuple[str, ...]:
+        """Addresses of the controllers' streams, in the order in which they are tried."""
+        return (self.controller,) if isinstance(self.controller, str) else self.controller
+
+
+def load_controller(path: Path) -> ControllerSettings:
+    """Read ``controller.toml``.
+
+    Raises:
+        SettingsError: names file, line and key.
+    """
+    settings = _load(path, ControllerSettings)
+    for key in ("api_listen", "stream_listen"):
+        _address(path, key, getattr(settings, key))
+    if settings.stream_address:
+        _address(path, "stream_address", settings.stream_address)
+    if (settings.api_tls_certificate is None) != (settings.api_tls_key is None):
+        raise _error(
+            path, "api_tls_certificate", "api_tls_certificate and api_tls_key are given together or not at all"
+        )
+    if settings.auth == "http_basic" and settings.users_file is None:
+        raise _error(path, "auth", 'auth = "http_basic" needs users_file')
+    if not 1 <= settings.vni_min <= settings.vni_max <= 16_777_215:
+        raise _error(path, "vni_min", "vni_min and vni_max must lie in 1 to 16777215, vni_min first")
+    if not 1280 <= settings.underlay_mtu <= 65_535:
+        raise _error(path, "underlay_mtu", "underlay_mtu must be 1280 to 65535")
+    if re.fullmatch(r"[0-9a-f]{2}:[0-9a-f]{2}:[0-9a-f]{2}", settings.mac_prefix) is None:
+        raise _error(path, "mac_prefix", "mac_prefix must be three octets such as fa:16:3e, in lower case")
+    if int(settings.mac_prefix[:2], 16) & 1:
+        raise _error(path, "mac_prefix", "mac_prefix must not begin with an odd octet: that is a multicast MAC")
+    for key in ("heartbeat_seconds", "agent_down_seconds", "join_token_seconds"):
+        _positive(path, key, getattr(settings, key))
+    return settings
+
+
+def load_agent(path: Path) -> AgentSettings:
+    """Read ``agent.toml``.
+
+    Raises:
+        SettingsError: names file, line and key.
+    """
+    settings = _load(path, AgentSettings)
+    try:
+        parse_host(settings.host)
+    except IdentifierError as error:
+        raise _error(path, "host", str(error)) from None
+    if not settings.controllers:
+        raise _error(path, "controller", "controller must name at least one address")
+    for address in settings.controllers:
+        _address(path, "controller", address)
+    try:
+        ipaddress.ip_address(settings.vtep)
+    except ValueError:
+        raise _error(path, "vtep", f"vtep must be an IP address, not {settings.vtep!r}") from None
+    if not 1 <= settings.vxlan_port <= 65_535:
+        raise _error(path, "vxlan_port", "vxlan_port must be 1 to 65535")
+    for key in ("observe_seconds", "reconnect_seconds"):
+        _positive(path, key, getattr(settings, key))
+    return settings
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Host and port of ``HOST:PORT`` or ``[IPv6]:PORT``.
+
+    Raises:
+        SettingsError: it is neither.
+    """
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise SettingsError(f"write an IPv6 address in brackets: [{host}]:{port}")
+    if not colon or not host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65_535:
+        raise SettingsError(f"{text!r} is not HOST:PORT")
+    return host, int(port)
+
+
+def join_address(host: str, port: int) -> str:
+    """``HOST:PORT``, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _load(path: Path, type_: type[T]) -> T:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SettingsError(f"there is no configuration file {path}; write one or name another with --config") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read {path}: {error}") from None
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from None
+    known = {field.name: field for field in msgspec.structs.fields(type_)}
+    for key in raw:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise _error(path, key, f"unknown key {key!r}{hint}")
+    for name, field in known.items():
+        if field.required and name not in raw:
+            raise SettingsError(f"{path}: the key {name!r} is missing")
+    for key, value in raw.items():
+        try:
+            msgspec.convert(value, known[key].type)
+        except msgspec.ValidationError as error:
+            raise _error(path, key, f"{key}: {str(error)[:1].lower()}{str(error)[1:]}") from None
+    return msgspec.convert(raw, type_)
+
+
+def _error(path: Path, key: str, message: str) -> SettingsError:
+    line = _line(path, key)
+    return SettingsError(f"{path}{f', line {line}' if line else ''}: {message}")
+
+
+def _line(path: Path, key: str) -> int | None:
+    """The line on which a top-level key stands, as far as can be told from the text."""
+    begin = re.compile(rf"\s*(?:\[\s*)?[\"']?{re.escape(key)}[\"']?\s*(?:[=.\]])")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next((number for number, line in enumerate(lines, 1) if begin.match(line)), None)
+
+
+def _address(path: Path, key: str, text: str) -> None:
+    try:
+        split_address(text)
+    except SettingsError as error:
+        raise _error(path, key, f"{key}: {error}") from None
+
+
+def _positive(path: Path, key: str, value: float) -> None:
+    if value <= 0:
+        raise _error(path, key, f"{key} must be more than 0")

@@ -1,0 +1,162 @@
+"""The messages of the stream, one WebSocket binary frame each, MessagePack inside.
+
+A session, seen from the agent::
+
+    → Hello(revision, digest of the view I have)
+    ← Welcome
+    ← nothing more (my view is that of now), or Delta… (what changed since), or Snapshot… (all of it)
+    ← InSync(revision)          my view is complete
+    → Status(full) → Applied    what became of every resource; then only what changes
+    ← Delta… ← InSync           at every change of my share
+    ↔ Heartbeat
+
+Chunks of one Snapshot or Delta carry one revision and take effect together, when the InSync with that revision comes.
+The controller never waits for an agent and keeps no queue for it: what changed while the agent was slow is sent as the
+newest value, once.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from onehop.model.topology import Ref, Value
+
+PROTOCOL_VERSION = 1
+"""Raised with every change that the other side could misread; sides with different ones refuse each other."""
+
+MAX_FRAME = 1 << 20
+"""Octets; a longer frame ends the session."""
+
+MAX_VALUES = 500
+"""Values, removals or statuses in one message; senders make chunks."""
+
+Revision = Annotated[int, Meta(ge=0, lt=1 << 63)]
+Seconds = Annotated[float, Meta(gt=0, le=3600)]
+Name = Annotated[str, Meta(max_length=64)]
+Text = Annotated[str, Meta(max_length=1024)]
+Digest = Annotated[str, Meta(max_length=64)]
+
+State = Literal["ACTIVE", "DOWN", "ERROR", "GONE"]
+"""Of a resource on a host; GONE: the host holds nothing of it any more."""
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
+    """Agent: who I am, and what I have.
+
+    Attributes:
+        version: `PROTOCOL_VERSION` of the agent.
+        host: must be the name in the certificate.
+        software: version of onehop, for people.
+        vtep: IP address that the others send VXLAN to.
+        underlay_mtu: of the interface with `vtep`, or 0 where the agent cannot tell.
+        physical_networks: names of the physical networks it reaches.
+        revision: of the view it has; 0 where it has none.
+        digest: of that view (`onehop.wire.digest.digest_of`).
+    """
+
+    version: int
+    host: Name
+    software: Name = ""
+    vtep: Name
+    underlay_mtu: Annotated[int, Meta(ge=0, le=65_535)] = 0
+    physical_networks: Annotated[tuple[Name, ...], Meta(max_length=256)] = ()
+    revision: Revision = 0
+    digest: Digest = ""
+
+
+class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
+    """Controller: go on.
+
+    Attributes:
+        version: `PROTOCOL_VERSION` of the controller.
+        software: version of onehop, for people.
+        heartbeat_seconds: how often the agent is to show that it is alive.
+    """
+
+    version: int
+    software: Name = ""
+    heartbeat_seconds: Seconds
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
+    """Either side: this session ends, and why."""
+
+    reason: Text
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, tag="snapshot"):
+    """Controller: a part of everything that this host should know. The first chunk of a revision begins anew."""
+
+    revision: Revision
+    first: bool
+    values: Annotated[tuple[Value, ...], Meta(max_length=MAX_VALUES)]
+
+
+class Delta(msgspec.Struct, frozen=True, kw_only=True, tag="delta"):
+    """Controller: a part of what is new, changed or gone; the newest values, not a history."""
+
+    revision: Revision
+    upserts: Annotated[tuple[Value, ...], Meta(max_length=MAX_VALUES)] = ()
+    removes: Annotated[tuple[Ref, ...], Meta(max_length=MAX_VALUES)] = ()
+
+
+class InSync(msgspec.Struct, frozen=True, kw_only=True, tag="in_sync"):
+    """Controller: with what was sent so far you have all of your share at this revision."""
+
+    revision: Revision
+
+
+class ResourceStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one resource on this host: ACTIVE acknowledges it, ERROR and DOWN say why not.
+
+    Attributes:
+        kind, id: the resource.
+        state: see `State`.
+        reason: one sentence for a person where the state is not ACTIVE.
+        revision: of the view that this judges; a report of an older view never replaces one of a newer.
+    """
+
+    kind: Literal["network", "subnet", "port", "router"]
+    id: Name
+    state: State
+    reason: Text = ""
+    revision: Revision
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
+    """Agent: states of resources that changed.
+
+    Attributes:
+        full: this begins a complete list; what the controller has of this host and is not in the messages up to the
+            next Applied is gone.
+    """
+
+    full: bool = False
+    statuses: Annotated[tuple[ResourceStatus, ...], Meta(max_length=MAX_VALUES)]
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True, tag="applied"):
+    """Agent: the kernel was brought to this revision and read back; failures are in the statuses sent before.
+
+    Attributes:
+        revision: of the view.
+        errors: number of kernel objects that are not as they should be.
+    """
+
+    revision: Revision
+    errors: Annotated[int, Meta(ge=0)] = 0
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
+    """Either side: I am alive.
+
+    Attributes:
+        revision: controller: the newest; agent: the one applied.
+    """
+
+    revision: Revision
+
+
+FromAgent = Hello | Status | Applied | Heartbeat | Refused
+FromController = Welcome | Snapshot | Delta | InSync | Heartbeat | Refused
