@@ -1,0 +1,55 @@
+"""Indexes of a topology after any history."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from onehop.model.topology import Topology, Value, ref
+from tests.worlds import World
+
+
+def _world() -> list[Value]:
+    world = World()
+    for n in (1, 2, 3):
+        world.network(n)
+    world.router(1, [1, 2])
+    world.router(2, [3])
+    for host in (1, 2, 3, None):
+        for n in (1, 2, 3):
+            world.port(n, host)
+    return world.values
+
+
+ALL = _world()
+
+
+def _answers(view: Topology) -> object:
+    networks = sorted({v.network_id for v in ALL if hasattr(v, "network_id")})
+    return (
+        sorted(ref(v) for v in view),
+        [(n, view.subnets_of(n), view.ports_of(n), view.legs_on(n)) for n in networks],
+        [view.interfaces_of(World.router_id(r)) for r in (1, 2)],
+        [view.bound_on(World.host(h)) for h in (1, 2, 3)],
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sets(st.sampled_from(range(len(ALL)))), st.sets(st.sampled_from(range(len(ALL))))), max_size=5
+    )
+)
+def test_a_topology_answers_alike_whatever_its_history(steps: list[tuple[set[int], set[int]]]) -> None:
+    view, present = Topology(), dict[tuple[str, str], Value]()
+    for revision, (adds, removes) in enumerate(steps, 1):
+        gone = [ref(ALL[i]) for i in sorted(removes - adds)]
+        new = [ALL[i] for i in sorted(adds)]
+        view = view.apply(revision, new, gone)
+        present = {k: v for k, v in present.items() if k not in gone} | {ref(v): v for v in new}
+    assert _answers(view) == _answers(Topology(len(steps), present.values()))
+
+
+def test_applying_a_change_leaves_the_older_topology_as_it_was() -> None:
+    old = Topology(1, ALL)
+    before = _answers(old)
+    old.apply(2, [], [ref(v) for v in ALL])
+    assert _answers(old) == before

@@ -1,0 +1,112 @@
+"""Small topologies for tests: terse to write, with ids that are UUIDs and easy to read."""
+
+from collections.abc import Iterable
+
+from onehop.model.host import Host
+from onehop.model.network import Network
+from onehop.model.port import AddressPair, Binding, FixedIp, Port
+from onehop.model.router import ExtraRoute, Router
+from onehop.model.subnet import Subnet
+from onehop.model.topology import Topology, Value
+from onehop.net.identifier import HostName, NetworkId, PortId, ProjectId, RouterId, SubnetId
+
+PROJECT = ProjectId("00000000000000000000000000000001")
+
+
+def uid(number: int) -> str:
+    """A UUID whose first eight digits are the number."""
+    return f"{number:08x}-0000-4000-8000-{number:012x}"
+
+
+class World:
+    """Collects values. Networks are numbered n = 1, 2 …: VNI 1000+n, 10.0.n.0/24 and fd00:n::/64."""
+
+    def __init__(self, hosts: int = 3) -> None:
+        self.values: list[Value] = [Host(name=self.host(h), vtep=f"192.0.2.{h}") for h in range(1, hosts + 1)]
+        self._ports = 0
+
+    @staticmethod
+    def host(number: int) -> HostName:
+        return HostName(f"host-{number}")
+
+    @staticmethod
+    def network_id(n: int) -> NetworkId:
+        return NetworkId(uid(n))
+
+    @staticmethod
+    def router_id(r: int) -> RouterId:
+        return RouterId(uid(0x1000 + r))
+
+    @staticmethod
+    def subnet_id(n: int, version: int = 4) -> SubnetId:
+        return SubnetId(uid(0x2000 + 16 * n + version))
+
+    def network(self, n: int, *, mtu: int = 1450, six: bool = True, project: ProjectId = PROJECT) -> None:
+        self.values.append(Network(id=self.network_id(n), project_id=project, vni=1000 + n, mtu=mtu))
+        four = Subnet(
+            id=self.subnet_id(n), network_id=self.network_id(n), cidr=f"10.0.{n}.0/24", gateway_ip=f"10.0.{n}.1"
+        )
+        self.values.append(four)
+        if six:
+            self.values.append(
+                Subnet(
+                    id=self.subnet_id(n, 6),
+                    network_id=self.network_id(n),
+                    cidr=f"fd00:{n}::/64",
+                    gateway_ip=f"fd00:{n}::1",
+                )
+            )
+
+    def router(
+        self, r: int, networks: Iterable[int], *, up: bool = True, routes: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        extra = tuple(ExtraRoute(destination, nexthop) for destination, nexthop in routes)
+        self.values.append(Router(id=self.router_id(r), project_id=PROJECT, admin_state_up=up, routes=extra))
+        for n in networks:
+            self.leg(r, n)
+
+    def leg(self, r: int, n: int, *, suffix: int | None = None) -> PortId:
+        """An interface of router r on network n, at .1 unless `suffix` says otherwise."""
+        last = suffix or 1
+        six = any(isinstance(v, Subnet) and v.id == self.subnet_id(n, 6) for v in self.values)
+        ips = [FixedIp(self.subnet_id(n), f"10.0.{n}.{last}")]
+        ips += [FixedIp(self.subnet_id(n, 6), f"fd00:{n}::{last:x}")] if six else []
+        port = Port(
+            id=PortId(uid(0x3000 + 256 * r + n)),
+            network_id=self.network_id(n),
+            project_id=PROJECT,
+            mac_address=f"fa:16:3e:00:{r:02x}:{n:02x}",
+            fixed_ips=tuple(ips),
+            device_owner="network:router_interface_distributed",
+            device_id=self.router_id(r),
+        )
+        self.values.append(port)
+        return port.id
+
+    def port(
+        self, n: int, host: int | None, *, pairs: Iterable[tuple[str, str]] = (), prepared: int | None = None
+    ) -> Port:
+        """An instance's port on network n, bound to a host; the k-th port made has addresses ending in 9+k."""
+        self._ports += 1
+        k = self._ports
+        bindings = [Binding(self.host(host))] if host is not None else []
+        bindings += [Binding(self.host(prepared), active=False)] if prepared is not None else []
+        port = Port(
+            id=PortId(uid(0x4000 + k)),
+            network_id=self.network_id(n),
+            project_id=PROJECT,
+            mac_address=f"fa:16:3e:01:00:{k:02x}",
+            fixed_ips=(
+                FixedIp(self.subnet_id(n), f"10.0.{n}.{9 + k}"),
+                FixedIp(self.subnet_id(n, 6), f"fd00:{n}::{9 + k:x}"),
+            ),
+            device_owner="compute:onehop",
+            device_id=f"vm-{k}",
+            allowed_address_pairs=tuple(AddressPair(mac, ip) for mac, ip in pairs),
+            bindings=tuple(bindings),
+        )
+        self.values.append(port)
+        return port
+
+    def topology(self, revision: int = 1) -> Topology:
+        return Topology(revision, self.values)
