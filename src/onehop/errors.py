@@ -11,8 +11,16 @@
     │   └── SettingsError     the configuration file is wrong; names the key
     ├── StateError            the world's fault: right request, wrong moment
     │   ├── ConflictError     it would clash with what is there
+    │   │   ├── TakenError        another row has this value, which no two may share
+    │   │   └── ReferencedError   what it names does not exist, or something else still names it
+    │   ├── PoolFullError     every value of a pool is taken
     │   ├── NotFoundError     what was named does not exist
-    │   └── StaleError        the caller knows an older revision
+    │   ├── StaleError        the caller knows an older revision
+    │   ├── ApiError          the controller refused a request of ours; carries status and error type
+    │   └── UnreachableError  the controller does not answer
+    ├── StoreError            the database, not the request
+    │   ├── BusyError         no turn to write, or the connection was lost; trying again may help
+    │   └── NewerDatabaseError    a newer onehop has migrated it
     ├── KernelError           the kernel refused; carries errno and what was asked
     │   └── MissingFeatureError   this kernel or machine lacks what we need; says which package or option
     ├── WireError             the other side of the stream broke the protocol
@@ -59,12 +67,46 @@ class ConflictError(StateError):
     """It would clash with something that exists."""
 
 
+class TakenError(ConflictError):
+    """Another row has this value, which no two may share.
+
+    Attributes:
+        resource: name of the resource, or ``allocation`` (an address of a subnet).
+        attributes: in the API's names, whose values together are taken.
+    """
+
+    def __init__(self, message: str, resource: str, attributes: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.resource = resource
+        self.attributes = attributes
+
+
+class ReferencedError(ConflictError):
+    """What a row names does not exist, or a row cannot go because something else still names it."""
+
+
+class PoolFullError(StateError):
+    """Every value of a pool (addresses of subnets, MACs, VNIs) is taken."""
+
+
 class NotFoundError(StateError):
     """What was named does not exist."""
 
 
 class StaleError(StateError):
     """The caller knows an older revision than the current one."""
+
+
+class StoreError(OnehopError):
+    """The database cannot do it: not the request's fault."""
+
+
+class BusyError(StoreError):
+    """There was no turn to write in time, or the connection to the database was lost; trying again may help."""
+
+
+class NewerDatabaseError(StoreError):
+    """The database was migrated by a newer onehop than this one."""
 
 
 class KernelError(OnehopError):
@@ -93,3 +135,21 @@ class LocalCopyError(OnehopError):
 
 class CompileError(OnehopError):
     """Two features claim the same kernel key with different values: a bug of ours, never resolved by order."""
+
+
+class ApiError(StateError):
+    """The controller refused a request of our own client.
+
+    Attributes:
+        status: the HTTP status, 400 or more.
+        type: the API's name for the error (``PortNotFound``), or empty.
+    """
+
+    def __init__(self, message: str, status: int, type: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.type = type
+
+
+class UnreachableError(StateError):
+    """The controller does not answer."""

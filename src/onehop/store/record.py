@@ -1,0 +1,105 @@
+"""The small values that the store takes and gives beside resources: changes, statuses, hosts, certificates."""
+
+from typing import Any, Literal
+
+import msgspec
+
+Row = dict[str, Any]
+"""A resource as a plain dict: API attribute names, JSON-able values."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One changed resource in one transaction.
+
+    Attributes:
+        revision: of the transaction; all changes of one transaction share it.
+        kind: the resource's name, or ``host``.
+        id: of the resource; a host's name.
+        deleted: it does not exist at this revision.
+    """
+
+    revision: int
+    kind: str
+    id: str
+    deleted: bool
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What a host says of one resource.
+
+    Attributes:
+        kind, id: the resource.
+        state: ``ACTIVE`` (the kernel holds all it needs), ``DOWN``, ``ERROR``, or None: the host does not hold it
+            any more, forget what it said.
+        reason: one sentence for ``ERROR``, else "".
+    """
+
+    kind: str
+    id: str
+    state: Literal["ACTIVE", "DOWN", "ERROR"] | None
+    reason: str = ""
+
+
+class HostRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A host as the controller knows it.
+
+    Attributes:
+        id: UUID (the id of its row in the API's agents).
+        name: unique; the name in its certificate.
+        vtep: None until its agent said hello for the first time.
+        underlay_mtu: in octets; None likewise.
+        physical_networks: that it reaches, sorted.
+        admin_state_up, description: as set through the API.
+        created_at: seconds since the epoch, as are the other times.
+        started_at: of the agent's present session; None before the first.
+        session: number of the agent's sessions so far; reports of an older one are dropped.
+        heartbeat_at: last sign of life; None before the first.
+        connected: whether a controller has a stream to it.
+        applied: revision that the host's kernel holds, 0 before the first.
+    """
+
+    id: str
+    name: str
+    vtep: str | None
+    underlay_mtu: int | None
+    physical_networks: tuple[str, ...]
+    admin_state_up: bool
+    description: str
+    created_at: float
+    started_at: float | None
+    session: int
+    heartbeat_at: float | None
+    connected: bool
+    applied: int
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    """A sign of life of a host.
+
+    Attributes:
+        host: name.
+        session: as `Transaction.open_session` gave it; an older one is dropped.
+        connected: False says that the stream has ended.
+        applied: revision that the host's kernel holds.
+    """
+
+    host: str
+    session: int
+    connected: bool
+    applied: int
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """A certificate that was issued to a host.
+
+    Attributes:
+        serial: in hexadecimal, lower case.
+        host: name in it; the row outlives the host, so that a removed host stays locked out.
+        not_after: seconds since the epoch.
+        revoked_at: seconds since the epoch, or None while it is good.
+    """
+
+    serial: str
+    host: str
+    not_after: float
+    revoked_at: float | None
