@@ -29,7 +29,8 @@ def _segment(context: Context, segment: Segment, partition: str) -> Iterator[Lin
     assert context.me is not None  # noqa: S101  # a host without a value of its own holds no segments
     alias = naming.mark(partition, "network", network.id)
     bridge, vxlan = naming.bridge(network.id), naming.vxlan(network.vni)
-    yield Link(namespace=naming.HOST, name=bridge, spec=Bridge(), alias=alias, mtu=network.mtu)
+    mac = naming.bridge_mac(network.id)
+    yield Link(namespace=naming.HOST, name=bridge, spec=Bridge(), alias=alias, mac=mac, mtu=network.mtu)
     yield Link(
         namespace=naming.HOST,
         name=vxlan,

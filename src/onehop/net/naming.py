@@ -8,6 +8,8 @@ Ownership: a link of ours has an alias that begins with ``MARK``; a namespace of
 the namespace gets its name; routes and rules carry protocol number ``PROTOCOL``; nftables tables begin with ``onehop``.
 """
 
+from hashlib import sha256
+
 from onehop.net.identifier import NetworkId, PortId, RouterId
 
 MARK = "onehop "
@@ -39,6 +41,16 @@ def router_namespace(router: RouterId) -> str:
 def bridge(network: NetworkId) -> str:
     """The bridge of a network: ``brq<first 11 of its id>``."""
     return "brq" + network[:11]
+
+
+def bridge_mac(network: NetworkId) -> str:
+    """The MAC of a network's bridge: ``fe:…``, from a hash of the network's id.
+
+    It has to be declared: a bridge that chooses its own takes another when a port joins, and the kernel then drops
+    every neighbour of the bridge (NETDEV_CHANGEADDR in net/ipv4/arp.c and net/ipv6/ndisc.c), with which it answers ARP
+    and ND. No frame carries it.
+    """
+    return "fe:" + sha256(network.encode()).digest()[:5].hex(":")
 
 
 def vxlan(vni: int) -> str:
