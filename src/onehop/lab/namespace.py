@@ -1,0 +1,316 @@
+"""Network and mount namespaces of the lab: made, pinned inside the lab's directory, entered by threads.
+
+A pin is a bind mount of a namespace on a file. Pins of network namespaces lie on a shared mount, so that a copy of the
+machine's mounts in somebody else's mount namespace loses them with us; pins of mount namespaces must lie on a private
+one (the kernel refuses loops otherwise, `mnt_ns_loop` in linux/fs/namespace.c).
+
+Refuses to enter a namespace in the calling thread: work is done in a thread of its own, which ends afterwards.
+"""
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from onehop.errors import KernelError, NotFoundError
+
+_T = TypeVar("_T")
+
+_CLONE_FS = 0x200
+_CLONE_NEWNS = 0x20000
+_CLONE_NEWNET = 0x40000000
+_MS_BIND = 0x1000
+_MS_REC = 0x4000
+_MS_PRIVATE = 1 << 18
+_MS_SLAVE = 1 << 19
+_MS_SHARED = 1 << 20
+_MNT_DETACH = 2
+
+_SOURCE = "onehop-lab"
+"""Source of every mount of ours, as `mount` shows it."""
+
+NETNS = Path("/run/netns")
+"""Where `ip netns` keeps names; private to each lab host."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Pins(msgspec.Struct, frozen=True):
+    """The files on which a node's namespaces are pinned.
+
+    Attributes:
+        net: its network namespace.
+        mnt: its mount namespace, or None where it uses the machine's.
+    """
+
+    net: Path
+    mnt: Path | None = None
+
+    def exist(self) -> bool:
+        """Whether both are pinned now."""
+        return _is_pin(self.net) and (self.mnt is None or _is_pin(self.mnt))
+
+
+def _check(result: int, what: str) -> None:
+    if result:
+        number = ctypes.get_errno()
+        raise KernelError(f"{what}: {os.strerror(number)}", number)
+
+
+def _mount(source: str | None, target: str, kind: str | None, flags: int) -> None:
+    encoded = [text and text.encode() for text in (source, target, kind)]
+    _check(_libc.mount(*encoded, ctypes.c_ulong(flags), None), f"mount {kind or ''} on {target}")
+
+
+def _umount(target: str) -> None:
+    _check(_libc.umount2(target.encode(), _MNT_DETACH), f"umount {target}")
+
+
+def setns(fd: int) -> None:
+    """Put the calling thread into the namespace behind `fd`."""
+    _check(_libc.setns(fd, 0), "setns")
+
+
+def unshare_mounts() -> None:
+    """Give the calling thread mounts of its own that follow the machine's, but not the other way round."""
+    _check(_libc.unshare(_CLONE_NEWNS), "unshare mounts")
+    _mount(None, "/", None, _MS_REC | _MS_SLAVE)
+
+
+def mount_sys() -> None:
+    """Show the network devices of the thread's network namespace in ``/sys``."""
+    _mount(_SOURCE, "/sys", "sysfs", 0)
+
+
+def in_thread(work: Callable[[], _T]) -> _T:
+    """Run `work` in a thread that ends afterwards, and hand its result or exception on."""
+    results: list[_T] = []
+    errors: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
+            errors.append(error)
+
+    thread = threading.Thread(target=body, daemon=True, name="lab-namespace")
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        thread.join()  # it is short, and what it makes must be known to whoever cleans up after Ctrl-C
+        raise
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def inside(pins: Pins, work: Callable[[], _T], netns: str | None = None) -> _T:
+    """Run `work` in a thread inside the namespaces of `pins`.
+
+    Args:
+        pins: a node.
+        work: called without arguments; processes that it spawns stay inside.
+        netns: a name in the node's ``/run/netns``: its network namespace in place of the node's own.
+
+    Raises:
+        NotFoundError: the node is not there.
+    """
+
+    def body() -> _T:
+        enter(pins, netns)
+        return work()
+
+    return in_thread(body)
+
+
+def enter(pins: Pins, netns: str | None = None) -> None:
+    """Put the calling thread into the namespaces of `pins` (see `inside`), for good.
+
+    Raises:
+        NotFoundError: the node, or `netns` on it, is not there.
+    """
+    if not pins.exist():
+        raise NotFoundError(f"{pins.net.name} is not running")
+    net = os.open(pins.net, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if pins.mnt is not None:
+            mnt = os.open(pins.mnt, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                _check(_libc.unshare(_CLONE_FS), "unshare working directory")
+                setns(mnt)
+            finally:
+                os.close(mnt)
+        if netns is not None:
+            os.close(net)
+            net = open_netns(netns)
+        setns(net)
+    finally:
+        os.close(net)
+
+
+def open_netns(name: str) -> int:
+    """A file descriptor of ``/run/netns/<name>`` as the calling thread sees it.
+
+    Raises:
+        NotFoundError: no such name.
+    """
+    try:
+        return os.open(NETNS / name, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise NotFoundError(f"there is no network namespace {name} here") from None
+
+
+def name_netns(name: str, fd: int) -> None:
+    """Give a network namespace a name in the calling thread's ``/run/netns``, as ``ip netns attach`` does."""
+    path = NETNS / name
+    path.touch(mode=0o444, exist_ok=True)
+    if not _is_pin(path):
+        _mount(f"/proc/thread-self/fd/{fd}", str(path), None, _MS_BIND)
+
+
+def new_netns(name: str, setup: Callable[[], None]) -> None:
+    """Make a network namespace with a name in the calling thread's ``/run/netns``; the thread stays in it.
+
+    Args:
+        name: its name.
+        setup: called inside, before it has its name.
+    """
+    _check(_libc.unshare(_CLONE_NEWNET), "unshare network")
+    setup()
+    fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        name_netns(name, fd)
+    finally:
+        os.close(fd)
+
+
+def remove_netns(name: str) -> None:
+    """Take a name out of the calling thread's ``/run/netns``; harmless where it is not there."""
+    unpin(NETNS / name)
+
+
+def create(pins: Pins, setup: Callable[[], None]) -> None:
+    """Make a node's namespaces, prepare them by `setup` (called inside), then pin them.
+
+    A node with a mount namespace has the machine's files, but a ``/run/netns`` and ``/sys`` of its own. Where this
+    process dies before the pins are there, nothing is left.
+    """
+    ready, pinned = threading.Event(), threading.Event()
+    thread_ids: list[int] = []
+
+    def body() -> None:
+        try:
+            _check(_libc.unshare(_CLONE_NEWNET | (_CLONE_NEWNS if pins.mnt else 0)), "unshare")
+            if pins.mnt is not None:
+                _private_mounts()
+            setup()
+            thread_ids.append(threading.get_native_id())
+        finally:
+            ready.set()
+        pinned.wait()
+
+    def pin() -> None:
+        ready.wait()
+        try:
+            for thread_id in thread_ids:
+                _pin(f"/proc/self/task/{thread_id}/ns/net", pins.net)
+                if pins.mnt is not None:
+                    _pin(f"/proc/self/task/{thread_id}/ns/mnt", pins.mnt)
+        finally:
+            pinned.set()
+
+    errors: list[BaseException] = []
+    pinner = threading.Thread(target=lambda: _collect(pin, errors), daemon=True)
+    pinner.start()
+    in_thread(body)
+    pinner.join()
+    if errors:
+        raise errors[0]
+
+
+def _collect(work: Callable[[], None], errors: list[BaseException]) -> None:
+    try:
+        work()
+    except BaseException as error:  # noqa: BLE001 - raised again by the caller
+        errors.append(error)
+
+
+def _private_mounts() -> None:
+    """Own ``/run/netns`` and ``/sys``; let go of everybody's pins, else they would live as long as this node."""
+    _mount(None, "/", None, _MS_REC | _MS_SLAVE)
+    for source, target, kind in reversed(_mounts()):
+        if kind == "nsfs" or source == _SOURCE:
+            _umount(target)
+    _mount(_SOURCE, str(NETNS), "tmpfs", 0)
+    _mount(None, str(NETNS), None, _MS_PRIVATE)
+    mount_sys()
+
+
+def _mounts() -> list[tuple[str, str, str]]:
+    """(source, mount point, type) of each mount that the calling thread sees."""
+    found = []
+    for line in Path("/proc/thread-self/mountinfo").read_text(encoding="utf-8").splitlines():
+        fields, _, tail = line.partition(" - ")
+        kind, source = tail.split(" ")[:2]
+        found.append((source, fields.split(" ")[4].replace("\\040", " "), kind))
+    return found
+
+
+def prepare_pins(shared: Path, private: Path) -> None:
+    """Make the two directories that pins lie in; harmless when they are there."""
+    mounted = {target for _, target, _ in _mounts()}
+    for path, propagation in ((shared, _MS_SHARED), (private, _MS_PRIVATE)):
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if str(path) not in mounted:
+            _mount(_SOURCE, str(path), "tmpfs", 0)
+            _mount(None, str(path), None, propagation)
+
+
+def remove_pins(directory: Path) -> None:
+    """Let go of every pin in `directory`, and of the directory; harmless when there is none."""
+    for _, target, _ in reversed(_mounts()):
+        if target == str(directory) or target.startswith(f"{directory}/"):
+            _umount(target)
+    if directory.exists():
+        directory.rmdir()
+
+
+def _pin(source: str, target: Path) -> None:
+    target.touch(mode=0o400, exist_ok=True)
+    _mount(source, str(target), None, _MS_BIND)
+
+
+def unpin(path: Path) -> None:
+    """Let go of a pin and remove its file; harmless where there is none."""
+    while _is_pin(path):
+        _umount(str(path))
+    path.unlink(missing_ok=True)
+
+
+def _is_pin(path: Path) -> bool:
+    try:
+        own = path.stat().st_dev
+    except OSError:
+        return False
+    return own != path.parent.stat().st_dev
+
+
+def identity(pins: Pins) -> set[str]:
+    """The namespaces of a node and of every name in its ``/run/netns``, as ``/proc/<pid>/ns/*`` shows them."""
+    if not pins.exist():
+        return set()
+
+    def body() -> set[str]:
+        enter(pins)
+        found = {os.readlink("/proc/thread-self/ns/net")}
+        if pins.mnt is not None:
+            found.add(os.readlink("/proc/thread-self/ns/mnt"))
+            found.update(f"net:[{path.stat().st_ino}]" for path in NETNS.iterdir() if _is_pin(path))
+        return found
+
+    return in_thread(body)
