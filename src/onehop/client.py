@@ -93,7 +93,9 @@ class Client:
             except (http.client.HTTPException, OSError) as error:
                 self._connection.close()
                 # A kept connection that the other side closed meanwhile was not used for this request: once more.
-                if reused and isinstance(error, (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)):
+                if reused and isinstance(
+                    error, (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError)
+                ):
                     reused = False
                     continue
                 raise UnreachableError(f"no answer from the controller at {self._endpoint}: {error}") from error

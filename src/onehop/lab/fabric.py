@@ -65,7 +65,7 @@ def _outside() -> None:
         ("addr", "add", f"{plan.OUTSIDE_V6}/{plan.FAR_LENGTH_V6}", "dev", "eth0", "nodad"),
         "link set eth0 up",
         ("route", "add", "default", "via", plan.FAR_ROUTER),
-        ("-6", "route", "add", "default", "via", plan.FAR_ROUTER_V6),
+        ("route", "add", "::/0", "via", plan.FAR_ROUTER_V6),
     )
 
 

@@ -32,7 +32,11 @@ def batch(*commands: str | Iterable[str], go_on: bool = False) -> None:
         lines.append(command)
     try:
         done = subprocess.run(
-            ["ip", *(["-force"] if go_on else []), "-batch", "-"], input="\n".join(lines) + "\n", text=True, capture_output=True, check=False
+            ["ip", *(["-force"] if go_on else []), "-batch", "-"],
+            input="\n".join(lines) + "\n",
+            text=True,
+            capture_output=True,
+            check=False,
         )
     except FileNotFoundError:
         raise MissingFeatureError("the command 'ip' is missing: install the package iproute2") from None

@@ -193,6 +193,23 @@ class Directory:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Make the lab's directory and be the only one that builds or removes the lab.
+
+        Raises:
+            ConflictError: somebody else does.
+        """
+        self.path.mkdir(parents=True, mode=0o700, exist_ok=True)
+        with (self.path / "build").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ConflictError(
+                    f"another command is building or removing lab {self.name!r} at this moment: wait for it"
+                ) from None
+            yield
+
     def set_host(self, host: HostRecord) -> None:
         """Replace what is known of a host."""
         with self.lock():
@@ -251,9 +268,7 @@ def running_host(state: State, name: str) -> HostRecord:
     """
     host = host_of(state, name)
     if not host.running:
-        raise ConflictError(
-            f"{name} is stopped: start it with 'onehop lab host {name} start --name {state.name}'"
-        )
+        raise ConflictError(f"{name} is stopped: start it with 'onehop lab host {name} start --name {state.name}'")
     return host
 
 

@@ -1,0 +1,58 @@
+"""`wait`: until every running agent has applied the controller's newest revision."""
+
+import time
+
+from onehop.client import Client, Document
+from onehop.errors import StateError
+from onehop.lab import host, process
+from onehop.lab.state import Directory
+
+_PAUSE = 0.02
+
+
+def agents(client: Client) -> tuple[int, dict[str, Document]]:
+    """The controller's newest revision, and what it knows of each host's agent by name."""
+    status = client.get("/onehop/v1/status")
+    return int(status["revision"]), {str(agent["name"]): agent for agent in status["hosts"]}
+
+
+def wait(directory: Directory, limit: float) -> int:
+    """Wait until every running agent has applied the newest revision of this moment; returns that revision.
+
+    Raises:
+        StateError: not within `limit` seconds; names those who have not.
+    """
+    client = Client(directory.endpoint, timeout=max(limit, 1))
+    try:
+        return _wait(directory, client, limit)
+    finally:
+        client.close()
+
+
+def _wait(directory: Directory, client: Client, limit: float) -> int:
+    deadline = time.monotonic() + limit
+    wanted: int | None = None
+    while True:
+        revision, known = agents(client)
+        wanted = revision if wanted is None else wanted
+        late = [
+            name
+            for name, record in directory.read().hosts.items()
+            if record.running
+            and process.load(host.pid_file(directory, name)) is not None
+            and not _applied(known.get(name), wanted)
+        ]
+        if not late:
+            return wanted
+        if time.monotonic() > deadline:
+            raise StateError(
+                f"after {limit:g} s these agents have not applied revision {wanted}: {', '.join(late)}; "
+                f"see their logs in {directory.path / 'hosts'}"
+            )
+        time.sleep(_PAUSE)
+
+
+def _applied(agent: Document | None, revision: int) -> bool:
+    if agent is None or not agent["connected"]:
+        return False
+    return bool(agent["in_sync"]) or int(agent["applied"] or 0) >= revision
