@@ -1,0 +1,234 @@
+"""Ops in an order that works, each planned for the state that the earlier ones leave.
+
+1. Clear the way: what would stop something from being created or would hurt it later, and addresses that must be
+   withdrawn before the rules behind them change.
+2. Build, kind by kind. Links are born down; they come up when the settings and rulesets for them stand.
+3. Withdraw what is gone, last built first, but for what goes by itself with its link or namespace.
+4. Build again what the withdrawals took along.
+
+The order within a kind is that of the keys, so that a plan depends on the two states only.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from onehop.net.address import version
+from onehop.objects import (
+    Address,
+    BridgeFdb,
+    KernelObject,
+    Key,
+    Link,
+    Namespace,
+    Neighbour,
+    Route,
+    Rule,
+    Ruleset,
+    Sysctl,
+    Vxlan,
+    VxlanFdb,
+)
+from onehop.objects.agreement import agrees
+from onehop.reconciler.likeness import changes_in_place
+from onehop.reconciler.needs import link_key, links_of, namespace_key, peer_key
+from onehop.reconciler.plan import Create, Delete, Op, Replace
+from onehop.reconciler.simulation import Simulation, ip_of, subnet_of
+
+
+class Planner:
+    """One plan in the making.
+
+    Args:
+        observed: what is there, of every namespace in which something is to be done.
+        desired: what should be there.
+        gone: what is there and should not be, by key.
+        changed: keys of what should be there and is not, or not so.
+    """
+
+    def __init__(
+        self,
+        observed: Iterable[KernelObject],
+        desired: Mapping[Key, KernelObject],
+        gone: Mapping[Key, KernelObject],
+        changed: Iterable[Key],
+    ) -> None:
+        self._desired = desired
+        self._gone = gone
+        self._todo: defaultdict[object, set[Key]] = defaultdict(set)
+        self._ops: list[Op] = []
+        self._now = Simulation(observed, self._miss)
+        for key in changed:
+            self._todo[key[0]].add(key)
+        self._leaving = {
+            found.key for found in gone.values() if isinstance(found, Link) and not self._belongs_to_a_desired(found)
+        }
+
+    def plan(self) -> tuple[Op, ...]:
+        """The ops."""
+        self._clear_the_way()
+        self._build()
+        if self._gone:
+            self._withdraw()
+            self._build()
+        return tuple(self._ops)
+
+    def _miss(self, key: Key) -> None:
+        if key in self._desired:
+            self._todo[key[0]].add(key)
+
+    def _do(self, op: Op) -> None:
+        self._ops.append(op)
+        self._now.apply(op)
+
+    def _delete(self, key: Key) -> None:
+        found = self._now.objects.get(key) or self._now.doubtful.get(key)
+        if found is not None:
+            self._do(Delete(found))
+
+    def _belongs_to_a_desired(self, link: Link) -> bool:
+        """Whether `link` is the far end of a pair whose near end is desired: it comes and goes with that one."""
+        peer = peer_key(link)
+        near = None if peer is None else self._desired.get(peer)
+        return isinstance(near, Link) and peer_key(near) == link.key
+
+    # ---- 1. clear the way
+
+    def _clear_the_way(self) -> None:
+        if Address.kind in self._todo or Ruleset.kind in self._todo or self._gone:
+            self._withdraw_addresses()
+        for key in sorted(self._todo[Link.kind] | self._todo[Address.kind]):
+            found = self._now.objects.get(key)
+            if found is not None and not changes_in_place(found, self._desired[key]):
+                self._delete(key)
+        for key in sorted(self._todo[Link.kind]):
+            wanted = self._desired[key]
+            if isinstance(wanted, Link) and key not in self._now.objects:
+                self._free_peer(wanted)
+                self._free_vni(wanted)
+
+    def _withdraw_addresses(self) -> None:
+        """Addresses that go before new ones of their subnet come, or before the rulesets behind them change."""
+        exposed = {key[1] for key in self._todo[Ruleset.kind]}
+        exposed.update(key[1] for key in self._gone if key[0] == Ruleset.kind)
+        coming: defaultdict[Key, list[str]] = defaultdict(list)
+        for key in self._todo[Address.kind]:
+            coming[key[:3]].append(str(key[3]))
+        # Later addresses of a subnet first: the kernel lists them behind the first.
+        for key, found in reversed(list(self._gone.items())):
+            if not isinstance(found, Address) or self._goes_by_itself(found):
+                continue
+            if found.namespace in exposed or any(self._clashes(found, new) for new in coming[key[:3]]):
+                self._delete(key)
+
+    def _clashes(self, old: Address, new: str) -> bool:
+        if version(old.address) == 6 or version(new) == 6:
+            return ip_of(old.address) == ip_of(new)
+        return subnet_of(old.address) == subnet_of(new) and not self._now.promotes(old)
+
+    def _free_peer(self, wanted: Link) -> None:
+        """Delete a link of ours that has the name of the far end of a pair to come."""
+        peer = peer_key(wanted)
+        if peer is None or not isinstance(self._now.objects.get(peer), Link):
+            return
+        if peer in self._gone or not changes_in_place(self._now.objects[peer], self._desired[peer]):
+            self._delete(peer)
+
+    def _free_vni(self, wanted: Link) -> None:
+        """Delete a leaving VXLAN device that has the VNI and port of one to come: a namespace has one of each."""
+        if not isinstance(wanted.spec, Vxlan):
+            return
+        for found in self._now.inside(wanted.namespace):
+            if not isinstance(found, Link) or not isinstance(found.spec, Vxlan) or found.key not in self._gone:
+                continue
+            if (found.spec.vni, found.spec.port) == (wanted.spec.vni, wanted.spec.port):
+                self._delete(found.key)
+
+    # ---- 2. build
+
+    def _build(self) -> None:
+        if not any(self._todo.values()):
+            return
+        self._put_all(Namespace)
+        self._put_all(Sysctl, lambda wanted: not links_of(wanted))
+        self._put_all(Ruleset, lambda wanted: not links_of(wanted))
+        rising = self._shape_links()
+        self._put_all(Sysctl)
+        self._put_all(Ruleset)
+        for key in rising:
+            self._put(key)
+        for kind in (Address, Neighbour, BridgeFdb, VxlanFdb):
+            self._put_all(kind)
+        # Through the link first: a gateway must be reachable.
+        self._put_all(Route, lambda wanted: isinstance(wanted, Route) and not any(hop.gateway for hop in wanted.hops))
+        self._put_all(Route)
+        self._put_all(Rule)
+
+    def _take(self, kind: type[KernelObject], which: Callable[[KernelObject], bool] | None = None) -> list[Key]:
+        todo = self._todo[kind.kind]
+        taken = sorted(key for key in todo if which is None or which(self._desired[key])) if todo else []
+        todo.difference_update(taken)
+        return taken
+
+    def _put_all(self, kind: type[KernelObject], which: Callable[[KernelObject], bool] | None = None) -> None:
+        for key in self._take(kind, which):
+            self._put(key)
+
+    def _put(self, key: Key) -> None:
+        wanted, found = self._desired[key], self._now.objects.get(key)
+        if found is None:
+            self._do(Create(wanted))
+        elif not agrees(found, wanted):
+            self._do(Replace(found, wanted))
+
+    def _shape_links(self) -> list[Key]:
+        """Make links and change those that are up; returns the keys of those that have yet to come up."""
+        rising: list[Key] = []
+        # Masters before ports.
+        for key in sorted(self._take(Link), key=lambda key: (_link(self._desired[key]).master is not None, key)):
+            wanted, found = _link(self._desired[key]), self._now.objects.get(key)
+            if found is None:
+                self._do(Create(msgspec.structs.replace(wanted, up=False)))
+                if wanted.up:
+                    rising.append(key)
+            elif wanted.up and not _link(found).up:
+                rising.append(key)
+            else:
+                self._put(key)
+        return rising
+
+    # ---- 3. withdraw
+
+    def _withdraw(self) -> None:
+        by_kind: defaultdict[object, list[Key]] = defaultdict(list)
+        for key, found in reversed(list(self._gone.items())):
+            if not self._goes_by_itself(found):
+                by_kind[key[0]].append(key)
+        # Rulesets after the links that they guard.
+        for kind in (Rule, Route, VxlanFdb, BridgeFdb, Neighbour, Address, Link, Ruleset, Namespace):
+            for key in by_kind[kind.kind]:
+                self._delete(key)
+
+    def _goes_by_itself(self, found: KernelObject) -> bool:
+        """Whether `found`, which is gone from the desired state, goes with a link or namespace that is deleted."""
+        leaving_namespace = namespace_key(found.namespace) in self._gone
+        if isinstance(found, Link):
+            if found.key not in self._leaving:
+                return True
+            # A namespace dies in the background; pairs that reach out of it are deleted so that their names are free
+            # at once.
+            peer = peer_key(found)
+            return leaving_namespace and (peer is None or peer[1] == found.namespace)
+        if leaving_namespace and not isinstance(found, Namespace):
+            return True
+        if isinstance(found, Ruleset):
+            return False
+        links = links_of(found)
+        leaving = [link_key(found.namespace, name) in self._leaving for name in links]
+        return all(leaving) if isinstance(found, Route) and links else any(leaving)
+
+
+def _link(found: KernelObject) -> Link:
+    assert isinstance(found, Link)  # noqa: S101 - keys of links hold links
+    return found

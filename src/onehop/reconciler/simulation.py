@@ -1,0 +1,217 @@
+"""What a kernel will hold after some ops, with all that Linux does by itself on the way.
+
+A pessimist: what Linux *may* take away (secondary addresses, IPv6 addresses of a link that went down, a chain whose
+device went, …) counts as gone, so that it is put there again, and stays in `doubtful`, so that it is deleted where
+nobody wants it. It refuses nothing: whether an op is allowed is decided by a kernel.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+import msgspec
+
+from onehop.net.address import parse_prefix, version
+from onehop.objects import Address, BridgeFdb, KernelObject, Key, Link, Namespace, Neighbour, Route, Ruleset, Sysctl
+from onehop.reconciler.needs import links_of, peer_key
+from onehop.reconciler.plan import Create, Delete, Op, Replace
+
+_Place = tuple[str, str]
+"""Namespace and link name, or namespace and IP address."""
+
+
+@lru_cache(maxsize=65536)
+def subnet_of(address: str) -> str:
+    """The prefix in which an address with prefix length lies: ``10.0.0.0/24`` of ``10.0.0.1/24``."""
+    return parse_prefix(address, strict=False)
+
+
+def ip_of(address: str) -> str:
+    """The address without its prefix length."""
+    return address.partition("/")[0]
+
+
+class Simulation:
+    """The state of a kernel, as far as one can foresee it.
+
+    Args:
+        objects: what was observed.
+        lost: called with the key of everything that goes or is spoiled without having been asked for.
+
+    Attributes:
+        objects: what surely is there, by key.
+        doubtful: what may be there or not, by key; never in `objects` at the same time.
+    """
+
+    def __init__(self, objects: Iterable[KernelObject], lost: Callable[[Key], None]) -> None:
+        self.objects: dict[Key, KernelObject] = {}
+        self.doubtful: dict[Key, KernelObject] = {}
+        self._lost = lost
+        # Indexes only grow: whoever reads one asks `objects` whether the key still holds.
+        self._in: defaultdict[str, dict[Key, None]] = defaultdict(dict)
+        self._on: defaultdict[_Place, dict[Key, None]] = defaultdict(dict)
+        self._ports: defaultdict[_Place, dict[Key, None]] = defaultdict(dict)
+        self._from: defaultdict[_Place, dict[Key, None]] = defaultdict(dict)
+        for found in objects:
+            self._put(found)
+
+    def apply(self, op: Op) -> None:
+        """Let one op happen."""
+        match op:
+            case Create(wanted):
+                self._put(wanted)
+                self._spoil_settings(wanted)
+                far_end = wanted.far_end if isinstance(wanted, Link) else None
+                if far_end is not None:
+                    self._put(far_end)
+            case Replace(old, new):
+                self._put(new)
+                self._spoil_settings(new)
+                if isinstance(old, Link) and isinstance(new, Link):
+                    self._change_link(old, new)
+            case Delete(found):
+                self.doubtful.pop(found.key, None)
+                if self.objects.pop(found.key, None) is not None:
+                    self._follow(found)
+
+    def on(self, namespace: str, link: str) -> list[KernelObject]:
+        """What surely hangs on a link."""
+        return self._read(self._on.get((namespace, link)))
+
+    def inside(self, namespace: str) -> list[KernelObject]:
+        """What surely is in a namespace, itself included."""
+        return self._read(self._in.get(namespace))
+
+    def _read(self, index: dict[Key, None] | None) -> list[KernelObject]:
+        return [self.objects[key] for key in index if key in self.objects] if index else []
+
+    def _put(self, wanted: KernelObject) -> None:
+        key, namespace = wanted.key, wanted.namespace
+        self._in[namespace][key] = None
+        if isinstance(wanted, Link):
+            if wanted.master is not None:
+                self._ports[(namespace, wanted.master)][key] = None
+        else:
+            for link in links_of(wanted):
+                self._on[(namespace, link)][key] = None
+            if isinstance(wanted, Route) and wanted.source is not None:
+                self._from[(namespace, wanted.source)][key] = None
+        self.doubtful.pop(key, None)
+        self.objects[key] = wanted
+
+    def _lose(self, found: KernelObject, certain: bool = True) -> None:
+        key = found.key
+        if self.objects.pop(key, None) is None:
+            return
+        if not certain:
+            self.doubtful[key] = found
+        self._lost(key)
+        if isinstance(found, Address):
+            self._strip_source(found)
+
+    def _follow(self, gone: KernelObject) -> None:
+        """What goes with an object that was deleted."""
+        if isinstance(gone, Namespace):
+            for inner in self.inside(gone.namespace):
+                self._lose(inner)
+                if isinstance(inner, Link):
+                    self._lose_far_end(inner)
+        elif isinstance(gone, Link):
+            self._strip_link(gone)
+            self._lose_far_end(gone)
+        elif isinstance(gone, Address):
+            self._strip_subnet(gone)
+            self._strip_source(gone)
+
+    def _lose_far_end(self, link: Link) -> None:
+        key = peer_key(link)
+        far_end = None if key is None else self.objects.get(key)
+        if isinstance(far_end, Link) and peer_key(far_end) == link.key:
+            self._lose(far_end)
+            self._strip_link(far_end)
+
+    def _strip_link(self, gone: Link) -> None:
+        """A link is gone: so is what hung on it, and its ports are free."""
+        for hanging in self.on(gone.namespace, gone.name):
+            # A netdev chain dies with its device on older kernels and outlives it on newer ones; an IPv6 route over
+            # several links keeps the others.
+            shared = isinstance(hanging, Route) and len(hanging.hops) > 1
+            self._lose(hanging, certain=not shared and not isinstance(hanging, Ruleset))
+        for port in self._read(self._ports.get((gone.namespace, gone.name))):
+            if isinstance(port, Link) and port.master == gone.name:
+                self.objects[port.key] = msgspec.structs.replace(port, master=None, port=None)
+                self._lost(port.key)
+
+    def _change_link(self, old: Link, new: Link) -> None:
+        new_mac = new.mac is not None and new.mac != old.mac
+        went_down = old.up and not new.up
+        moved = old.master is not None and old.master != new.master
+        if not (new_mac or went_down or moved):
+            return
+        for hanging in self.on(new.namespace, new.name):
+            if isinstance(hanging, Neighbour):
+                if new_mac or went_down:  # neigh_changeaddr and neigh_ifdown take permanent entries too
+                    self._lose(hanging)
+            elif isinstance(hanging, BridgeFdb):
+                if moved and hanging.port == new.name:
+                    self._lose(hanging)
+            elif not went_down:
+                continue
+            elif isinstance(hanging, Route):
+                self._lose(hanging, certain=len(hanging.hops) == 1)
+            elif isinstance(hanging, Address) and version(hanging.address) == 6:
+                self._lose(hanging, certain=False)  # net.ipv6.conf.*.keep_addr_on_down may keep it
+
+    def _strip_subnet(self, gone: Address) -> None:
+        """An IPv4 address is gone from its link: perhaps the later ones of its subnet, with the last one all routes."""
+        if version(gone.address) == 6:
+            return
+        left: list[Address] = []
+        hanging = self.on(gone.namespace, gone.link)
+        for other in hanging:
+            if isinstance(other, Address) and version(other.address) == 4:
+                # Which address of a subnet was the first cannot be seen.
+                if subnet_of(other.address) == subnet_of(gone.address) and not self.promotes(gone):
+                    self._lose(other, certain=False)
+                else:
+                    left.append(other)
+        if left:
+            return
+        for other in hanging:
+            if isinstance(other, Route) and version(other.destination) == 4:
+                self._lose(other, certain=len(other.hops) == 1 and not self.doubtful)
+
+    def _strip_source(self, gone: Address) -> None:
+        """Routes that prefer a source address which is gone: IPv4 loses them, IPv6 their preference."""
+        ip = ip_of(gone.address)
+        routes = self._read(self._from.get((gone.namespace, ip)))
+        if not routes:
+            return
+        if any(isinstance(o, Address) and ip_of(o.address) == ip for o in self.inside(gone.namespace)):
+            return
+        for route in routes:
+            if isinstance(route, Route) and route.source == ip:
+                self._lose(route, certain=False)
+
+    def promotes(self, address: Address) -> bool:
+        """Whether the later addresses of a subnet surely outlive the first (``promote_secondaries``)."""
+        for place in ("all", address.link):
+            key = (Sysctl.kind, address.namespace, f"net/ipv4/conf/{place}/promote_secondaries")
+            found = self.objects.get(key)
+            if isinstance(found, Sysctl) and found.value != "0":
+                return True
+        return False
+
+    def _spoil_settings(self, wanted: KernelObject) -> None:
+        """``all`` and ``default`` of a setting may overwrite the links' own values."""
+        if not isinstance(wanted, Sysctl):
+            return
+        path = "net/ipv4/conf/all/forwarding" if wanted.path == "net/ipv4/ip_forward" else wanted.path
+        parts = path.split("/")
+        if len(parts) != 5 or parts[3] not in ("all", "default"):
+            return
+        for other in self.inside(wanted.namespace):
+            if isinstance(other, Sysctl) and other.link is not None:
+                theirs = other.path.split("/")
+                if theirs[1] == parts[1] and theirs[-1] == parts[-1]:
+                    self._lose(other, certain=False)
