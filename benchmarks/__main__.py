@@ -1,0 +1,58 @@
+"""`make bench`: every measurement, each in a process of its own; one table, and ``build/bench.json``.
+
+usage: python -m benchmarks [NAME ...]      names of modules here; default: all
+"""
+
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.report import Row, table
+
+MODULES = ("realise", "change", "observe", "east_west", "api", "memory")
+RESULT = Path("build/bench.json")
+
+
+def machine() -> dict[str, str]:
+    """What it ran on."""
+    cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "?")
+    count = Path("/proc/cpuinfo").read_text().count("processor\t")
+    return {
+        "cpu": f"{count} x {cpu.partition(':')[2].strip()}",
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def run(names: tuple[str, ...]) -> int:
+    """Measure; returns the exit status: 0 where every measurement ran, whether or not it reached its goal."""
+    rows: list[Row] = []
+    broken: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            print(f"== {name}", file=sys.stderr, flush=True)
+            result = Path(folder, f"{name}.json")
+            words = [sys.executable, "-m", f"benchmarks.{name}", "--json", str(result)]
+            if subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False).returncode:
+                broken.append(name)
+            else:
+                rows += msgspec.convert(json.loads(result.read_text()), list[Row])
+    where = machine()
+    print(f"{where['cpu']}, Linux {where['kernel']}, Python {where['python']}, {where['date']}\n")
+    print(table(rows))
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(json.dumps({"machine": where, "rows": msgspec.to_builtins(rows)}, indent=2) + "\n")
+    if broken:
+        print(f"bench: did not run to their end: {', '.join(broken)}; their errors are above.", file=sys.stderr)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(tuple(sys.argv[1:]) or MODULES))

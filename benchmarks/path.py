@@ -1,0 +1,119 @@
+"""Two instances and a way between them through a router: how fast, how soon, how many packets."""
+
+import array
+import ctypes
+import fcntl
+import json
+import os
+import re
+import socket
+import struct
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from benchmarks.sandbox import RUN
+
+SIOCETHTOOL = 0x8946
+SET_SENDERS = {"scatter-gather": 0x19, "tso": 0x1F, "gso": 0x24, "gro": 0x2C}
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Path(msgspec.Struct, frozen=True):
+    """A way between two instances.
+
+    Attributes:
+        left, right: names of their namespaces; each has an ``eth0``.
+        target: the right one's address.
+    """
+
+    left: str
+    right: str
+    target: str
+
+
+def run(*words: str) -> str:
+    """Run a command to its end and return its output; its complaints go to stderr."""
+    return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL).stdout
+
+
+def inside(namespace: str, work: Callable[[], None]) -> None:
+    """Do something in a thread that has entered a namespace."""
+    failures: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            pin = os.open(RUN / namespace, os.O_RDONLY)
+            if _libc.setns(pin, 0x40000000):
+                raise OSError(ctypes.get_errno(), f"cannot enter {namespace}")
+            os.close(pin)
+            work()
+        except OSError as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+
+
+def set_offload(path: Path, on: bool) -> None:
+    """Switch segmentation offload of both instances' links (TSO, GSO, GRO) on or off."""
+
+    def work() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+            for feature in ("tso", "gso", "gro"):
+                value = array.array("B", struct.pack("=II", SET_SENDERS[feature], int(on)))
+                request = struct.pack("16sP", b"eth0", value.buffer_info()[0])
+                fcntl.ioctl(handle, SIOCETHTOOL, request)
+
+    for namespace in (path.left, path.right):
+        inside(namespace, work)
+
+
+@contextmanager
+def server(path: Path) -> Iterator[None]:
+    """An iperf3 server on the right, for as long as the block runs."""
+    words = ["ip", "netns", "exec", path.right, "iperf3", "--server", "--forceflush"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "listening" in line:
+                break
+        drain = threading.Thread(target=process.stdout.read, daemon=True)
+        drain.start()
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def throughput(path: Path, seconds: float) -> float:
+    """Gbit/s of one TCP connection, as received."""
+    answer = _iperf(path, seconds)
+    return float(answer["end"]["sum_received"]["bits_per_second"]) / 1e9
+
+
+def packet_rate(path: Path, seconds: float) -> float:
+    """Thousands of small UDP datagrams a second that arrive."""
+    total = _iperf(path, seconds, "--udp", "--bitrate", "0", "--length", "64")["end"]["sum"]
+    return float(total["packets"] - total["lost_packets"]) / float(total["seconds"]) / 1e3
+
+
+def round_trip(path: Path, count: int) -> float:
+    """Mean round trip in µs of pings sent as fast as they are answered."""
+    words = ("ping", "-q", "-A", "-c", str(count), "-i", "0", path.target)
+    summary = run("ip", "netns", "exec", path.left, *words)
+    found = re.search(r"= [\d.]+/([\d.]+)/", summary)
+    assert found is not None, summary
+    return float(found[1]) * 1e3
+
+
+def _iperf(path: Path, seconds: float, *options: str) -> dict:  # type: ignore[type-arg]  # iperf3's own document
+    words = ("iperf3", "--client", path.target, "--time", f"{seconds:g}", "--json", *options)
+    return dict(json.loads(run("ip", "netns", "exec", path.left, *words)))

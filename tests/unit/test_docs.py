@@ -1,0 +1,38 @@
+"""Pages that are derived from code are current, and no link between pages is broken."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from onehop.cli.root import COMMANDS
+from scripts import docs
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("page", docs.derived(), ids=lambda page: page.name)
+def test_a_derived_page_is_as_make_docs_writes_it(page: Path) -> None:
+    assert page.read_text() == docs.derived()[page], "run `make docs` and commit what it writes"
+
+
+def test_no_link_is_broken() -> None:
+    assert docs.broken_links() == []
+
+
+def test_decisions_are_numbered_without_a_gap() -> None:
+    numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs/decisions").glob("[0-9]*.md"))
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_pages_name_only_commands_that_exist() -> None:
+    known = {command.name for command in COMMANDS}
+    said = re.compile(r"(?:`|^(?:\$ |# )?)(?:sudo )?onehop ([a-z]+)", re.MULTILINE)
+    named = {(page.name, word) for page in docs.pages() for word in said.findall(page.read_text())}
+    assert {(page, word) for page, word in named if word not in known} == set()
+
+
+def test_pages_name_only_make_targets_that_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {word for page in docs.pages() for word in re.findall(r"`(?:sudo )?make ([a-z]+)", page.read_text())}
+    assert named <= targets
