@@ -1,11 +1,24 @@
 """A rule of the routing policy database."""
 
+from collections.abc import Mapping
+from struct import Struct
 from typing import ClassVar
 
-from onehop.objects.base import KernelObject, Key
+from onehop.net.address import unpack
+from onehop.net.naming import PROTOCOL
+from onehop.objects import netlink
+from onehop.objects.base import Carried, IndexOf, Key
+from onehop.objects.netlink import Found, Request
+
+FIB_RULE = Struct("=BBBBBBBBI")
+"""fib_rule_hdr: family, destination and source length, tos, table, two reserved, action, flags."""
+
+_DST, _SRC, _IIFNAME, _PRIORITY, _FWMARK, _TABLE, _FWMASK, _PROTOCOL = 1, 2, 3, 6, 10, 15, 16, 21
+_TO_TABLE = 1
+_VERSION = {netlink.AF_INET: 4, netlink.AF_INET6: 6}
 
 
-class Rule(KernelObject, frozen=True, kw_only=True):
+class Rule(Carried, frozen=True, kw_only=True):
     """A policy rule of ours (``FRA_PROTOCOL`` `onehop.net.naming.PROTOCOL`): selector → table.
 
     Attributes:
@@ -40,4 +53,49 @@ class Rule(KernelObject, frozen=True, kw_only=True):
             self.source or "",
             self.destination or "",
             self.incoming or "",
+        )
+
+    def to_create(self, index: IndexOf) -> Request:  # noqa: ARG002  # rules speak of links by name
+        return Request(netlink.NEWRULE, netlink.CREATE | netlink.EXCL, self._body())
+
+    def to_delete(self, index: IndexOf) -> Request:  # noqa: ARG002
+        return Request(netlink.DELRULE, 0, self._body())
+
+    def _body(self) -> bytes:
+        lengths, body = [0, 0], b""
+        for which, (kind, prefix) in enumerate(((_DST, self.destination), (_SRC, self.source))):
+            if prefix is not None:
+                _, lengths[which], packed = netlink.prefix_parts(prefix)
+                body += netlink.attribute(kind, packed)
+        if self.incoming is not None:
+            body += netlink.text(_IIFNAME, self.incoming)
+        if self.mask:
+            body += netlink.u32(_FWMARK, self.mark) + netlink.u32(_FWMASK, self.mask)
+        header = FIB_RULE.pack(netlink.FAMILY[self.family], lengths[0], lengths[1], 0, 0, 0, 0, _TO_TABLE, 0)
+        return (
+            header
+            + netlink.u32(_PRIORITY, self.priority)
+            + netlink.u32(_TABLE, self.table)
+            + netlink.u8(_PROTOCOL, PROTOCOL)
+            + body
+        )
+
+    @classmethod
+    def decode(cls, found: Found, namespace: str, names: Mapping[int, str]) -> "Rule | None":  # noqa: ARG003
+        data, start, end = found
+        family, to_length, from_length, _, table, _, _, action, _ = FIB_RULE.unpack_from(data, start)
+        values = netlink.attributes(data, start + FIB_RULE.size, end)
+        if values.get(_PROTOCOL) != bytes([PROTOCOL]) or action != _TO_TABLE or family not in _VERSION:
+            return None
+        to, source, incoming = values.get(_DST), values.get(_SRC), values.get(_IIFNAME)
+        return cls(
+            namespace=namespace,
+            family=_VERSION[family],
+            priority=netlink.number(values.get(_PRIORITY, b"")),
+            table=netlink.number(values[_TABLE]) if _TABLE in values else table,
+            mark=netlink.number(values.get(_FWMARK, b"")),
+            mask=netlink.number(values.get(_FWMASK, b"")),
+            source=None if source is None else f"{unpack(source)}/{from_length}",
+            destination=None if to is None else f"{unpack(to)}/{to_length}",
+            incoming=None if incoming is None else netlink.string(incoming),
         )

@@ -1,0 +1,277 @@
+"""Links as netlink messages: how one is made, set and recognised.
+
+A link is made in two messages that go in one batch: the first makes it, down and under an index that the sender
+chose, the second gives it what the kernel takes only afterwards: the mark of ownership (alias), no IPv6 addresses of
+its own, the MTU of a bridge (which would follow its ports otherwise), its master. Only a third brings it up, so
+that it is never up half made.
+"""
+
+from collections.abc import Mapping
+from struct import Struct, pack
+from typing import NamedTuple
+
+from onehop.net import address
+from onehop.net.naming import MARK
+from onehop.objects import netlink
+from onehop.objects.link import Bridge, BridgePort, Link, Tap, Veth, Vxlan
+from onehop.objects.netlink import Found, Request, attribute, nested, text, u8, u16, u32
+
+IFINFOMSG = Struct("=BxHiII")
+"""ifinfomsg: family, type, index, flags, change."""
+
+LOOPBACK = 1
+"""The index of ``lo`` in every namespace."""
+
+_UP = 1
+_ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _IFALIAS, _AF_SPEC = 1, 3, 4, 5, 10, 18, 20, 26
+_NET_NS_FD, _EXT_MASK, _LINK_NETNSID, _TARGET_NETNSID = 28, 29, 37, 46
+_INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
+_VETH_PEER = 1
+_BR_STP_STATE, _BR_MCAST_SNOOPING, _BR_DEFAULT_PVID = 5, 23, 39
+_VXLAN_ID, _VXLAN_LOCAL, _VXLAN_LEARNING, _VXLAN_PORT, _VXLAN_LOCAL6 = 1, 4, 7, 15, 17
+_BRPORT_LEARNING, _BRPORT_FLOOD, _BRPORT_NEIGH_SUPPRESS = 8, 9, 32
+_INET6_ADDR_GEN_MODE, _ADDR_GEN_NONE = 8, 1
+_SKIP_STATS = 1 << 3
+
+_NO_OWN_IPV6 = nested(_AF_SPEC, nested(netlink.AF_INET6, u8(_INET6_ADDR_GEN_MODE, _ADDR_GEN_NONE)))
+_LEAN = u32(_EXT_MASK, _SKIP_STATS)
+_BRIDGE_INFO = nested(
+    _LINKINFO,
+    text(_INFO_KIND, "bridge"),
+    nested(_INFO_DATA, u32(_BR_STP_STATE, 0), u8(_BR_MCAST_SNOOPING, 0), u16(_BR_DEFAULT_PVID, 0)),
+)
+
+
+class LinkRecord(NamedTuple):
+    """A link as the kernel tells it; indexes not yet names.
+
+    Attributes:
+        lower: index of what it stands on (a veth's other end), in the namespace `nsid`, 0 where there is none.
+        nsid: the kernel's number for that namespace, or None where it is this one.
+        data, slave: attributes of its kind, and as a bridge's port.
+    """
+
+    index: int
+    name: str
+    alias: str
+    up: bool
+    mac: str
+    mtu: int
+    master: int
+    lower: int
+    nsid: int | None
+    kind: str
+    data: bytes
+    slave: bytes | None
+
+    @property
+    def marked(self) -> bool:
+        """Whether it carries our mark."""
+        return self.alias.startswith(MARK)
+
+
+def dump_body(index: int = 0) -> bytes:
+    """Body of a dump of all links, or of the question for one."""
+    return IFINFOMSG.pack(0, 0, index, 0, 0) + _LEAN
+
+
+def by_name_body(name: str) -> bytes:
+    """Body of the question for a link by its name."""
+    return IFINFOMSG.pack(0, 0, 0, 0, 0) + text(_IFNAME, name) + _LEAN
+
+
+def elsewhere_body(nsid: int, index: int) -> bytes:
+    """Body of the question for a link of another namespace."""
+    return IFINFOMSG.pack(0, 0, index, 0, 0) + pack("=HHi", 8, _TARGET_NETNSID, nsid) + _LEAN
+
+
+def record(found: Found) -> LinkRecord:
+    """What one RTM_NEWLINK message says."""
+    _, _, index, flags, _ = IFINFOMSG.unpack_from(found.data, found.start)
+    values = netlink.attributes(found.data, found.start + IFINFOMSG.size, found.end)
+    get = values.get
+    kind, data, slave = "", b"", None
+    info = get(_LINKINFO)
+    if info is not None:
+        parts = netlink.attributes(info, 0, len(info))
+        kind = netlink.string(parts.get(_INFO_KIND, b""))
+        data = parts.get(_INFO_DATA, b"")
+        if parts.get(_INFO_SLAVE_KIND) == b"bridge\0":
+            slave = parts.get(_INFO_SLAVE_DATA)
+    nsid = get(_LINK_NETNSID)
+    return LinkRecord(
+        index=index,
+        name=netlink.string(values[_IFNAME]),
+        alias=netlink.string(get(_IFALIAS, b"")),
+        up=bool(flags & _UP),
+        mac=address.unpack_mac(get(_ADDRESS, b"")),
+        mtu=netlink.number(get(_MTU, b"")),
+        master=netlink.number(get(_MASTER, b"")),
+        lower=netlink.number(get(_LINK, b"")),
+        nsid=None if nsid is None else int.from_bytes(nsid, "little", signed=True),
+        kind=kind,
+        data=data,
+        slave=slave,
+    )
+
+
+def link(found: LinkRecord, namespace: str, names: Mapping[int, str], peer: tuple[str, str]) -> Link | None:
+    """The Link that a record is, or None where it is of a kind that we do not make.
+
+    Args:
+        found: the record.
+        namespace: where it was found.
+        names: by index, of the masters.
+        peer: namespace and name of a veth's other end.
+    """
+    spec = _spec(found, peer)
+    if spec is None:
+        return None
+    master = names.get(found.master, f"index {found.master}") if found.master else None
+    return Link(
+        namespace=namespace,
+        name=found.name,
+        spec=spec,
+        alias=found.alias,
+        mac=found.mac,
+        mtu=found.mtu,
+        up=found.up,
+        master=master,
+        port=None if found.slave is None else _bridge_port(found.slave),
+    )
+
+
+def _spec(found: LinkRecord, peer: tuple[str, str]) -> Veth | Bridge | Vxlan | Tap | None:
+    match found.kind:
+        case "veth":
+            return Veth(peer_namespace=peer[0], peer_name=peer[1])
+        case "bridge":
+            return Bridge()
+        case "vxlan":
+            return _vxlan(found.data)
+        case "tun":
+            return Tap()
+        case _:
+            return None
+
+
+def _vxlan(data: bytes) -> Vxlan:
+    values = netlink.attributes(data, 0, len(data))
+    local = values.get(_VXLAN_LOCAL) or values.get(_VXLAN_LOCAL6)
+    return Vxlan(
+        vni=netlink.number(values.get(_VXLAN_ID, b"")),
+        local="" if local is None else address.unpack(local),
+        port=int.from_bytes(values.get(_VXLAN_PORT, b""), "big"),
+    )
+
+
+def _bridge_port(slave: bytes) -> BridgePort:
+    values = netlink.attributes(slave, 0, len(slave))
+    return BridgePort(
+        learning=values.get(_BRPORT_LEARNING) == b"\1",
+        flood=values.get(_BRPORT_FLOOD) == b"\1",
+        neigh_suppress=values.get(_BRPORT_NEIGH_SUPPRESS) == b"\1",
+    )
+
+
+def to_make(wanted: Link, index: int, destination: int | None = None) -> Request:
+    """The message that makes a link, down.
+
+    Args:
+        wanted: the link; not a `Tap`, which netlink cannot make.
+        index: the index that it shall have.
+        destination: descriptor of a veth's other end's namespace, or of the namespace to put another link into;
+            None is the one that the message is sent in.
+    """
+    body = IFINFOMSG.pack(0, 0, index, 0, 0) + text(_IFNAME, wanted.name)
+    if wanted.mac is not None:
+        body += attribute(_ADDRESS, address.pack_mac(wanted.mac))
+    match wanted.spec:
+        case Veth():
+            body += u32(_MTU, wanted.mtu) + _veth_info(wanted, wanted.spec, destination)
+        case Bridge():
+            body += _BRIDGE_INFO
+        case Vxlan():
+            body += u32(_MTU, wanted.mtu) + _vxlan_info(wanted.spec)
+            if destination is not None:
+                body += u32(_NET_NS_FD, destination)
+    return Request(netlink.NEWLINK, netlink.CREATE | netlink.EXCL, body)
+
+
+def _veth_info(wanted: Link, spec: Veth, peer_namespace: int | None) -> bytes:
+    far = IFINFOMSG.pack(0, 0, 0, 0, 0) + text(_IFNAME, spec.peer_name) + u32(_MTU, wanted.mtu)
+    if spec.peer_mac is not None:
+        far += attribute(_ADDRESS, address.pack_mac(spec.peer_mac))
+    if peer_namespace is not None:
+        far += u32(_NET_NS_FD, peer_namespace)
+    data = nested(_INFO_DATA, attribute(_VETH_PEER | netlink.NESTED, far))
+    return nested(_LINKINFO, text(_INFO_KIND, "veth"), data)
+
+
+def _vxlan_info(spec: Vxlan) -> bytes:
+    kind = _VXLAN_LOCAL6 if address.version(spec.local) == 6 else _VXLAN_LOCAL
+    data = nested(
+        _INFO_DATA,
+        u32(_VXLAN_ID, spec.vni),
+        attribute(kind, address.pack(spec.local)),
+        u8(_VXLAN_LEARNING, 0),
+        netlink.be16(_VXLAN_PORT, spec.port),
+    )
+    return nested(_LINKINFO, text(_INFO_KIND, "vxlan"), data)
+
+
+def to_set(wanted: Link, index: int, master: int, old: Link | None = None) -> list[Request]:
+    """The messages that give a link that is there everything but its kind.
+
+    Args:
+        wanted: how it shall be.
+        index: its index.
+        master: index of its bridge, 0 for none.
+        old: how it is, or None for one just made by `to_make`.
+    """
+    alias = attribute(_IFALIAS, wanted.alias.encode())
+    body = alias + _NO_OWN_IPV6
+    if old is None:
+        if isinstance(wanted.spec, Bridge | Tap):
+            body += u32(_MTU, wanted.mtu)
+        if isinstance(wanted.spec, Tap) and wanted.mac is not None:
+            body += attribute(_ADDRESS, address.pack_mac(wanted.mac))
+    else:
+        if old.mtu != wanted.mtu:
+            body += u32(_MTU, wanted.mtu)
+        if wanted.mac is not None and old.mac != wanted.mac:
+            body += attribute(_ADDRESS, address.pack_mac(wanted.mac))
+    if wanted.master != (None if old is None else old.master):
+        body += u32(_MASTER, master)
+    going_down = old is not None and old.up and not wanted.up
+    requests = [_set(index, 0, _UP if going_down else 0, body)]
+    rest = b"" if wanted.port is None else _slave_info(wanted.port)
+    if wanted.up:
+        requests.append(_set(index, _UP, _UP, rest))
+    elif rest:
+        requests.append(_set(index, 0, 0, rest))
+    return requests
+
+
+def _set(index: int, flags: int, change: int, body: bytes) -> Request:
+    return Request(netlink.NEWLINK, 0, IFINFOMSG.pack(0, 0, index, flags, change) + body)
+
+
+def _slave_info(port: BridgePort) -> bytes:
+    data = nested(
+        _INFO_SLAVE_DATA,
+        u8(_BRPORT_LEARNING, port.learning),
+        u8(_BRPORT_FLOOD, port.flood),
+        u8(_BRPORT_NEIGH_SUPPRESS, port.neigh_suppress),
+    )
+    return nested(_LINKINFO, text(_INFO_SLAVE_KIND, "bridge"), data)
+
+
+def to_delete(index: int) -> Request:
+    """The message that deletes a link."""
+    return Request(netlink.DELLINK, 0, IFINFOMSG.pack(0, 0, index, 0, 0))
+
+
+def to_mark_namespace(mark: str) -> Request:
+    """The message that gives a namespace its mark and brings its loopback up."""
+    return Request(netlink.NEWLINK, 0, IFINFOMSG.pack(0, 0, LOOPBACK, _UP, _UP) + attribute(_IFALIAS, mark.encode()))

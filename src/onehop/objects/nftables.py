@@ -1,0 +1,97 @@
+"""nftables as text: one transaction for one table, and what a listing of it says.
+
+Text goes to libnftables, so nothing from outside may end a quote, a brace or a line: family and name are checked
+against a closed grammar, and a body whose braces do not match is refused.
+"""
+
+import re
+
+from onehop.errors import IdentifierError
+from onehop.net.naming import TABLE
+from onehop.objects.ruleset import Ruleset
+
+FAMILIES = {"inet": 1, "ip": 2, "arp": 3, "netdev": 5, "bridge": 7, "ip6": 10}
+"""Number of each family in the kernel (NFPROTO_*)."""
+
+FAMILY_NAMES = {value: name for name, value in FAMILIES.items()}
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{0,62}")
+_DEVICES = re.compile(r"hook (?:ingress|egress) (?:device \"([^\"]+)\"|devices = \{([^}]*)\})")
+
+
+def is_ours(table: str) -> bool:
+    """Whether a table is ours, by the begin of its name."""
+    return table.startswith(TABLE)
+
+
+def check_table(family: str, table: str) -> None:
+    """Refuse a family or a table's name that could say something else to nftables.
+
+    Raises:
+        IdentifierError: not one of ours.
+    """
+    if family not in FAMILIES:
+        raise IdentifierError(f"{family[:64]!r} is no family of nftables that we use")
+    if _NAME.fullmatch(table) is None or not is_ours(table):
+        raise IdentifierError(f"the name of a table of ours begins with {TABLE!r}, unlike {table[:64]!r}")
+
+
+def to_load(wanted: Ruleset) -> str:
+    """The commands that put the table there as declared, whatever it was before, in one transaction.
+
+    Raises:
+        IdentifierError: the table's name is not ours, or the body ends it early.
+    """
+    check_table(wanted.family, wanted.table)
+    _check_body(wanted)
+    table = f"{wanted.family} {wanted.table}"
+    return f"table {table}\ndelete table {table}\ntable {table} {{\n{wanted.body.strip(chr(10))}\n}}\n"
+
+
+def to_delete(unwanted: Ruleset) -> str:
+    """The command that takes the table away.
+
+    Raises:
+        IdentifierError: the table's name is not ours.
+    """
+    check_table(unwanted.family, unwanted.table)
+    return f"delete table {unwanted.family} {unwanted.table}\n"
+
+
+def to_list(family: str, table: str) -> str:
+    """The command that lists the table.
+
+    Raises:
+        IdentifierError: the table's name is not ours.
+    """
+    check_table(family, table)
+    return f"list table {family} {table}\n"
+
+
+def body_of(listing: str) -> str:
+    """What stands between the braces of a listed table, each line as it is, without the last newline."""
+    _, _, rest = listing.partition("{\n")
+    return rest.rstrip().removesuffix("}").rstrip("\n")
+
+
+def devices_of(body: str) -> tuple[str, ...]:
+    """The links that the chains of a listed table hook, in order of appearance."""
+    found: dict[str, None] = {}
+    for one, several in _DEVICES.findall(body):
+        names = [one] if one else [part.strip().strip('"') for part in several.split(",")]
+        found.update(dict.fromkeys(name for name in names if name))
+    return tuple(found)
+
+
+def _check_body(wanted: Ruleset) -> None:
+    depth = 0
+    for character in _outside_quotes(wanted.body):
+        depth += (character == "{") - (character == "}")
+        if depth < 0:
+            break
+    if depth or wanted.body.count('"') % 2:
+        raise IdentifierError(f"the body of table {wanted.table} does not end where it should: a brace or quote is off")
+
+
+def _outside_quotes(body: str) -> str:
+    return "".join(body.split('"')[::2])
