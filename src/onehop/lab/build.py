@@ -84,7 +84,7 @@ def up(
 def _terminable() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end `up` like Ctrl-C does, so that it cleans up."""
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     try:

@@ -35,7 +35,7 @@ def choose_port() -> int:
     Raises:
         StateError: none found.
     """
-    for port in random.sample(_PORTS, 50):  # noqa: S311 - to spread, not to hide
+    for port in random.sample(_PORTS, 50):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

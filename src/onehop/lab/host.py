@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from onehop.errors import StateError
+from onehop.errors import ConflictError, StateError
 from onehop.lab import config, fabric, plan, process
 from onehop.lab.controller import program, tail
 from onehop.lab.ip import batch, sysctl
@@ -33,7 +33,7 @@ def power_on(directory: Directory, host: HostRecord, underlay_mtu: int) -> None:
 
 
 def _settings() -> None:
-    # As a distribution has them: strict reverse-path filter; IPv6 on, but no addresses of its own on the switches' side.
+    # A strict reverse-path filter, as distributions have it.
     sysctl("net/ipv4/conf/all/rp_filter", "1")
     sysctl("net/ipv4/conf/default/rp_filter", "1")
     sysctl("net/bridge/bridge-nf-call-iptables", "0", missing_ok=True)
@@ -129,3 +129,13 @@ def answers(directory: Directory, host: str) -> bool:
 def stop_agent(directory: Directory, host: str, polite: bool) -> None:
     """Stop the agent, or kill it; the data plane stays. Harmless when it does not run."""
     process.end(pid_file(directory, host), STOP_SECONDS if polite else 0)
+
+
+def require_agent(directory: Directory, host: str) -> None:
+    """See that the host's agent runs.
+
+    Raises:
+        ConflictError: it does not.
+    """
+    if process.load(pid_file(directory, host)) is None:
+        raise ConflictError(f"the agent of {host} does not run: start it with 'onehop lab agent {host} start'")

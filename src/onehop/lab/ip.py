@@ -24,12 +24,9 @@ def batch(*commands: str | Iterable[str], go_on: bool = False) -> None:
     lines = []
     for command in commands:
         if not isinstance(command, str):
-            words = list(command)
-            for word in words:
-                if _WORD.fullmatch(word) is None:
-                    raise KernelError(f"refusing to hand {word[:64]!r} to ip")
-            command = " ".join(words)  # noqa: PLW2901
-        lines.append(command)
+            lines.append(_line(command))
+        else:
+            lines.append(command)
     try:
         done = subprocess.run(
             ["ip", *(["-force"] if go_on else []), "-batch", "-"],
@@ -42,6 +39,14 @@ def batch(*commands: str | Iterable[str], go_on: bool = False) -> None:
         raise MissingFeatureError("the command 'ip' is missing: install the package iproute2") from None
     if done.returncode and not go_on:
         raise KernelError(f"ip refused one of {lines}: {done.stderr.strip()}")
+
+
+def _line(words: Iterable[str]) -> str:
+    checked = list(words)
+    for word in checked:
+        if _WORD.fullmatch(word) is None:
+            raise KernelError(f"refusing to hand {word[:64]!r} to ip")
+    return " ".join(checked)
 
 
 def sysctl(name: str, value: str, missing_ok: bool = False) -> None:

@@ -307,9 +307,9 @@ def identity(pins: Pins) -> set[str]:
 
     def body() -> set[str]:
         enter(pins)
-        found = {os.readlink("/proc/thread-self/ns/net")}
+        found = {str(Path("/proc/thread-self/ns/net").readlink())}
         if pins.mnt is not None:
-            found.add(os.readlink("/proc/thread-self/ns/mnt"))
+            found.add(str(Path("/proc/thread-self/ns/mnt").readlink()))
             found.update(f"net:[{path.stat().st_ino}]" for path in NETNS.iterdir() if _is_pin(path))
         return found
 

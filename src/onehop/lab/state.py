@@ -1,8 +1,8 @@
 """What a lab remembers on disk, and who may change it when.
 
-One directory per lab: ``lab.json`` (this file's `State`, replaced whole), ``lock``, pins of namespaces, and the files of
-controller and hosts. Commands that change the lab's members take the lock only while they change the state, so several
-`boot` and `exec` run at a time.
+One directory per lab: ``lab.json`` (this file's `State`, replaced whole), ``lock``, pins of namespaces, and the files
+of controller and hosts. Commands that change the lab's members take the lock only while they change the state, so
+several `boot` and `exec` run at a time.
 """
 
 import contextlib

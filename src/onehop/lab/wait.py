@@ -56,3 +56,26 @@ def _applied(agent: Document | None, revision: int) -> bool:
     if agent is None or not agent["connected"]:
         return False
     return bool(agent["in_sync"]) or int(agent["applied"] or 0) >= revision
+
+
+def applied(client: Client, host_name: str, revision: int, limit: float) -> None:
+    """Wait until one host's agent has applied `revision`.
+
+    Raises:
+        StateError: not within `limit` seconds.
+    """
+    deadline = time.monotonic() + limit
+    while not _applied(agents(client)[1].get(host_name), revision):
+        if time.monotonic() > deadline:
+            raise StateError(f"the agent of {host_name} has not applied revision {revision} after {limit:g} s")
+        time.sleep(_PAUSE)
+
+
+def acknowledged(client: Client, limit: float) -> None:
+    """Wait until every agent that is connected has applied what is newest now, at most `limit` seconds."""
+    deadline = time.monotonic() + limit
+    wanted = agents(client)[0]
+    while time.monotonic() < deadline:
+        if all(_applied(agent, wanted) for agent in agents(client)[1].values() if agent["connected"]):
+            return
+        time.sleep(_PAUSE)
