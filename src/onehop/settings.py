@@ -36,7 +36,7 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
         api_tls_key: PEM file.
         api_public_url: how clients reach the API, for links in its answers; empty takes it from the request.
         auth: ``none`` (loopback only), ``http_basic`` or ``trusted_headers``.
-        users_file: for ``http_basic``: users with bcrypt hashes.
+        users_file: users with bcrypt hashes, for ``http_basic``; with ``none`` it lets requests name a user.
         trusted_proxies: for ``trusted_headers``: addresses whose identity headers are believed.
         stream_listen: address and port on which agents connect; port 0 takes a free one.
         stream_address: how agents reach it, written into join tokens; empty takes the bound address.
@@ -86,7 +86,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
         controller: address and port of the controller's stream, or several, tried in turn.
         vtep: this host's IP address for VXLAN.
         underlay_interface: the interface with that address; its MTU is told to the controller. Empty looks it up.
-        physical_networks: name of each physical network that this host reaches = its bridge or interface.
+        physical_networks: name of each physical network that this host reaches = the bridge that leads to it.
+        gateway_host: may own routers' external addresses.
         state_dir: local copy of the last view, plugs, key and certificate.
         run_dir: holds ``agent.sock``.
         vxlan_port: UDP port of VXLAN.
@@ -101,6 +102,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     vtep: str
     underlay_interface: str = ""
     physical_networks: dict[str, str] = {}
+    gateway_host: bool = False
     state_dir: str = "/var/lib/onehop-agent"
     run_dir: str = DEFAULT_RUN_DIR
     vxlan_port: int = VXLAN_PORT

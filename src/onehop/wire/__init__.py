@@ -1,8 +1,9 @@
 """What controller and agent say to each other: values, and their form in bytes. No I/O."""
 
-from onehop.wire.codec import decode_from_agent, decode_from_controller, encode
+from onehop.wire.codec import decode_from_agent, decode_from_controller, decode_join, decode_joined, encode
 from onehop.wire.message import (
     MAX_FRAME,
+    MAX_VALUES,
     PROTOCOL_VERSION,
     Applied,
     Delta,
@@ -11,6 +12,8 @@ from onehop.wire.message import (
     Heartbeat,
     Hello,
     InSync,
+    Joined,
+    JoinRequest,
     Refused,
     ResourceStatus,
     Snapshot,
@@ -21,6 +24,7 @@ from onehop.wire.message import (
 
 __all__ = [
     "MAX_FRAME",
+    "MAX_VALUES",
     "PROTOCOL_VERSION",
     "Applied",
     "Delta",
@@ -29,6 +33,8 @@ __all__ = [
     "Heartbeat",
     "Hello",
     "InSync",
+    "JoinRequest",
+    "Joined",
     "Refused",
     "ResourceStatus",
     "Snapshot",
@@ -37,5 +43,7 @@ __all__ = [
     "Welcome",
     "decode_from_agent",
     "decode_from_controller",
+    "decode_join",
+    "decode_joined",
     "encode",
 ]

@@ -18,16 +18,29 @@ from onehop.model.subnet import Subnet
 from onehop.model.topology import VALUES, Value
 from onehop.net import address
 from onehop.net.identifier import parse_host, parse_uuid
-from onehop.wire.message import MAX_FRAME, Delta, FromAgent, FromController, Hello, Snapshot, Status
+from onehop.wire.message import (
+    MAX_FRAME,
+    Delta,
+    FromAgent,
+    FromController,
+    Hello,
+    Joined,
+    JoinRequest,
+    Refused,
+    Snapshot,
+    Status,
+)
 
 M = TypeVar("M")
 
 _ENCODER = msgspec.msgpack.Encoder()
 _FROM_AGENT: msgspec.msgpack.Decoder[FromAgent] = msgspec.msgpack.Decoder(FromAgent)
 _FROM_CONTROLLER: msgspec.msgpack.Decoder[FromController] = msgspec.msgpack.Decoder(FromController)
+_JOIN = msgspec.msgpack.Decoder(JoinRequest)
+_JOINED: msgspec.msgpack.Decoder[Joined | Refused] = msgspec.msgpack.Decoder(Joined | Refused)
 
 
-def encode(message: FromAgent | FromController) -> bytes:
+def encode(message: FromAgent | FromController | JoinRequest | Joined) -> bytes:
     """One frame.
 
     Raises:
@@ -76,6 +89,30 @@ def decode_from_controller(frame: bytes | str) -> FromController:
                 parse_host(identifier) if kind == "host" else parse_uuid(identifier, kind)
     except (IdentifierError, AddressError) as error:
         raise WireError(f"in a {type(message).__name__}: {error}") from None
+    return message
+
+
+def decode_join(frame: bytes | str) -> JoinRequest:
+    """What somebody sent who has no certificate.
+
+    Raises:
+        WireError: it is no JoinRequest.
+    """
+    return _decode(_JOIN, frame)
+
+
+def decode_joined(frame: bytes | str) -> Joined | Refused:
+    """The controller's answer to a JoinRequest.
+
+    Raises:
+        WireError: it is none.
+    """
+    message = _decode(_JOINED, frame)
+    if isinstance(message, Joined):
+        try:
+            parse_host(message.host)
+        except IdentifierError as error:
+            raise WireError(f"in a Joined: {error}") from None
     return message
 
 

@@ -6,13 +6,14 @@ A session, seen from the agent::
     ← Welcome
     ← nothing more (my view is that of now), or Delta… (what changed since), or Snapshot… (all of it)
     ← InSync(revision)          my view is complete
-    → Status(full) → Applied    what became of every resource; then only what changes
+    → Status(full)… → Applied   what became of every resource; later only what changed
     ← Delta… ← InSync           at every change of my share
     ↔ Heartbeat
 
-Chunks of one Snapshot or Delta carry one revision and take effect together, when the InSync with that revision comes.
-The controller never waits for an agent and keeps no queue for it: what changed while the agent was slow is sent as the
-newest value, once.
+Chunks of a Snapshot or Delta carry one revision and take effect together, when the InSync with that revision comes.
+The controller keeps no queue for an agent: what changed while it was slow is sent as the newest value, once.
+
+A host joins on a path of its own: JoinRequest, then Joined or Refused.
 """
 
 from typing import Annotated, Literal
@@ -51,6 +52,7 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
         vtep: IP address that the others send VXLAN to.
         underlay_mtu: of the interface with `vtep`, or 0 where the agent cannot tell.
         physical_networks: names of the physical networks it reaches.
+        gateway_host: it may own routers' external addresses.
         revision: of the view it has; 0 where it has none.
         digest: of that view (`onehop.wire.digest.digest_of`).
     """
@@ -61,6 +63,7 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
     vtep: Name
     underlay_mtu: Annotated[int, Meta(ge=0, le=65_535)] = 0
     physical_networks: Annotated[tuple[Name, ...], Meta(max_length=256)] = ()
+    gateway_host: bool = False
     revision: Revision = 0
     digest: Digest = ""
 
@@ -114,24 +117,23 @@ class ResourceStatus(msgspec.Struct, frozen=True, kw_only=True):
         kind, id: the resource.
         state: see `State`.
         reason: one sentence for a person where the state is not ACTIVE.
-        revision: of the view that this judges; a report of an older view never replaces one of a newer.
     """
 
     kind: Literal["network", "subnet", "port", "router"]
     id: Name
     state: State
     reason: Text = ""
-    revision: Revision
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
     """Agent: states of resources that changed.
 
     Attributes:
-        full: this begins a complete list; what the controller has of this host and is not in the messages up to the
-            next Applied is gone.
+        revision: of the view that this judges; a report of an older view never replaces one of a newer.
+        full: part of a complete list, which the next Applied ends; what is not in it is gone.
     """
 
+    revision: Revision
     full: bool = False
     statuses: Annotated[tuple[ResourceStatus, ...], Meta(max_length=MAX_VALUES)]
 
@@ -156,6 +158,32 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
     """
 
     revision: Revision
+
+
+class JoinRequest(msgspec.Struct, frozen=True, kw_only=True, tag="join"):
+    """A host that has no certificate yet: make me one.
+
+    Attributes:
+        version: `PROTOCOL_VERSION` of the agent.
+        token: the secret of its join token.
+        request: certificate signing request, PEM; its names are ignored, the token says the name.
+    """
+
+    version: int
+    token: Name
+    request: Annotated[str, Meta(max_length=16_384)]
+
+
+class Joined(msgspec.Struct, frozen=True, kw_only=True, tag="joined"):
+    """Controller: here it is.
+
+    Attributes:
+        host: the name in the certificate.
+        certificate: PEM.
+    """
+
+    host: Name
+    certificate: Annotated[str, Meta(max_length=65_536)]
 
 
 FromAgent = Hello | Status | Applied | Heartbeat | Refused

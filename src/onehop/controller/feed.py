@@ -1,0 +1,106 @@
+"""The change feed: follows the store's change log and keeps everybody's share at the newest revision."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+
+from onehop.controller.share import Shares, changed_between
+from onehop.errors import OnehopError, StaleError
+from onehop.log import logger
+from onehop.model.topology import VALUES, Ref, Topology, Value, ref
+from onehop.net.identifier import HostName
+from onehop.store import Store
+
+LOG = logger("stream")
+POLL_SECONDS = 1.0
+"""How often the log is looked at without being woken: a lost notification costs this much."""
+
+Changed = Callable[[dict[HostName, set[Ref]], set[HostName]], None]
+
+
+class Feed:
+    """Follows a store.
+
+    Args:
+        store: open.
+        changed: told after every step which refs to send whom again, and which hosts were removed.
+    """
+
+    def __init__(self, store: Store, changed: Changed) -> None:
+        self.shares = Shares(Topology())
+        self._store = store
+        self._changed = changed
+        self._wake = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Read everything."""
+        revision, values = await asyncio.to_thread(self._snapshot)
+        self.shares = Shares(Topology(revision, values))
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        loop = asyncio.get_running_loop()
+
+        def woken(_revision: int) -> None:
+            with contextlib.suppress(RuntimeError):  # The loop ended between the commit and this word of it.
+                loop.call_soon_threadsafe(self._wake.set)
+
+        stop = self._store.subscribe(woken)
+        try:
+            while True:
+                try:
+                    await self.catch_up()
+                except (OnehopError, OSError) as error:
+                    LOG.error("the change log could not be read and is tried again", error=str(error))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_SECONDS):
+                        await self._wake.wait()
+                self._wake.clear()
+        finally:
+            stop()
+
+    async def catch_up(self) -> None:
+        """Go on to the store's newest revision."""
+        async with self._lock:
+            old = self.shares.topology
+            read = await asyncio.to_thread(self._read, old)
+            if read is None:
+                return
+            topology, changes, removed = read
+            self._changed(self.shares.advance(topology, changes), removed)
+
+    def later(self, work: Coroutine[None, None, None]) -> None:
+        """Do something beside the feed."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _read(self, old: Topology) -> tuple[Topology, set[Ref], set[HostName]] | None:
+        try:
+            with self._store.read() as tx:
+                refs: set[Ref] = set()
+                revision = old.revision
+                while changes := tx.changes(revision):
+                    refs |= {(change.kind, change.id) for change in changes if change.kind in VALUES}
+                    revision = changes[-1].revision
+                if revision == old.revision:
+                    return None
+                values = tx.values(refs)
+        except StaleError:
+            LOG.warning("the change log was cut before this controller had read it; reading everything")
+            revision, everything = self._snapshot()
+            new = Topology(revision, everything)
+            return new, changed_between(old, new), _gone(old, new)
+        upserts: list[Value] = [value for value in values.values() if value is not None]
+        new = old.apply(revision, upserts, refs - {ref(value) for value in upserts})
+        return new, refs, _gone(old, new)
+
+    def _snapshot(self) -> tuple[int, list[Value]]:
+        with self._store.read() as tx:
+            return tx.snapshot()
+
+
+def _gone(old: Topology, new: Topology) -> set[HostName]:
+    return {name for name in old.hosts if name not in new.hosts}

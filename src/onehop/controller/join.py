@@ -1,0 +1,69 @@
+"""Joining: a one-time token becomes a certificate."""
+
+import asyncio
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from websockets.asyncio.server import ServerConnection
+
+from onehop.controller import pki
+from onehop.errors import WireError
+from onehop.log import logger
+from onehop.net.identifier import HostName, parse_host
+from onehop.settings import ControllerSettings
+from onehop.store import Store, Transaction
+from onehop.wire import PROTOCOL_VERSION, Joined, decode_join, encode
+from onehop.wire.token import JoinToken
+
+LOG = logger("join")
+
+
+def new_token(store: Store, settings: ControllerSettings, host: HostName, address: str) -> str:
+    """A join token for a host that was added; its earlier ones end.
+
+    Args:
+        store: open.
+        settings: say how long it is good for, and where the CA is.
+        host: its name.
+        address: at which agents reach the stream.
+
+    Raises:
+        NotFoundError: there is no such host, or no CA.
+    """
+    fingerprint = pki.fingerprint(pki.authority(Path(settings.pki_dir)))
+    secret = store.run(lambda tx: tx.create_join_token(host, settings.join_token_seconds))
+    return JoinToken(address, fingerprint, host, secret).text()
+
+
+async def join(connection: ServerConnection, store: Store, directory: Path) -> None:
+    """Talk to somebody who has a token instead of a certificate, once.
+
+    Raises:
+        OnehopError: why there is no certificate.
+    """
+    request = decode_join(await connection.recv())
+    if request.version != PROTOCOL_VERSION:
+        raise WireError(
+            f"the agent speaks version {request.version} of the protocol and this controller version "
+            f"{PROTOCOL_VERSION}; install the same onehop on both"
+        )
+    host, certificate = await asyncio.to_thread(_issue, store, directory, request.token, request.request.encode())
+    LOG.info("host joined", host=host)
+    await connection.send(encode(Joined(host=host, certificate=certificate)))
+    await connection.close()
+
+
+def _issue(store: Store, directory: Path, token: str, request: bytes) -> tuple[HostName, str]:
+    # The request is looked at before the token is used up, so that a bad one does not cost it.
+    pki.check_request(request)
+    host = parse_host(store.run(lambda tx: tx.redeem_join_token(token)))
+    certificate = pki.sign_host(directory, host, request)
+    serial = pki.serial_of(certificate)
+    expires = certificate.not_valid_after_utc.timestamp()
+
+    def record(tx: Transaction) -> None:
+        tx.add_certificate(host, serial, expires)
+        tx.revoke_certificates(host, keep=serial)
+
+    store.run(record)
+    return host, certificate.public_bytes(serialization.Encoding.PEM).decode()

@@ -1,0 +1,284 @@
+"""One agent's connection: what it is owed, what it has, what it says.
+
+Backpressure: while an agent is slow, what it is owed is a set of refs, at most as large as what it ever had and has;
+the values are looked up when it is ready for them. Of a batch that is on its way the list of values is kept, one
+chunk of it encoded. So a slow agent costs memory in proportion to its share, never to the changes that it misses.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import msgspec
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from onehop.controller.share import Shares
+from onehop.errors import WireError
+from onehop.log import logger
+from onehop.model.topology import Ref, Value, ref
+from onehop.net.identifier import HostName
+from onehop.store import Heartbeat
+from onehop.wire import (
+    MAX_VALUES,
+    Applied,
+    Delta,
+    FromController,
+    Hello,
+    InSync,
+    Refused,
+    ResourceStatus,
+    Snapshot,
+    Status,
+    decode_from_agent,
+    encode,
+)
+from onehop.wire import Heartbeat as WireHeartbeat
+
+LOG = logger("stream")
+CHUNK = min(MAX_VALUES, 250)
+MAX_STATUSES = 200_000
+MAX_REMEMBERED = 20_000
+
+T = TypeVar("T")
+
+
+class SessionEndedError(Exception):
+    """The agent has gone."""
+
+
+class Memory(msgspec.Struct):
+    """What is known of a host's view, also while it is away, so that it can resume.
+
+    Attributes:
+        base: a revision that the host acknowledged, or None.
+        refs: superset of what changed in its share since; with more than `MAX_REMEMBERED` the host starts anew.
+    """
+
+    base: int | None = None
+    refs: set[Ref] = msgspec.field(default_factory=set)
+
+    def add(self, refs: set[Ref]) -> None:
+        """These changed."""
+        if self.base is None:
+            return
+        self.refs |= refs
+        if len(self.refs) > MAX_REMEMBERED:
+            self.base = None
+            self.refs.clear()
+
+    def since(self, revision: int) -> set[Ref] | None:
+        """Superset of what changed since a view of that revision; None where that is not known."""
+        return set(self.refs) if self.base is not None and revision >= self.base else None
+
+
+Report = Callable[[HostName, int, int, list[ResourceStatus], bool], None]
+
+
+class Session:
+    """One agent's connection, from its hello to its end.
+
+    Args:
+        connection: the open WebSocket.
+        host: the name in its certificate.
+        number: of the session, from the store.
+        shares: who is sent what, always the newest.
+        memory: of this host; kept when the session ends.
+        report: takes statuses.
+        beat: takes signs of life.
+        heartbeat_seconds: how often to send one.
+    """
+
+    def __init__(
+        self,
+        connection: ServerConnection,
+        host: HostName,
+        number: int,
+        shares: Shares,
+        memory: Memory,
+        report: Report,
+        beat: Callable[[Heartbeat], None],
+        heartbeat_seconds: float,
+    ) -> None:
+        self.host = host
+        self.number = number
+        self.applied = 0
+        self._connection = connection
+        self._shares = shares
+        self._memory = memory
+        self._report = report
+        self._beat = beat
+        self._heartbeat_seconds = heartbeat_seconds
+        self._wake = asyncio.Event()
+        self._dirty: set[Ref] = set()
+        self._anew = False
+        self._synced = 0
+        self._sending = True
+        self._told = -1
+        self._full: list[ResourceStatus] | None = None
+
+    @property
+    def owed(self) -> int:
+        """How many refs wait until the agent is ready."""
+        return len(self._dirty)
+
+    def begin(self, hello: Hello, same: bool) -> None:
+        """Decide what the agent needs first.
+
+        Args:
+            hello: what it said.
+            same: its view is exactly the host's share of now, but for what `owe` was told of since.
+        """
+        known = self._memory.since(hello.revision) if hello.revision <= self._shares.topology.revision else None
+        if same:
+            LOG.info("agent is back with the view of now", host=self.host, revision=hello.revision)
+        elif known is not None:
+            self._dirty |= known
+            LOG.info("agent is back and gets what changed", host=self.host, refs=len(known), since=hello.revision)
+        else:
+            self._anew = True
+            self._memory.base = None
+            self._memory.refs.clear()
+            LOG.info("agent gets its whole share", host=self.host)
+        self._wake.set()
+
+    def owe(self, refs: set[Ref]) -> None:
+        """The values of these refs are new."""
+        self._dirty |= refs
+        self._wake.set()
+
+    def moved(self) -> None:
+        """There is a newer revision, which may or may not concern this host."""
+        self._progress()
+
+    async def close(self, reason: str) -> None:
+        """End the session; the agent is told why, if it listens."""
+        try:
+            async with asyncio.timeout(2):
+                await self._connection.send(encode(Refused(reason=reason)))
+                await self._connection.close()
+        except (ConnectionClosed, TimeoutError):
+            self._connection.transport.abort()
+
+    async def run(self) -> None:
+        """Send and receive until the connection ends.
+
+        Raises:
+            WireError: the agent broke the protocol.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._send())
+                group.create_task(self._heartbeats())
+                group.create_task(self._receive())
+        except* WireError as errors:
+            raise errors.exceptions[0] from None
+        except* (ConnectionClosed, SessionEndedError):
+            pass
+
+    async def _send(self) -> None:
+        first = True
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if not (first or self._dirty or self._anew):
+                continue
+            first = False
+            self._sending = True
+            revision = self._shares.topology.revision
+            for message in self._batch(revision):
+                await self._put(message)
+            await self._put(InSync(revision=revision))
+            self._synced, self._sending = revision, False
+            self._progress()
+
+    def _batch(self, revision: int) -> Iterator[FromController]:
+        """All that the agent is owed at one revision, as messages."""
+        upserts: list[Value] = []
+        removes: list[Ref] = []
+        anew, self._anew = self._anew, False
+        dirty, self._dirty = self._dirty, set()
+        if anew:
+            upserts.extend(self._shares.share(self.host))
+        else:
+            for wanted in dirty:
+                value = self._shares.value(self.host, wanted)
+                if value is None:
+                    removes.append(wanted)
+                else:
+                    upserts.append(value)
+        upserts.sort(key=ref, reverse=True)
+        if anew:
+            yield Snapshot(revision=revision, first=True, values=tuple(_take(upserts)))
+        while upserts:
+            yield Delta(revision=revision, upserts=tuple(_take(upserts)))
+        while removes:
+            yield Delta(revision=revision, removes=tuple(_take(removes)))
+
+    async def _put(self, message: FromController) -> None:
+        # `send` waits while the socket's buffer is full: this is where a slow agent stops us, and nobody else.
+        await self._connection.send(encode(message))
+
+    async def _heartbeats(self) -> None:
+        while True:
+            await asyncio.sleep(self._heartbeat_seconds)
+            if not self._sending:
+                await self._put(WireHeartbeat(revision=self._shares.topology.revision))
+
+    async def _receive(self) -> None:
+        async for frame in self._connection:
+            message = decode_from_agent(frame)
+            if isinstance(message, Status):
+                self._take_status(message)
+            elif isinstance(message, Applied):
+                if self._full is not None:
+                    full, self._full = self._full, None
+                    self._report(self.host, self.number, message.revision, full, True)
+                self._acknowledged(message.revision)
+            elif isinstance(message, WireHeartbeat):
+                self._say()
+            elif isinstance(message, Refused):
+                LOG.warning("agent ends the session", host=self.host, reason=message.reason)
+                break
+            else:
+                raise WireError("a second Hello in one session")
+        raise SessionEndedError
+
+    def _acknowledged(self, revision: int) -> None:
+        if revision > self._synced:
+            raise WireError(f"the host applied revision {revision}, but was sent {self._synced}")
+        self.applied = max(self.applied, revision)
+        if revision == self._synced and not self._sending:
+            self._memory.base = revision
+            self._memory.refs = set(self._dirty)
+        self._progress()
+
+    def _take_status(self, message: Status) -> None:
+        mine = [s for s in message.statuses if s.state == "GONE" or self._shares.value(self.host, (s.kind, s.id))]
+        if len(mine) < len(message.statuses):
+            LOG.info("dropped statuses of what is not shared", host=self.host, count=len(message.statuses) - len(mine))
+        if not message.full:
+            self._report(self.host, self.number, message.revision, mine, False)
+            return
+        self._full = [*(self._full or ()), *mine]
+        if len(self._full) > MAX_STATUSES:
+            raise WireError(f"a list of more than {MAX_STATUSES} statuses")
+
+    def _progress(self) -> None:
+        """What the host has applied, when everything it was sent is: the newest revision, though it was not told."""
+        idle = not (self._sending or self._dirty or self._anew)
+        if idle and self.applied >= self._synced:
+            self.applied = self._shares.topology.revision
+        if self.applied != self._told:
+            self._say()
+
+    def _say(self) -> None:
+        self._told = self.applied
+        self._beat(Heartbeat(self.host, self.number, True, self.applied))
+
+
+def _take(items: list[T]) -> list[T]:
+    """Up to one chunk from the end of a list, which gets shorter."""
+    chunk = items[: -CHUNK - 1 : -1]
+    del items[-CHUNK:]
+    return chunk

@@ -1,0 +1,220 @@
+"""Which host is sent what: its *share* of the topology. Pure.
+
+Networks and routers that router interfaces join form a component (`onehop.model.placement`). A host's share is all of
+every component in which it has a bound port, with the Host values of everybody who has one there, and its own. So the
+share is a matter of components, worked out once for all hosts in one; a change works out again only the components that
+it touches, as they were and as they are.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from onehop.model.host import Host
+from onehop.model.network import Network
+from onehop.model.placement import component_of
+from onehop.model.router import Router
+from onehop.model.topology import Ref, Topology, Value, ref
+from onehop.net.identifier import HostName, NetworkId, RouterId
+
+
+class Part(msgspec.Struct, frozen=True, eq=False):
+    """A component, and who is sent it. Told apart by identity."""
+
+    networks: frozenset[NetworkId]
+    routers: frozenset[RouterId]
+    hosts: frozenset[HostName]
+
+
+class Shares:
+    """The share of every host, at the revision of `topology`.
+
+    Attributes:
+        topology: everything, as last given.
+    """
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self._parts: dict[NetworkId, Part] = {}
+        self._of: dict[HostName, set[Part]] = {}
+        for part in _parts(topology, topology.networks):
+            self._add(part)
+
+    def advance(self, topology: Topology, changed: Iterable[Ref]) -> dict[HostName, set[Ref]]:
+        """Go on to a newer topology.
+
+        Args:
+            topology: what is now.
+            changed: every value that was added, removed or replaced since.
+
+        Returns:
+            For each host whose share is touched the refs to send it again: with their newest value if they are in its
+            share (`value`), else as removed.
+        """
+        old, self.topology = self.topology, topology
+        changes = set(changed)
+        before, after = self._replace(old, changes)
+        where_old = _located(old, changes, before)
+        where_new = _located(topology, changes, after)
+        memo: dict[tuple[frozenset[Part], frozenset[Part]], frozenset[Ref]] = {}
+        dirty: dict[HostName, set[Ref]] = {}
+        for host in {h for part in (*before, *after) for h in part.hosts}:
+            had = frozenset(part for part in before if host in part.hosts)
+            has = frozenset(part for part in after if host in part.hosts)
+            if (had, has) not in memo:
+                memo[had, has] = _difference(old, had, where_old, topology, has, where_new)
+            if memo[had, has]:
+                dirty[host] = set(memo[had, has])
+        for kind, name in changes:
+            if kind == "host":
+                for host in self._neighbours(HostName(name)):
+                    dirty.setdefault(host, set()).add((kind, name))
+        return dirty
+
+    def value(self, host: HostName, wanted: Ref) -> Value | None:
+        """The newest value of a ref if it is in a host's share, else None."""
+        kind, identifier = wanted
+        value = self.topology.get(kind, identifier)
+        if value is None:
+            return None
+        if isinstance(value, Host):
+            return value if host in self._neighbours(value.name) else None
+        network = _network_of(self.topology, value)
+        part = self._parts.get(network) if network is not None else None
+        return value if part is not None and host in part.hosts else None
+
+    def share(self, host: HostName) -> Iterator[Value]:
+        """All of a host's share."""
+        names = {host}
+        for part in self._of.get(host, ()):
+            names |= part.hosts
+            yield from _values(self.topology, part)
+        for name in names:
+            if name in self.topology.hosts:
+                yield self.topology.hosts[name]
+
+    def _neighbours(self, host: HostName) -> set[HostName]:
+        return {host}.union(*(part.hosts for part in self._of.get(host, ())))
+
+    def _replace(self, old: Topology, changes: set[Ref]) -> tuple[set[Part], set[Part]]:
+        """Work out again what the changes touch: the parts as they were, and as they are."""
+        todo = {n for topology in (old, self.topology) for change in changes for n in _touched(topology, change)}
+        before: set[Part] = set()
+        after: set[Part] = set()
+        seen: set[NetworkId] = set()
+        while todo:
+            network = todo.pop()
+            if network in seen:
+                continue
+            seen.add(network)
+            part = self._parts.get(network)
+            if part is not None:
+                before.add(part)
+                todo |= part.networks - seen
+            for fresh in _parts(self.topology, (network,)):
+                after.add(fresh)
+                seen |= fresh.networks
+                for member in fresh.networks:
+                    if member in self._parts:
+                        before.add(self._parts[member])
+                        todo |= self._parts[member].networks - seen
+        for part in before:
+            self._drop(part)
+        for part in after:
+            self._add(part)
+        return before, after
+
+    def _add(self, part: Part) -> None:
+        for network in part.networks:
+            self._parts[network] = part
+        for host in part.hosts:
+            self._of.setdefault(host, set()).add(part)
+
+    def _drop(self, part: Part) -> None:
+        for network in part.networks:
+            if self._parts.get(network) is part:
+                del self._parts[network]
+        for host in part.hosts:
+            self._of[host].discard(part)
+            if not self._of[host]:
+                del self._of[host]
+
+
+def _parts(topology: Topology, networks: Iterable[NetworkId]) -> Iterator[Part]:
+    seen: set[NetworkId] = set()
+    for network in networks:
+        if network in seen or network not in topology.networks:
+            continue
+        component = component_of(topology, network)
+        seen |= component.networks
+        hosts = {b.host for n in component.networks for port in topology.ports_of(n) for b in port.bindings}
+        yield Part(component.networks, component.routers, frozenset(hosts))
+
+
+def _touched(topology: Topology, change: Ref) -> Iterator[NetworkId]:
+    value = topology.get(*change)
+    if isinstance(value, Router):
+        yield from (leg.network_id for leg in topology.interfaces_of(value.id))
+    elif value is not None and not isinstance(value, Host):
+        network = _network_of(topology, value)
+        if network is not None:
+            yield network
+
+
+def _network_of(topology: Topology, value: Value) -> NetworkId | None:
+    """A network of the component that a value belongs to."""
+    if isinstance(value, Network):
+        return value.id
+    if isinstance(value, Router):
+        legs = topology.interfaces_of(value.id)
+        return legs[0].network_id if legs else None
+    return None if isinstance(value, Host) else value.network_id
+
+
+def _located(topology: Topology, changes: set[Ref], parts: set[Part]) -> dict[Part, set[Ref]]:
+    """Which of the changed refs lie in which part."""
+    by_network = {network: part for part in parts for network in part.networks}
+    found: dict[Part, set[Ref]] = {}
+    for change in changes:
+        value = topology.get(*change)
+        network = _network_of(topology, value) if value is not None else None
+        if network is not None and network in by_network:
+            found.setdefault(by_network[network], set()).add(change)
+    return found
+
+
+def _difference(
+    old: Topology,
+    had: frozenset[Part],
+    where_old: dict[Part, set[Ref]],
+    new: Topology,
+    has: frozenset[Part],
+    where_new: dict[Part, set[Ref]],
+) -> frozenset[Ref]:
+    changed = {r for part in had for r in where_old.get(part, ())} | {r for p in has for r in where_new.get(p, ())}
+    hosts = frozenset[HostName]().union(*(p.hosts for p in had)) ^ frozenset().union(*(p.hosts for p in has))
+    changed |= {("host", name) for name in hosts}
+    if _shape(had) != _shape(has):
+        changed |= {ref(v) for p in had for v in _values(old, p)} ^ {ref(v) for p in has for v in _values(new, p)}
+    return frozenset(changed)
+
+
+def _shape(parts: frozenset[Part]) -> tuple[set[NetworkId], set[RouterId]]:
+    return {n for part in parts for n in part.networks}, {r for part in parts for r in part.routers}
+
+
+def _values(topology: Topology, part: Part) -> Iterator[Value]:
+    for network in part.networks:
+        yield topology.networks[network]
+        yield from topology.subnets_of(network)
+        yield from topology.ports_of(network)
+    for router in part.routers:
+        if router in topology.routers:
+            yield topology.routers[router]
+
+
+def changed_between(old: Topology, new: Topology) -> set[Ref]:
+    """Every ref whose value differs between two topologies."""
+    before = {ref(value): value for value in old}
+    after = {ref(value): value for value in new}
+    return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
