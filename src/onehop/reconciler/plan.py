@@ -8,7 +8,11 @@ from onehop.objects import KernelObject, Key
 
 
 class Create(msgspec.Struct, frozen=True, tag="create"):
-    """Put an object there that is not."""
+    """Put an object there that is not.
+
+    A kernel may be kinder than a plan foresaw. So an address, neighbour, FDB entry, route, ruleset or setting that is
+    there after all is replaced; a link, namespace or rule of that key is in the way (EEXIST).
+    """
 
     object: KernelObject
 
@@ -31,7 +35,7 @@ class Replace(msgspec.Struct, frozen=True, tag="replace"):
 
 
 class Delete(msgspec.Struct, frozen=True, tag="delete"):
-    """Take an object away that is ours."""
+    """Take an object away that is ours. Where it has gone by itself there is nothing left to do."""
 
     object: KernelObject
 
