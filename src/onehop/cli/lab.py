@@ -158,7 +158,7 @@ def execute(
     target: Annotated[str, typer.Argument(metavar="TARGET", help="An instance, a host, upstream or outside.")],
     command: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="What to run there, as root.")],
     name: Name = "lab",
-    json: Annotated[bool, typer.Option("--json", help="No effect: the output is the command's.")] = False,  # noqa: ARG001
+    json: Annotated[bool, typer.Option("--json", help="No effect: the output is the command's.")] = False,  # noqa: ARG001 - all take it
 ) -> None:
     """Run a command inside; its standard streams and exit status are passed through."""
     from onehop.lab.execute import execute as become

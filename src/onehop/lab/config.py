@@ -37,11 +37,9 @@ def write_controller(directory: Directory, state: State) -> None:
     home = directory.controller
     home.mkdir(parents=True, exist_ok=True)
     passwords = {user: secrets.token_urlsafe(12) for user in PROJECTS}
-    (home / "users").touch(mode=0o600)
-    (home / "users").write_text(
-        "".join(f"{user}:{_hash(passwords[user])}:{project}:member,reader\n" for user, project in PROJECTS.items()),
-        encoding="ascii",
-    )
+    users = home / "users.toml"
+    users.touch(mode=0o600)
+    users.write_text("".join(_user(user, passwords[user], project) for user, project in PROJECTS.items()))
     (home / "controller.toml").write_text(
         toml(
             {
@@ -50,7 +48,7 @@ def write_controller(directory: Directory, state: State) -> None:
                 "pki_dir": str(directory.path / "pki"),
                 "api_listen": f"127.0.0.1:{state.api_port}",
                 "auth": "none",
-                "users_file": str(home / "users"),
+                "users_file": str(users),
                 "stream_listen": f"{plan.STREAM}:{plan.STREAM_PORT}",
                 "underlay_mtu": state.underlay_mtu,
                 "physical_networks": (plan.PHYSICAL_NETWORK,),
@@ -63,8 +61,9 @@ def write_controller(directory: Directory, state: State) -> None:
     directory.clouds.write_bytes(_clouds(directory, state, passwords))
 
 
-def _hash(password: str) -> str:
-    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(_ROUNDS)).decode()
+def _user(name: str, password: str, project: str) -> str:
+    hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(_ROUNDS)).decode()
+    return "[[user]]\n" + toml({"name": name, "password": hashed, "project": project, "roles": ("member",)})
 
 
 def _clouds(directory: Directory, state: State, passwords: Mapping[str, str]) -> bytes:
