@@ -50,10 +50,9 @@ class HostRow(msgspec.Struct, frozen=True, kw_only=True):
         underlay_mtu: in octets; None likewise.
         physical_networks: that it reaches, sorted.
         admin_state_up, description: as set through the API.
-        created_at: seconds since the epoch, as are the other times.
-        started_at: of the agent's present session; None before the first.
+        created_at, started_at: ``YYYY-MM-DDTHH:MM:SSZ``; of the row, and of the agent's present session (None before).
         session: number of the agent's sessions so far; reports of an older one are dropped.
-        heartbeat_at: last sign of life; None before the first.
+        heartbeat_at: last sign of life, in seconds since the epoch; None before the first.
         connected: whether a controller has a stream to it.
         applied: revision that the host's kernel holds, 0 before the first.
     """
@@ -65,8 +64,8 @@ class HostRow(msgspec.Struct, frozen=True, kw_only=True):
     physical_networks: tuple[str, ...]
     admin_state_up: bool
     description: str
-    created_at: float
-    started_at: float | None
+    created_at: str
+    started_at: str | None
     session: int
     heartbeat_at: float | None
     connected: bool

@@ -24,7 +24,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from onehop.model.topology import Ref, Value
-from onehop.store import allocation, change, host, projection, query, row, secret, status
+from onehop.store import allocation, change, host, presence, projection, query, row, secret
 from onehop.store.record import Certificate, Change, HostRow, Row, Status
 from onehop.store.session import Session
 
@@ -33,21 +33,25 @@ Where = Mapping[str, Sequence[Any]]
 
 
 class Transaction:
-    """A consistent view of the store and, from `Store.write` or `Store.run`, the right to change it."""
+    """A consistent view of the store and, from `Store.write` or `Store.run`, the right to change it.
+
+    Attributes:
+        session: for the store's own parts.
+    """
 
     def __init__(self, session: Session) -> None:
-        self._session = session
+        self.session = session
 
     @property
     def connection(self) -> Connection:
         """The SQLAlchemy connection, for tests and measurements; changes made through it are not logged."""
-        return self._session.connection
+        return self.session.connection
 
     # resources ------------------------------------------------------------------------------------------------------
 
     def get(self, resource: str, id: Id) -> Row | None:
         """The resource of that id, or None."""
-        return query.get(self._session, resource, id)
+        return query.get(self.session, resource, id)
 
     def select(
         self,
@@ -82,12 +86,12 @@ class Transaction:
             NotFoundError: no row has the marker's id.
         """
         return query.select(
-            self._session, resource, where or {}, any_of=any_of, sort=sort, limit=limit, marker=marker, reverse=reverse
+            self.session, resource, where or {}, any_of=any_of, sort=sort, limit=limit, marker=marker, reverse=reverse
         )
 
     def count(self, resource: str, where: Where | None = None) -> int:
         """How many match; `where` and errors as for `select`."""
-        return query.count(self._session, resource, where or {})
+        return query.count(self.session, resource, where or {})
 
     def insert(self, resource: str, values: Row) -> Row:
         """Add a resource; `values` may hold ``tags``. Answers the whole row.
@@ -98,7 +102,7 @@ class Transaction:
             ReferencedError: something that it refers to does not exist.
             InputError: an attribute that is not stored.
         """
-        return row.insert(self._session, resource, values)
+        return row.insert(self.session, resource, values)
 
     def update(self, resource: str, id: Id, changes: Row) -> Row:
         """Change some attributes (``tags`` too). Answers the whole row. Values that are equal already change nothing.
@@ -107,7 +111,7 @@ class Transaction:
             NotFoundError: there is no such resource.
             TakenError, ReferencedError, InputError: as for `insert`.
         """
-        return row.update(self._session, resource, id, changes)
+        return row.update(self.session, resource, id, changes)
 
     def delete(self, resource: str, id: Id) -> None:
         """Remove a resource with what hangs on it alone: tags, a port's addresses and bindings, statuses.
@@ -116,7 +120,7 @@ class Transaction:
             NotFoundError: there is no such resource.
             ReferencedError: something else refers to it.
         """
-        row.delete(self._session, resource, id)
+        row.delete(self.session, resource, id)
 
     def touch(self, resource: str, id: Id) -> None:
         """Count a change of something that belongs to the resource: revision number, time, change log.
@@ -124,7 +128,7 @@ class Transaction:
         Raises:
             NotFoundError: there is no such resource.
         """
-        row.touch(self._session, resource, id)
+        row.touch(self.session, resource, id)
 
     # allocation -----------------------------------------------------------------------------------------------------
 
@@ -141,7 +145,7 @@ class Transaction:
             PoolFullError: every address of all their pools is taken.
             NotFoundError: there is no such subnet.
         """
-        return allocation.allocate_ip(self._session, port_id, subnet_ids)
+        return allocation.allocate_ip(self.session, port_id, subnet_ids)
 
     def claim_ip(self, port_id: str, subnet_id: str, ip_address: str) -> dict[str, str]:
         """Take one address, in a pool or not; taking it twice for one port does nothing. Returns as `allocate_ip`.
@@ -149,15 +153,15 @@ class Transaction:
         Raises:
             TakenError: it belongs to another port (``resource`` = ``"allocation"``).
         """
-        return allocation.claim_ip(self._session, port_id, subnet_id, ip_address)
+        return allocation.claim_ip(self.session, port_id, subnet_id, ip_address)
 
     def release_ips(self, port_id: str, addresses: Iterable[tuple[str, str]]) -> None:
         """Give back pairs of subnet id and address that the port took; others are left alone."""
-        allocation.release_ips(self._session, port_id, addresses)
+        allocation.release_ips(self.session, port_id, addresses)
 
     def holder_of_ip(self, subnet_id: str, ip_address: str) -> str | None:
         """Id of the port that has the address, or None."""
-        return allocation.holder_of_ip(self._session, subnet_id, ip_address)
+        return allocation.holder_of_ip(self.session, subnet_id, ip_address)
 
     def allocate_mac(self, network_id: str, prefix: str = "fa:16:3e") -> str:
         """A MAC address that no port of the network has; insert the port in this transaction.
@@ -165,21 +169,21 @@ class Transaction:
         Raises:
             PoolFullError: none was found below the prefix (three octets).
         """
-        return allocation.allocate_mac(self._session, network_id, prefix)
+        return allocation.allocate_mac(self.session, network_id, prefix)
 
     def allocate_vni(self, first: int, last: int) -> int:
-        """The lowest VNI in the closed range that no network has; insert the network in this transaction.
+        """A VNI in the closed range that no network has; insert the network in this transaction.
 
         Raises:
             PoolFullError: all are taken.
         """
-        return allocation.allocate_vni(self._session, first, last)
+        return allocation.allocate_vni(self.session, first, last)
 
     # change log and data plane --------------------------------------------------------------------------------------
 
     def revision(self) -> int:
         """Revision of the last committed change that this transaction sees; 0 before the first."""
-        return change.revision(self._session)
+        return change.revision(self.session)
 
     def changes(self, since: int, limit: int = 1000) -> list[Change]:
         """Changes after revision `since`, in commit order, at most one a resource and revision.
@@ -191,15 +195,15 @@ class Transaction:
             StaleError: the log does not reach back to `since` (or `since` lies in the future: another database);
                 take a `snapshot`.
         """
-        return change.changes(self._session, since, limit)
+        return change.changes(self.session, since, limit)
 
     def values(self, refs: Iterable[Ref]) -> dict[Ref, Value | None]:
         """The data plane's value of each ref; None for one that does not exist (or a host without VTEP)."""
-        return projection.values(self._session, refs)
+        return projection.values(self.session, refs)
 
     def snapshot(self) -> tuple[int, list[Value]]:
         """The revision, and the data plane's values of everything at that revision."""
-        return projection.snapshot(self._session)
+        return projection.snapshot(self.session)
 
     # statuses and hosts ---------------------------------------------------------------------------------------------
 
@@ -207,10 +211,10 @@ class Transaction:
         """Write down what a host says of resources, at the revision that it has applied.
 
         A port's ``status`` is what the host of its active binding said since it became that; else ``DOWN``. A router's
-        and network's is ``ERROR`` while any host says so, else ``ACTIVE``. Statuses are no part of the change log and
+        is ``ERROR`` while any host says so, else ``ACTIVE``. Of other kinds it is only kept. Statuses are no part of the change log and
         of revision numbers: agents never hear of them, and a repeated one writes nothing at all. Dropped: reports
         of an older session, of an older revision than the host's last about the same resource, and of a revision
-        before the port's bindings last changed.
+        before the port's active binding last changed. The caller has to know that the host holds the resource.
 
         Returns:
             the resources whose ``status`` or ``status_reason`` is different now.
@@ -218,11 +222,11 @@ class Transaction:
         Raises:
             NotFoundError: there is no such host.
         """
-        return status.put(self._session, host, statuses, session, revision)
+        return presence.put(self.session, host, statuses, session, revision)
 
     def statuses(self, kind: str, id: str) -> dict[str, Status]:
         """What each host says of a resource, by host."""
-        return status.of(self._session, kind, id)
+        return presence.of(self.session, kind, id)
 
     def add_host(self, name: str) -> HostRow:
         """Add a host (a row of resource ``agent``).
@@ -231,7 +235,7 @@ class Transaction:
             TakenError: there is one of this name.
             IdentifierError: not a host name.
         """
-        return host.add(self._session, name)
+        return host.add(self.session, name)
 
     def remove_host(self, name: str) -> None:
         """Remove a host with its statuses and join tokens, and revoke its certificates.
@@ -240,15 +244,15 @@ class Transaction:
             NotFoundError: there is no such host.
             ReferencedError: ports are bound to it.
         """
-        host.remove(self._session, name)
+        host.remove(self.session, name)
 
     def hosts(self) -> list[HostRow]:
         """All hosts, by name."""
-        return host.hosts(self._session)
+        return host.hosts(self.session)
 
     def host(self, name: str) -> HostRow | None:
         """One host, or None."""
-        return host.get(self._session, name)
+        return host.get(self.session, name)
 
     def open_session(
         self, name: str, *, vtep: str, underlay_mtu: int, physical_networks: Sequence[str], details: Row | None = None
@@ -264,7 +268,7 @@ class Transaction:
             NotFoundError: there is no such host.
             TakenError: another host has this VTEP (``attributes`` = ``("vtep",)``).
         """
-        return host.open_session(self._session, name, vtep, underlay_mtu, physical_networks, details or {})
+        return host.open_session(self.session, name, vtep, underlay_mtu, physical_networks, details or {})
 
     # joining --------------------------------------------------------------------------------------------------------
 
@@ -274,7 +278,7 @@ class Transaction:
         Raises:
             NotFoundError: there is no such host.
         """
-        return secret.create_token(self._session, host, lifetime)
+        return secret.create_token(self.session, host, lifetime)
 
     def redeem_join_token(self, token: str) -> str:
         """Use a token up, once it commits. Returns the host's name.
@@ -282,7 +286,7 @@ class Transaction:
         Raises:
             NotFoundError: unknown, used or expired; one sentence for all three.
         """
-        return secret.redeem_token(self._session, token)
+        return secret.redeem_token(self.session, token)
 
     def add_certificate(self, host: str, serial: str, not_after: float) -> None:
         """Write down a certificate that was issued.
@@ -290,12 +294,12 @@ class Transaction:
         Raises:
             TakenError: the serial number was used before.
         """
-        secret.add_certificate(self._session, host, serial, not_after)
+        secret.add_certificate(self.session, host, serial, not_after)
 
     def certificate(self, serial: str) -> Certificate | None:
         """The certificate of that serial number, or None if we never issued it."""
-        return secret.certificate(self._session, serial)
+        return secret.certificate(self.session, serial)
 
     def revoke_certificates(self, host: str, keep: str | None = None) -> int:
         """Revoke a host's certificates, but for the one of serial `keep`; how many."""
-        return secret.revoke(self._session, host, keep)
+        return secret.revoke(self.session, host, keep)

@@ -1,0 +1,145 @@
+"""Addresses, MACs and VNIs: given out by constraint, so that no two ports or networks ever share one.
+
+Choosing a free value reads what is taken; taking it is an INSERT that a primary key or unique constraint decides. The
+two agree because there is one writer at a time; were that ever broken, the constraint would still refuse.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from onehop.errors import NotFoundError, PoolFullError, TakenError
+from onehop.net import address
+from onehop.store import pool
+from onehop.store.session import Session
+from onehop.store.table import ALLOCATION, TABLES
+
+_MAC_TRIES = 128
+
+
+def allocate_ip(session: Session, port_id: str, subnet_ids: Sequence[str]) -> dict[str, str]:
+    """Take a free address of the first subnet that has one; see `Transaction.allocate_ip`."""
+    for subnet_id in subnet_ids:
+        ip_version, ranges = _pools(session, subnet_id)
+        octets = 4 if ip_version == 4 else 16
+        number = pool.free(ranges, _TakenAddresses(session, subnet_id, octets), secrets.randbelow)
+        if number is not None:
+            return claim_ip(session, port_id, subnet_id, address.unpack(number.to_bytes(octets, "big")))
+    raise PoolFullError(f"no more addresses are free in the allocation pools of {', '.join(subnet_ids) or 'no subnet'}")
+
+
+def claim_ip(session: Session, port_id: str, subnet_id: str, ip_address: str) -> dict[str, str]:
+    """Take one address; see `Transaction.claim_ip`."""
+    row = {"subnet_id": subnet_id, "octets": address.pack(ip_address), "ip_address": ip_address, "port_id": port_id}
+    if not session.write(_insert_unless_there(session).values(row)).rowcount:
+        holder = holder_of_ip(session, subnet_id, ip_address)
+        if holder != port_id:
+            message = f"{ip_address} of subnet {subnet_id} belongs to port {holder} already"
+            raise TakenError(message, "allocation", ("subnet_id", "ip_address"))
+    return {"subnet_id": subnet_id, "ip_address": ip_address}
+
+
+def release_ips(session: Session, port_id: str, addresses: Iterable[tuple[str, str]]) -> None:
+    """Give back what the port took; see `Transaction.release_ips`."""
+    for subnet_id, ip_address in addresses:
+        session.write(
+            sa.delete(ALLOCATION).where(
+                ALLOCATION.c.subnet_id == subnet_id,
+                ALLOCATION.c.octets == address.pack(ip_address),
+                ALLOCATION.c.port_id == port_id,
+            )
+        )
+
+
+def holder_of_ip(session: Session, subnet_id: str, ip_address: str) -> str | None:
+    """Id of the port that has the address, or None."""
+    key = (ALLOCATION.c.subnet_id == subnet_id, ALLOCATION.c.octets == address.pack(ip_address))
+    return session.read(sa.select(ALLOCATION.c.port_id).where(*key)).scalar_one_or_none()
+
+
+def sync(session: Session, port_id: str, fixed_ips: Sequence[Mapping[str, str]], *, fresh: bool = False) -> None:
+    """Make the port's allocations those of its `fixed_ips`; a `fresh` port has none yet."""
+    wanted = {(ip["subnet_id"], ip["ip_address"]) for ip in fixed_ips}
+    held: set[tuple[str, str]] = set()
+    if not fresh:
+        columns = sa.select(ALLOCATION.c.subnet_id, ALLOCATION.c.ip_address)
+        held = {(s, ip) for s, ip in session.read(columns.where(ALLOCATION.c.port_id == port_id))}
+    release_ips(session, port_id, sorted(held - wanted))
+    for subnet_id, ip_address in sorted(wanted - held):
+        claim_ip(session, port_id, subnet_id, ip_address)
+
+
+def allocate_mac(session: Session, network_id: str, prefix: str) -> str:
+    """A MAC that no port of the network has; see `Transaction.allocate_mac`."""
+    port = TABLES["port"].c
+    for _ in range(_MAC_TRIES):
+        mac = f"{prefix}:{secrets.token_bytes(3).hex(':')}"
+        taken = sa.select(port.id).where(port.network_id == network_id, port.mac_address == mac)
+        if session.read(taken).first() is None:
+            return mac
+    raise PoolFullError(f"no free MAC address was found below {prefix} on network {network_id}")
+
+
+def allocate_vni(session: Session, first: int, last: int) -> int:
+    """A VNI that no network has; see `Transaction.allocate_vni`."""
+    number = pool.free([(first, last)], _TakenVnis(session), secrets.randbelow)
+    if number is None:
+        raise PoolFullError(f"every VNI from {first} to {last} is in use: delete a network or widen vni_range")
+    return number
+
+
+class _TakenAddresses:
+    """Taken addresses of one subnet, as numbers."""
+
+    def __init__(self, session: Session, subnet_id: str, octets: int) -> None:
+        self._session, self._subnet_id, self._octets = session, subnet_id, octets
+
+    def _within(self, within: pool.Range) -> sa.ColumnElement[bool]:
+        low, high = (number.to_bytes(self._octets, "big") for number in within)
+        return sa.and_(ALLOCATION.c.subnet_id == self._subnet_id, ALLOCATION.c.octets.between(low, high))
+
+    def count(self, within: pool.Range) -> int:
+        statement = sa.select(sa.func.count()).select_from(ALLOCATION).where(self._within(within))
+        return int(self._session.read(statement).scalar_one())
+
+    def first(self, within: pool.Range, limit: int) -> Sequence[int]:
+        statement = sa.select(ALLOCATION.c.octets).where(self._within(within)).order_by(ALLOCATION.c.octets)
+        return [int.from_bytes(octets, "big") for octets in self._session.read(statement.limit(limit)).scalars()]
+
+
+class _TakenVnis:
+    """Taken VNIs."""
+
+    def __init__(self, session: Session) -> None:
+        self._session, self._vni = session, TABLES["network"].c.provider_segmentation_id
+
+    def count(self, within: pool.Range) -> int:
+        return int(
+            self._session.read(sa.select(sa.func.count(self._vni)).where(self._vni.between(*within))).scalar_one()
+        )
+
+    def first(self, within: pool.Range, limit: int) -> Sequence[int]:
+        statement = sa.select(self._vni).where(self._vni.between(*within)).order_by(self._vni).limit(limit)
+        return self._session.read(statement).scalars().all()
+
+
+def _pools(session: Session, subnet_id: str) -> tuple[int, list[pool.Range]]:
+    """The subnet's IP version, and its allocation pools as numbers."""
+    subnet = TABLES["subnet"].c
+    found = session.read(sa.select(subnet.ip_version, subnet.allocation_pools).where(subnet.id == subnet_id)).first()
+    if found is None:
+        raise NotFoundError(f"there is no subnet {subnet_id}")
+    return found.ip_version, [(_number(one["start"]), _number(one["end"])) for one in found.allocation_pools]
+
+
+def _number(ip_address: str) -> int:
+    return int.from_bytes(address.pack(ip_address), "big")
+
+
+def _insert_unless_there(session: Session) -> Any:
+    if session.connection.dialect.name == "postgresql":
+        return postgresql.insert(ALLOCATION).on_conflict_do_nothing()
+    return sqlite.insert(ALLOCATION).on_conflict_do_nothing()

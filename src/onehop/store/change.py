@@ -1,0 +1,54 @@
+"""The change log: what changed at which revision. Revisions are in commit order, as there is one writer at a time."""
+
+import sqlalchemy as sa
+
+from onehop.errors import StaleError
+from onehop.store.record import Change
+from onehop.store.session import Session
+from onehop.store.table import CHANGE_LOG, REVISION
+
+
+def revision(session: Session) -> int:
+    """The newest revision."""
+    return int(session.read(sa.select(REVISION.c.value)).scalar_one())
+
+
+def changes(session: Session, since: int, limit: int) -> list[Change]:
+    """Changes after `since`; see `Transaction.changes`."""
+    newest, pruned = session.read(sa.select(REVISION.c.value, REVISION.c.pruned)).one()
+    if not pruned <= since <= newest:
+        raise StaleError(f"the change log reaches from revision {pruned} to {newest}, not to {since}: take a snapshot")
+    log = CHANGE_LOG.c
+    columns = sa.select(log.revision, log.kind, log.id, log.deleted).order_by(log.revision, log.kind, log.id)
+    found = [Change(*row) for row in session.read(columns.where(log.revision > since).limit(limit))]
+    if found and len(found) == limit:
+        last = found[-1].revision
+        found = [c for c in found if c.revision < last]
+        found += [Change(*row) for row in session.read(columns.where(log.revision == last))]
+    return found
+
+
+def record(session: Session) -> int | None:
+    """Give the transaction its revision and write down what changed; None if nothing did."""
+    if not session.dirty:
+        return None
+    number = session.next_revision
+    session.write(sa.update(REVISION).values(value=number))
+    session.write(
+        sa.insert(CHANGE_LOG),
+        [
+            {"revision": number, "kind": kind, "id": id, "deleted": deleted}
+            for (kind, id), deleted in session.dirty.items()
+        ],
+    )
+    return number
+
+
+def prune(session: Session, keep: int) -> int:
+    """Forget all but the last `keep` revisions; how many rows went."""
+    newest, pruned = session.read(sa.select(REVISION.c.value, REVISION.c.pruned)).one()
+    until = newest - keep
+    if until <= pruned:
+        return 0
+    session.write(sa.update(REVISION).values(pruned=until))
+    return session.write(sa.delete(CHANGE_LOG).where(CHANGE_LOG.c.revision <= until)).rowcount

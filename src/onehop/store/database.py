@@ -1,0 +1,74 @@
+"""What SQLite and PostgreSQL do differently: connections, snapshots, the right to write, and hearing of others' commits."""
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+
+from sqlalchemy import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from onehop.errors import SettingsError
+
+WRITE_TIMEOUT = 30.0
+"""Seconds that a writer waits for its turn."""
+
+
+class Database(ABC):
+    """One database, from several threads."""
+
+    @abstractmethod
+    def read(self) -> AbstractContextManager[Connection]:
+        """A connection in a read-only transaction that sees one snapshot; rolled back at the end."""
+
+    @abstractmethod
+    def write(self, timeout: float = WRITE_TIMEOUT) -> AbstractContextManager[Connection]:
+        """A connection in a transaction that is the only writer in the cluster; the caller commits, else rolled back.
+
+        Raises:
+            BusyError: no turn within `timeout` seconds.
+        """
+
+    @abstractmethod
+    def beat(self) -> AbstractContextManager[Connection]:
+        """As `write`, for rows outside of the change log that need no turn where the database can do without."""
+
+    @abstractmethod
+    def is_transient(self, error: DBAPIError) -> bool:
+        """Whether the same transaction may well succeed when it is run again."""
+
+    @abstractmethod
+    def announce(self, revision: int) -> None:
+        """Tell other processes of a commit, where the database can. Losing an announcement only costs time."""
+
+    @abstractmethod
+    def heard(self, timeout: float) -> bool:
+        """Wait until another process may have committed, or for `timeout` seconds; from one thread only.
+
+        Returns:
+            False where it certainly has not.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close every connection."""
+
+
+def parse(url: str) -> URL:
+    """The parsed URL of a database that we can use.
+
+    Raises:
+        SettingsError: says which forms there are.
+    """
+    forms = "sqlite:////absolute/path or postgresql+psycopg://user@host/name"
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError(f"database_url is not a URL: write {forms}") from None
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
+        raise SettingsError(f"database_url names {parsed.drivername}, which onehop does not know: write {forms}")
+    if parsed.drivername == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise SettingsError(
+            f"database_url names no file, and a database in memory would lose everything: write {forms}"
+        )
+    return parsed

@@ -1,0 +1,69 @@
+"""Bringing a database up to date when it is opened. The steps are in `onehop.store.migrations`, each written by hand."""
+
+import threading
+from functools import cache
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from onehop.errors import NewerDatabaseError
+from onehop.store.table import METADATA, REVISION
+
+_ALEMBIC = threading.Lock()
+"""Alembic keeps the migration that runs in a global."""
+
+
+def run(connection: Connection) -> None:
+    """Migrate to the newest schema that this onehop knows.
+
+    Args:
+        connection: in a transaction that is the only writer; nothing is committed here.
+
+    Raises:
+        NewerDatabaseError: the database's schema is unknown here.
+    """
+    head, known = _versions()
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current == head:
+        return
+    if current is not None and current not in known:
+        raise NewerDatabaseError(
+            f"the database has schema {current}, but this onehop knows {head} as the newest: "
+            "upgrade onehop on this machine, or restore the backup from before the other one was started"
+        )
+    with _ALEMBIC:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    if connection.execute(sa.select(REVISION.c.only)).first() is None:
+        connection.execute(sa.insert(REVISION).values(only=1, value=0, pruned=0))
+
+
+def differences(connection: Connection) -> list[object]:
+    """How the database's schema differs from the tables that RESOURCES ask for; empty where it does not."""
+    # Alembic's comparison is slow to import and for tests only.
+    from alembic.autogenerate import compare_metadata
+
+    context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+    return list(compare_metadata(context, METADATA))
+
+
+@cache
+def _versions() -> tuple[str, frozenset[str]]:
+    """The newest schema version that we know, and all of them."""
+    script = ScriptDirectory.from_config(_config())
+    head = script.get_current_head()
+    if head is None:
+        raise LookupError("the package has no migrations")
+    return head, frozenset(s.revision for s in script.walk_revisions())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    return config

@@ -1,0 +1,126 @@
+"""The store on PostgreSQL: for several controllers. One writer at a time in the cluster, by an advisory lock."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy import URL, Connection
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from onehop.errors import BusyError, StoreError
+from onehop.store.database import WRITE_TIMEOUT, Database
+
+WRITER = 0x6F6E65686F7001
+"""Key of the advisory lock that makes one writer ("onehop" and 1)."""
+
+CHANNEL = "onehop_revision"
+
+_POOL = 8
+_MORE = 24
+_TRANSIENT = (
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.AdminShutdown,
+    psycopg.errors.CrashShutdown,
+    psycopg.errors.CannotConnectNow,
+)
+
+
+class Postgresql(Database):
+    """A database that several controllers share.
+
+    A writer first takes an advisory lock that it holds until after its commit: what it reads afterwards (READ COMMITTED,
+    each statement sees the latest) nobody else can change. Readers never wait for it.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._engine = sa.create_engine(
+            url,
+            pool_size=_POOL,
+            max_overflow=_MORE,
+            pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": 10,
+                "application_name": "onehop",
+                # A controller that hangs in a transaction may not keep the others from writing.
+                "options": "-c idle_in_transaction_session_timeout=60000 -c lock_timeout=30000",
+            },
+        )
+        self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._side = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._url = url
+        self._ear: psycopg.Connection[tuple[object, ...]] | None = None
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """See `Database.read`."""
+        with self._connect(self._snapshots) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, timeout: float = WRITE_TIMEOUT) -> Iterator[Connection]:
+        """See `Database.write`."""
+        with self._connect(self._engine) as connection:
+            try:
+                if timeout != WRITE_TIMEOUT:
+                    connection.execute(sa.text(f"SET LOCAL lock_timeout = {max(1, int(timeout * 1000))}"))
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(WRITER)))
+            except OperationalError as error:
+                if isinstance(error.orig, psycopg.errors.LockNotAvailable):
+                    raise BusyError(f"another controller held the right to write for {timeout:g} s") from error
+                raise
+            yield connection
+
+    @contextmanager
+    def beat(self) -> Iterator[Connection]:
+        """See `Database.beat`."""
+        with self._connect(self._engine) as connection:
+            yield connection
+
+    def is_transient(self, error: DBAPIError) -> bool:
+        """See `Database.is_transient`."""
+        return error.connection_invalidated or isinstance(error.orig, _TRANSIENT)
+
+    def announce(self, revision: int) -> None:
+        """See `Database.announce`: a NOTIFY outside of any write, because inside it takes a lock that all share."""
+        try:
+            with self._side.connect() as connection:
+                connection.execute(sa.select(sa.func.pg_notify(CHANNEL, str(revision))))
+        except DBAPIError:
+            # Others look by themselves when nothing was heard for a while.
+            return
+
+    def heard(self, timeout: float) -> bool:
+        """See `Database.heard`."""
+        try:
+            if self._ear is None:
+                self._ear = psycopg.connect(self._conninfo(), autocommit=True)
+                self._ear.execute(f"LISTEN {CHANNEL}")
+                return True
+            for _ in self._ear.notifies(timeout=timeout, stop_after=1):
+                return True
+        except psycopg.Error:
+            # The connection is lost: make a new one at the next call, and look meanwhile.
+            if self._ear is not None:
+                self._ear.close()
+            self._ear = None
+        return True
+
+    def close(self) -> None:
+        """See `Database.close`."""
+        if self._ear is not None:
+            self._ear.close()
+        self._engine.dispose()
+
+    def _conninfo(self) -> str:
+        return self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    @contextmanager
+    def _connect(self, engine: sa.Engine) -> Iterator[Connection]:
+        try:
+            connection = engine.connect()
+        except OperationalError as error:
+            raise StoreError(f"cannot reach the database {self._url.render_as_string()}: {error.orig}") from error
+        with connection:
+            yield connection

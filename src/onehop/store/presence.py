@@ -1,0 +1,164 @@
+"""What hosts say of resources, and the API's ``status`` that follows from it and from ports' bindings.
+
+Statuses are no part of the change log: they say what became of a wish, and are no wish.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from onehop.errors import NotFoundError, ReferencedError
+from onehop.model.topology import Ref
+from onehop.store.record import Status
+from onehop.store.session import Session
+from onehop.store.table import CERTIFICATE, HOST_STATUS, LIVENESS, TABLES
+
+REASON_LENGTH = 1024
+_CHUNK = 500
+_PORT = TABLES["port"].c
+_SAID = HOST_STATUS.c
+
+
+def follow_binding(session: Session, port_id: str) -> None:
+    """A binding of the port changed: if the active one did, its host has to say anew how the port is."""
+    binding = TABLES["binding"].c
+    active = sa.select(binding.host).where(binding.port_id == port_id, binding.status == "ACTIVE")
+    host = session.read(active).scalar_one_or_none() or ""
+    session.write(
+        sa.update(TABLES["port"])
+        .where(_PORT.id == port_id, _PORT.binding_host_id != host)
+        .values(binding_host_id=host, status="DOWN", status_reason="", bound_at=session.next_revision)
+    )
+
+
+def put(session: Session, host: str, statuses: Iterable[Status], number: int, revision: int) -> list[Ref]:
+    """Write down what a host says; see `Transaction.put_statuses`."""
+    current = session.read(sa.select(LIVENESS.c.session).where(LIVENESS.c.host == host)).scalar_one_or_none()
+    if current is None:
+        raise NotFoundError(f"there is no host {host}: add it with `onehop host add {host}`")
+    if number < current:
+        return []
+    by_kind: dict[str, dict[str, Status]] = {}
+    for status in statuses:
+        by_kind.setdefault(status.kind, {})[status.id] = status
+    changed: list[Ref] = []
+    for kind, said in by_kind.items():
+        if kind not in TABLES:
+            continue
+        ids = sorted(said)
+        for start in range(0, len(ids), _CHUNK):
+            chunk = {id: said[id] for id in ids[start : start + _CHUNK]}
+            changed += _put_kind(session, host, kind, chunk, revision)
+    return changed
+
+
+def of(session: Session, kind: str, id: str) -> dict[str, Status]:
+    """What each host says of a resource, by host."""
+    columns = sa.select(_SAID.host, _SAID.state, _SAID.reason).where(_SAID.kind == kind, _SAID.id == id)
+    return {host: Status(kind, id, state, reason) for host, state, reason in session.read(columns)}
+
+
+def forget(session: Session, kind: str, id: str) -> None:
+    """A resource is gone, and what was said of it."""
+    session.write(sa.delete(HOST_STATUS).where(_SAID.kind == kind, _SAID.id == id))
+
+
+def forget_host(session: Session, host: str) -> None:
+    """A host is about to go: what it said, and the right to come back with its certificates.
+
+    Raises:
+        ReferencedError: ports are bound to it.
+    """
+    bindings = TABLES["binding"]
+    bound = session.read(sa.select(sa.func.count()).select_from(bindings).where(bindings.c.host == host)).scalar_one()
+    if bound:
+        raise ReferencedError(f"{bound} ports are bound to host {host}: move or unbind them first")
+    said = session.read(sa.select(_SAID.id).where(_SAID.host == host, _SAID.kind == "router")).scalars().all()
+    session.write(sa.delete(HOST_STATUS).where(_SAID.host == host))
+    for start in range(0, len(said), _CHUNK):
+        _derive_routers(session, said[start : start + _CHUNK])
+    certificates = sa.update(CERTIFICATE).where(CERTIFICATE.c.host == host, CERTIFICATE.c.revoked_at.is_(None))
+    session.write(certificates.values(revoked_at=session.time))
+
+
+def _put_kind(session: Session, host: str, kind: str, said: Mapping[str, Status], revision: int) -> list[Ref]:
+    bound_at = _existing(session, kind, said)
+    mine = sa.select(_SAID.id, _SAID.state, _SAID.reason, _SAID.revision).where(
+        _SAID.kind == kind, _SAID.host == host, _SAID.id.in_(said)
+    )
+    known = {id: (state, reason, at) for id, state, reason, at in session.read(mine)}
+    news: dict[str, Status] = {}
+    for id, status in said.items():
+        before = known.get(id)
+        if id not in bound_at or (before is not None and before[2] > revision):
+            continue
+        if before is None and status.state is None:
+            continue
+        if before is not None and before[:2] == (status.state, _short(status)) and before[2] >= bound_at[id]:
+            continue
+        news[id] = status
+    if not news:
+        return []
+    _replace(session, host, kind, news, revision)
+    if kind == "port":
+        return _derive_ports(session, host, {id: s for id, s in news.items() if revision >= bound_at[id]})
+    return _derive_routers(session, list(news)) if kind == "router" else []
+
+
+def _existing(session: Session, kind: str, ids: Iterable[str]) -> dict[str, int]:
+    """Id → revision from which on reports count, of those that exist."""
+    table = TABLES[kind]
+    since: sa.ColumnElement[int] = table.c.bound_at if kind == "port" else sa.literal(0)
+    return {id: at for id, at in session.read(sa.select(table.c.id, since).where(table.c.id.in_(ids)))}
+
+
+def _replace(session: Session, host: str, kind: str, news: Mapping[str, Status], revision: int) -> None:
+    session.write(sa.delete(HOST_STATUS).where(_SAID.kind == kind, _SAID.host == host, _SAID.id.in_(news)))
+    rows = [
+        {"kind": kind, "id": id, "host": host, "state": s.state, "reason": _short(s), "revision": revision}
+        for id, s in news.items()
+        if s.state is not None
+    ]
+    if rows:
+        session.write(sa.insert(HOST_STATUS), rows)
+
+
+def _derive_ports(session: Session, host: str, news: Mapping[str, Status]) -> list[Ref]:
+    columns = sa.select(_PORT.id, _PORT.status, _PORT.status_reason)
+    mine = session.read(columns.where(_PORT.id.in_(news), _PORT.binding_host_id == host))
+    before = {id: (status, reason) for id, status, reason in mine}
+    after = {id: (news[id].state or "DOWN", _short(news[id])) for id in before}
+    return _set(session, "port", before, after)
+
+
+def _derive_routers(session: Session, ids: Sequence[str]) -> list[Ref]:
+    router = TABLES["router"].c
+    columns = sa.select(router.id, router.status, router.status_reason).where(router.id.in_(ids))
+    before = {id: (status, reason) for id, status, reason in session.read(columns)}
+    after = dict.fromkeys(before, ("ACTIVE", ""))
+    bad = sa.select(_SAID.id, _SAID.host, _SAID.reason).where(
+        _SAID.kind == "router", _SAID.id.in_(ids), _SAID.state == "ERROR"
+    )
+    for id, host, reason in session.read(bad.order_by(_SAID.host.desc())):
+        after[id] = ("ERROR", f"{host}: {reason}"[:REASON_LENGTH])
+    return _set(session, "router", before, {id: after[id] for id in before})
+
+
+def _set(
+    session: Session, kind: str, before: Mapping[str, tuple[str, str]], after: Mapping[str, tuple[str, str]]
+) -> list[Ref]:
+    """Write the statuses that differ."""
+    different = [id for id in after if after[id] != before[id]]
+    if different:
+        table = TABLES[kind]
+        statement = sa.update(table).where(table.c.id == sa.bindparam("which"))
+        parameters: list[dict[str, Any]] = [
+            {"which": id, "status": after[id][0], "status_reason": after[id][1]} for id in different
+        ]
+        session.write(statement, parameters)
+    return [(kind, id) for id in different]
+
+
+def _short(status: Status) -> str:
+    return status.reason[:REASON_LENGTH]

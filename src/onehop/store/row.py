@@ -1,0 +1,159 @@
+"""Resources are written here: rows, what hangs on them, and their place in the change log."""
+
+from functools import cache
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from onehop.errors import InputError, NotFoundError
+from onehop.model.attribute import Attribute, Unset
+from onehop.model.resource import Resource
+from onehop.model.resources import BY_NAME
+from onehop.store import allocation, presence, query, tag
+from onehop.store.query import Id
+from onehop.store.record import Row
+from onehop.store.session import Session
+from onehop.store.table import TABLES
+
+_EMPTY: dict[str, Any] = {"text": "", "int": 0, "bool": False, "json": []}
+_FOLLOWS = "binding:host_id follows the port's bindings: insert, update or delete those"
+_STAMPS = frozenset({"created_at", "updated_at", "revision_number"})
+
+
+def insert(session: Session, resource: str, values: Row) -> Row:
+    """Add a resource; see `Transaction.insert`."""
+    spec = _spec(resource)
+    _refuse_unknown(spec, values)
+    if resource == "port" and values.get("binding:host_id"):
+        raise InputError(_FOLLOWS)
+    row = {a.name: values[a.name] if a.name in values else _default(a) for a in spec.columns}
+    for name in ("created_at", "updated_at"):
+        if name in row:
+            row[name] = session.now
+    if "id" in row and not row["id"]:
+        row["id"] = str(uuid4())
+    if spec.tags:
+        row["tags"] = sorted(values.get("tags", ()))
+    session.write(sa.insert(TABLES[resource]), _columns(spec, row))
+    if spec.tags and row["tags"]:
+        tag.put(session, resource, row["id"], row["tags"])
+    if resource == "port":
+        allocation.sync(session, row["id"], row["fixed_ips"], fresh="id" not in values)
+    _log(session, spec, row)
+    return row
+
+
+def update(session: Session, resource: str, id: Id, changes: Row) -> Row:
+    """Change some attributes; see `Transaction.update`."""
+    spec = _spec(resource)
+    _refuse_unknown(spec, changes)
+    row = _existing(session, resource, id)
+    if "tags" in changes:
+        changes = {**changes, "tags": sorted(changes["tags"])}
+    different = {n: v for n, v in changes.items() if row[n] != v and n not in _STAMPS}
+    if not different:
+        return row
+    if resource == "port" and "binding:host_id" in different:
+        raise InputError(_FOLLOWS)
+    row.update(different)
+    if "revision_number" in row:
+        different["revision_number"] = row["revision_number"] = row["revision_number"] + 1
+        different["updated_at"] = row["updated_at"] = session.now
+    session.write(sa.update(TABLES[resource]).where(query.is_id(resource, id)).values(_columns(spec, different)))
+    if "tags" in different:
+        tag.put(session, resource, row["id"], row["tags"])
+    if resource == "port" and "fixed_ips" in different:
+        allocation.sync(session, row["id"], row["fixed_ips"])
+    _log(session, spec, row)
+    return row
+
+
+def delete(session: Session, resource: str, id: Id) -> None:
+    """Remove a resource; see `Transaction.delete`."""
+    spec = _spec(resource)
+    row = _existing(session, resource, id)
+    if resource == "agent":
+        presence.forget_host(session, row["host"])
+    session.write(sa.delete(TABLES[resource]).where(query.is_id(resource, id)))
+    if "id" in row:
+        tag.forget(session, resource, row["id"])
+        presence.forget(session, resource, row["id"])
+    _log(session, spec, row, deleted=True)
+
+
+def touch(session: Session, resource: str, id: Id) -> None:
+    """Count a change of something that belongs to it; see `Transaction.touch`. Once in a transaction is enough."""
+    spec = _spec(resource)
+    if (resource, str(id)) in session.touched:
+        return
+    table = TABLES[resource]
+    done = session.write(
+        sa.update(table)
+        .where(query.is_id(resource, id))
+        .values(revision_number=table.c.revision_number + 1, updated_at=session.now)
+    )
+    if not done.rowcount:
+        raise _not_found(resource, id)
+    session.touched.add((resource, str(id)))
+    session.mark(spec.name, str(id))
+
+
+def _log(session: Session, spec: Resource, row: Row, *, deleted: bool = False) -> None:
+    if spec.name == "agent":
+        session.mark("host", row["host"], deleted=deleted)
+    elif spec.logged == "self":
+        session.mark(spec.name, row["id"], deleted=deleted)
+    if spec.name == "binding":
+        presence.follow_binding(session, row["port_id"])
+    if spec.bumps is not None:
+        touch(session, spec.bumps.resource, row[spec.bumps.attribute])
+
+
+def _existing(session: Session, resource: str, id: Id) -> Row:
+    row = query.get(session, resource, id)
+    if row is None:
+        raise _not_found(resource, id)
+    return row
+
+
+def _not_found(resource: str, id: Id) -> NotFoundError:
+    return NotFoundError(f"there is no {resource} {id if isinstance(id, str) else ' '.join(id)}")
+
+
+def _spec(resource: str) -> Resource:
+    try:
+        return BY_NAME[resource]
+    except KeyError:
+        raise InputError(f"there is no resource {resource!r}") from None
+
+
+@cache
+def _names(resource: str) -> frozenset[str]:
+    spec = BY_NAME[resource]
+    return frozenset(a.name for a in spec.columns) | (frozenset({"tags"}) if spec.tags else frozenset())
+
+
+def _refuse_unknown(spec: Resource, values: Row) -> None:
+    unknown = values.keys() - _names(spec.name)
+    if unknown:
+        raise InputError(f"{spec.name} does not store {', '.join(sorted(unknown))}")
+
+
+@cache
+def _column_names(resource: str) -> dict[str, str]:
+    return {a.name: a.column_name for a in BY_NAME[resource].columns} | {"tags": "tags"}
+
+
+def _columns(spec: Resource, values: Row) -> dict[str, Any]:
+    names = _column_names(spec.name)
+    return {names[name]: value for name, value in values.items()}
+
+
+def _default(attribute: Attribute) -> Any:
+    if not isinstance(attribute.default, Unset):
+        return attribute.default
+    column = attribute.column
+    if column is None or column.nullable:
+        return None
+    return _EMPTY[column.type]

@@ -1,0 +1,85 @@
+"""What the parts of a transaction share: the connection, the clock's reading, and what has changed so far."""
+
+import datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, CursorResult, Executable
+from sqlalchemy.exc import IntegrityError
+
+from onehop.store import refusal
+from onehop.store.table import REVISION
+
+
+class Session:
+    """The state of one transaction.
+
+    Attributes:
+        connection: in a transaction already.
+        writable: whether it may change anything.
+        time: seconds since the epoch when it began.
+        dirty: (kind, id) → whether it is deleted, of everything that goes into the change log.
+        touched: (resource, id) whose revision number has grown already through a child.
+        spoiled: a constraint refused a statement; nothing of this transaction may stay.
+    """
+
+    __slots__ = ("_next", "connection", "dirty", "spoiled", "time", "touched", "writable")
+
+    def __init__(self, connection: Connection, time: float, *, writable: bool) -> None:
+        self.connection = connection
+        self.writable = writable
+        self.time = time
+        self.dirty: dict[tuple[str, str], bool] = {}
+        self.touched: set[tuple[str, str]] = set()
+        self.spoiled = False
+        self._next: int | None = None
+
+    @property
+    def now(self) -> str:
+        """The time as the API writes it."""
+        return stamp(self.time)
+
+    @property
+    def next_revision(self) -> int:
+        """The revision that this transaction gets if it changes anything: known, as there is one writer at a time."""
+        if self._next is None:
+            self._next = int(self.connection.execute(sa.select(REVISION.c.value)).scalar_one()) + 1
+        return self._next
+
+    def mark(self, kind: str, id: str, *, deleted: bool = False) -> None:
+        """Put a resource into the change log."""
+        self.dirty[kind, id] = deleted
+
+    def read(self, statement: Executable) -> CursorResult[Any]:
+        """Execute a query."""
+        return self.connection.execute(statement)
+
+    def write(
+        self, statement: Executable, parameters: Sequence[dict[str, Any]] | dict[str, Any] | None = None
+    ) -> CursorResult[Any]:
+        """Execute a change.
+
+        Raises:
+            TakenError, ReferencedError: a constraint forbids it; the transaction is spoiled.
+            RuntimeError: this transaction may only read.
+        """
+        if not self.writable:
+            raise RuntimeError("a transaction of Store.read cannot write: use Store.run or Store.write")
+        with self.constrained():
+            return self.connection.execute(statement, parameters)
+
+    @contextmanager
+    def constrained(self) -> Iterator[None]:
+        """Turn what a constraint refuses into our errors."""
+        try:
+            yield
+        except IntegrityError as error:
+            self.spoiled = True
+            raise refusal.of(error) from error
+
+
+def stamp(time: float) -> str:
+    """``YYYY-MM-DDTHH:MM:SSZ`` of seconds since the epoch."""
+    return datetime.datetime.fromtimestamp(time, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

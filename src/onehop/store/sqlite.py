@@ -1,0 +1,157 @@
+"""The store on SQLite: one file, readers with snapshots (WAL), one writer at a time."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import URL, Connection
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+
+from onehop.errors import BusyError, StoreError
+from onehop.store.database import WRITE_TIMEOUT, Database
+from onehop.store.turn import Turn
+
+_READERS = 4
+_MORE_READERS = 60
+_POLL = 0.001
+_LISTEN = 0.1
+
+
+class Sqlite(Database):
+    """One file, which other processes may have open too.
+
+    Threads of this process queue for the one writing connection. Against another process's writer the head of the
+    queue asks for SQLite's lock again each millisecond: SQLite's own waiting sleeps up to 100 ms at a time.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self._path = Path(url.database or "")
+        _create(self._path)
+        self._turn = Turn()
+        self._writer = _engine(url, 1, 0, writes=True)
+        self._readers = _engine(url, _READERS, _MORE_READERS, writes=False)
+        self._ear: sqlite3.Connection | None = None
+        self._version = -1
+        with self._turn.wait(WRITE_TIMEOUT):
+            _use_wal(self._writer)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """See `Database.read`."""
+        with self._readers.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, timeout: float = WRITE_TIMEOUT) -> Iterator[Connection]:
+        """See `Database.write`."""
+        deadline = time.monotonic() + timeout
+        with self._turn.wait(timeout), self._writer.connect() as connection:
+            while True:
+                try:
+                    connection.begin()
+                    break
+                except OperationalError as error:
+                    if not self.is_transient(error):
+                        raise _unusable(error) from error
+                if time.monotonic() > deadline:
+                    raise BusyError(f"another process held the database {self._path} for {timeout:g} s")
+                time.sleep(_POLL)
+            try:
+                yield connection
+            except OperationalError as error:
+                raise _unusable(error) from error
+
+    @contextmanager
+    def beat(self) -> Iterator[Connection]:
+        """See `Database.beat`."""
+        with self.write() as connection:
+            yield connection
+
+    def is_transient(self, error: DBAPIError) -> bool:
+        """See `Database.is_transient`."""
+        code = getattr(error.orig, "sqlite_errorcode", 0)
+        return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+    def announce(self, revision: int) -> None:
+        """Nothing to do: `heard` sees it in the file."""
+
+    def heard(self, timeout: float) -> bool:
+        """See `Database.heard`: looks at the file's version, which costs a few microseconds."""
+        time.sleep(min(timeout, _LISTEN))
+        if self._ear is None:
+            self._ear = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        version = int(self._ear.execute("PRAGMA data_version").fetchone()[0])
+        changed, self._version = version != self._version, version
+        return changed
+
+    def close(self) -> None:
+        """See `Database.close`."""
+        if self._ear is not None:
+            self._ear.close()
+        self._readers.dispose()
+        self._writer.dispose()
+
+
+def _create(path: Path) -> None:
+    """Make the file, readable for its owner alone; SQLite gives its companions the same mode."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreError(f"cannot open the database {path}: {error.strerror}") from error
+
+
+def _engine(url: URL, size: int, more: int, *, writes: bool) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=more,
+        connect_args={"check_same_thread": False, "timeout": 0 if writes else WRITE_TIMEOUT, "isolation_level": None},
+    )
+
+    def connect(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+        # FULL: an acknowledged write survives a power failure. It costs one fsync for each commit.
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA cache_size = -8000")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+        if not writes:
+            connection.execute("PRAGMA query_only = ON")
+
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    sa.event.listen(engine, "connect", connect)
+    sa.event.listen(engine, "begin", begin)
+    return engine
+
+
+def _use_wal(engine: sa.Engine) -> None:
+    """Write-ahead logging, which the file remembers; another process may be doing the same just now."""
+    deadline = time.monotonic() + WRITE_TIMEOUT
+    connection = engine.raw_connection()
+    try:
+        while True:
+            try:
+                mode = connection.cursor().execute("PRAGMA journal_mode = WAL").fetchone()
+            except sqlite3.OperationalError as error:
+                if time.monotonic() > deadline:
+                    raise BusyError(f"cannot switch the database to write-ahead logging: {error}") from error
+            except sqlite3.DatabaseError as error:
+                raise StoreError(f"the database file is damaged or is none: {error}") from error
+            else:
+                if mode == ("wal",):
+                    return
+                raise StoreError("the database's file system cannot do write-ahead logging: put it on a local disk")
+            time.sleep(_POLL)
+    finally:
+        connection.close()
+
+
+def _unusable(error: OperationalError) -> StoreError:
+    return StoreError(f"the database cannot be used: {error.orig}")

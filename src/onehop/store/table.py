@@ -1,0 +1,207 @@
+"""The tables: one for each resource of RESOURCES, derived, and the store's own beside them.
+
+A resource's table has a column for each stored attribute (``provider:network_type`` → ``provider_network_type``), and
+columns of the store's own that rows never show. Migrations are written by hand; a test holds them equal to this.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from onehop.model.attribute import Attribute
+from onehop.model.resource import Resource
+from onehop.model.resources import RESOURCES
+
+_DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
+
+
+class Json(TypeDecorator[Any]):
+    """A JSON value, kept as its text."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """Encode; None is JSON's null, since no JSON column may be NULL."""
+        return msgspec.json.encode(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """Decode."""
+        return None if value is None else _DECODER.decode(value)
+
+
+TEXT: TypeEngine[str] = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Text that sorts and compares by code point on both databases."""
+
+TYPES: Mapping[str, TypeEngine[Any]] = MappingProxyType(
+    {"text": TEXT, "int": sa.BigInteger(), "bool": sa.Boolean(), "json": Json()}
+)
+
+METADATA = sa.MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    }
+)
+
+OWN_COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType({"port": ("bound_at",)})
+"""Columns that rows never show: `bound_at` is the revision at which a port's active binding last changed."""
+
+
+def key_columns(resource: Resource) -> tuple[str, ...]:
+    """Names of the columns that tell rows apart: ``id``, or parent's id and key of a child without one."""
+    if resource.attribute("id") is not None:
+        return ("id",)
+    if resource.parent is None:
+        raise LookupError(f"{resource.name} has neither an id nor a parent")
+    return (resource.parent.attribute, resource.key)
+
+
+def _column(resource: Resource, attribute: Attribute) -> sa.Column[Any]:
+    column = attribute.column
+    if column is None:
+        raise LookupError(f"{resource.name} does not store {attribute.name}")
+    arguments: list[sa.ForeignKey] = []
+    if column.references is not None:
+        hangs = resource.parent is not None and resource.parent.attribute == attribute.name
+        arguments.append(sa.ForeignKey(f"{column.references}.id", ondelete="CASCADE" if hangs else "RESTRICT"))
+    return sa.Column(attribute.column_name, TYPES[column.type], *arguments, nullable=column.nullable)
+
+
+def _table(resource: Resource) -> sa.Table:
+    columns = [_column(resource, a) for a in resource.columns]
+    if resource.tags:
+        columns.append(sa.Column("tags", Json(), nullable=False, server_default="[]"))
+    columns.extend(
+        sa.Column(name, sa.BigInteger(), nullable=False, server_default="0")
+        for name in OWN_COLUMNS.get(resource.name, ())
+    )
+    key = key_columns(resource)
+    table = sa.Table(resource.name, METADATA, *columns, sa.PrimaryKeyConstraint(*key))
+    leading = {key[0]}
+    for group in resource.unique:
+        names = [group_name.replace(":", "_") for group_name in group]
+        leading.add(names[0])
+        if tuple(names) != key:
+            table.append_constraint(sa.UniqueConstraint(*names))
+    for attribute in resource.columns:
+        if attribute.column is not None and attribute.column.index and attribute.column_name not in leading:
+            sa.Index(None, table.c[attribute.column_name])
+    return table
+
+
+TABLES: Mapping[str, sa.Table] = MappingProxyType({r.name: _table(r) for r in RESOURCES})
+"""Resource name → table."""
+
+ACTIVE_BINDING = sa.Index(
+    "binding_active_key",
+    TABLES["binding"].c.port_id,
+    unique=True,
+    sqlite_where=TABLES["binding"].c.status == "ACTIVE",
+    postgresql_where=TABLES["binding"].c.status == "ACTIVE",
+)
+"""A port has one active binding at most."""
+
+TAG = sa.Table(
+    "tag",
+    METADATA,
+    sa.Column("kind", TEXT, nullable=False),
+    sa.Column("tag", TEXT, nullable=False),
+    sa.Column("id", TEXT, nullable=False),
+    sa.PrimaryKeyConstraint("kind", "tag", "id"),
+    sa.Index(None, "kind", "id"),
+)
+"""For finding rows by tag; the row itself repeats them."""
+
+ALLOCATION = sa.Table(
+    "allocation",
+    METADATA,
+    sa.Column("subnet_id", TEXT, sa.ForeignKey("subnet.id", ondelete="RESTRICT"), nullable=False),
+    sa.Column("octets", sa.LargeBinary(), nullable=False),
+    sa.Column("ip_address", TEXT, nullable=False),
+    sa.Column(
+        "port_id",
+        TEXT,
+        sa.ForeignKey("port.id", ondelete="CASCADE", deferrable=True, initially="DEFERRED"),
+        nullable=False,
+    ),
+    sa.PrimaryKeyConstraint("subnet_id", "octets"),
+    sa.Index(None, "ip_address"),
+    sa.Index(None, "port_id"),
+)
+"""Who has which address of a subnet. `octets`, in network order, sort as addresses do; `ip_address` is their text."""
+
+REVISION = sa.Table(
+    "revision",
+    METADATA,
+    sa.Column("only", sa.Integer(), nullable=False, autoincrement=False),
+    sa.Column("value", sa.BigInteger(), nullable=False),
+    sa.Column("pruned", sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint("only"),
+)
+"""One row: the newest revision, and the newest one whose changes were forgotten."""
+
+CHANGE_LOG = sa.Table(
+    "change_log",
+    METADATA,
+    sa.Column("revision", sa.BigInteger(), nullable=False, autoincrement=False),
+    sa.Column("kind", TEXT, nullable=False),
+    sa.Column("id", TEXT, nullable=False),
+    sa.Column("deleted", sa.Boolean(), nullable=False),
+    sa.PrimaryKeyConstraint("revision", "kind", "id"),
+)
+
+HOST_STATUS = sa.Table(
+    "host_status",
+    METADATA,
+    sa.Column("kind", TEXT, nullable=False),
+    sa.Column("id", TEXT, nullable=False),
+    sa.Column("host", TEXT, nullable=False),
+    sa.Column("state", TEXT, nullable=False),
+    sa.Column("reason", TEXT, nullable=False),
+    sa.Column("revision", sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint("kind", "id", "host"),
+    sa.Index(None, "host"),
+)
+"""What each host said last of each resource."""
+
+LIVENESS = sa.Table(
+    "liveness",
+    METADATA,
+    sa.Column("host", TEXT, sa.ForeignKey("agent.host", ondelete="CASCADE"), nullable=False),
+    sa.Column("session", sa.BigInteger(), nullable=False),
+    sa.Column("connected", sa.Boolean(), nullable=False),
+    sa.Column("applied", sa.BigInteger(), nullable=False),
+    sa.Column("heartbeat_at", sa.Double(), nullable=True),
+    sa.PrimaryKeyConstraint("host"),
+)
+"""What changes with every sign of life, apart from the agent's row."""
+
+JOIN_TOKEN = sa.Table(
+    "join_token",
+    METADATA,
+    sa.Column("digest", TEXT, nullable=False),
+    sa.Column("host", TEXT, sa.ForeignKey("agent.host", ondelete="CASCADE"), nullable=False),
+    sa.Column("expires_at", sa.Double(), nullable=False),
+    sa.PrimaryKeyConstraint("digest"),
+    sa.Index(None, "host"),
+)
+
+CERTIFICATE = sa.Table(
+    "certificate",
+    METADATA,
+    sa.Column("serial", TEXT, nullable=False),
+    sa.Column("host", TEXT, nullable=False),
+    sa.Column("not_after", sa.Double(), nullable=False),
+    sa.Column("revoked_at", sa.Double(), nullable=True),
+    sa.PrimaryKeyConstraint("serial"),
+    sa.Index(None, "host"),
+)
+"""Not tied to the host's row: a removed host stays locked out."""

@@ -1,0 +1,30 @@
+"""Tags of resources, kept so that rows are found by them. The row itself repeats its tags."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from onehop.store.session import Session
+from onehop.store.table import TAG
+
+
+def put(session: Session, kind: str, id: str, tags: Sequence[str]) -> None:
+    """Make these the tags of a resource."""
+    forget(session, kind, id)
+    if tags:
+        session.write(sa.insert(TAG), [{"kind": kind, "tag": tag, "id": id} for tag in tags])
+
+
+def forget(session: Session, kind: str, id: str) -> None:
+    """Remove all tags of a resource."""
+    session.write(sa.delete(TAG).where(TAG.c.kind == kind, TAG.c.id == id))
+
+
+def has_all(kind: str, tags: Sequence[str], id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Whether the resource has all of these tags."""
+    return sa.and_(sa.true(), *(has_any(kind, [tag], id) for tag in tags))
+
+
+def has_any(kind: str, tags: Sequence[str], id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Whether the resource has one of these tags."""
+    return id.in_(sa.select(TAG.c.id).where(TAG.c.kind == kind, TAG.c.tag.in_(tags)))
