@@ -76,7 +76,7 @@ class Simulation:
 
     def on(self, namespace: str, link: str) -> list[KernelObject]:
         """What surely hangs on a link."""
-        return self._read(self._on.get((namespace, link)))
+        return [found for found in self._read(self._on.get((namespace, link))) if link in links_of(found)]
 
     def inside(self, namespace: str) -> list[KernelObject]:
         """What surely is in a namespace, itself included."""
@@ -179,7 +179,7 @@ class Simulation:
             return
         for other in hanging:
             if isinstance(other, Route) and version(other.destination) == 4:
-                self._lose(other, certain=len(other.hops) == 1 and not self.doubtful)
+                self._lose(other, certain=False)
 
     def _strip_source(self, gone: Address) -> None:
         """Routes that prefer a source address which is gone: IPv4 loses them, IPv6 their preference."""
