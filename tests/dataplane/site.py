@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from onehop.client import Client
 from onehop.errors import ApiError
-from onehop.lab import build, instance, wait
+from onehop.lab import build, instance, plan, wait
 from onehop.lab import move as migration
 from onehop.lab.execute import target
 from onehop.lab.namespace import inside
@@ -39,7 +39,7 @@ class Net:
     v4: dict[str, Any]
     v6: dict[str, Any]
     mtu: int
-    vni: int
+    vni: int | None
 
     @property
     def bridge(self) -> str:
@@ -192,6 +192,18 @@ class World:
         four = self.subnet(made["id"], v4 or f"10.{number // 250}.{number % 250}.0/24")
         six = self.subnet(made["id"], v6 or f"fd00:{number:x}::/64")
         return Net(made["id"], four, six, made["mtu"], made["provider:segmentation_id"])
+
+    def external(self) -> Net:
+        """The lab's external network, as its administrator makes it."""
+        return self.network(
+            str(plan.EXTERNAL),
+            str(plan.EXTERNAL_V6),
+            **{
+                "router:external": True,
+                "provider:network_type": "flat",
+                "provider:physical_network": plan.PHYSICAL_NETWORK,
+            },
+        )
 
     def subnet(self, network: str, cidr: str, **attributes: Any) -> dict[str, Any]:
         """A subnet."""
