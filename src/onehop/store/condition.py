@@ -37,7 +37,8 @@ def _one(resource: str, name: str, values: Sequence[Any]) -> Condition:
         found = tag.has_any(resource, values, id) if name.endswith("any") else tag.has_all(resource, values, id)
         return sa.not_(found) if name.startswith("not") else found
     if name == "changed_since" and "updated_at" in TABLES[resource].c:
-        return TABLES[resource].c.updated_at >= max(values)
+        recent: Condition = TABLES[resource].c.updated_at >= max(values)
+        return recent
     head, dot, rest = name.partition(".")
     attribute = spec.attribute(head)
     if attribute is None or attribute.column is None or attribute.column.type == "json":
@@ -52,14 +53,13 @@ def _of_referenced(resource: str, attribute: Attribute, name: str, values: Seque
     if target is None:
         raise InputError(f"{attribute.name} of {resource} names no other resource")
     matching = sa.select(TABLES[target].c.id).where(_one(target, name, values))
-    return TABLES[resource].c[attribute.column_name].in_(matching)
+    names: sa.ColumnElement[str] = TABLES[resource].c[attribute.column_name]
+    return names.in_(matching)
 
 
 def _equal(column: sa.ColumnElement[Any], values: Sequence[Any]) -> Condition:
     some = [v for v in values if v is not None]
-    if len(some) == 1 == len(values):
-        return column == some[0]
-    condition: Condition = column.in_(some)
+    condition: Condition = column == some[0] if len(some) == 1 else column.in_(some)
     return sa.or_(condition, column.is_(None)) if len(some) < len(values) else condition
 
 

@@ -1,4 +1,4 @@
-"""What SQLite and PostgreSQL do differently: connections, snapshots, the right to write, and hearing of others' commits."""
+"""What SQLite and PostgreSQL do differently: connections, snapshots, the right to write, hearing of other processes."""
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager

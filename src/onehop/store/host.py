@@ -9,7 +9,7 @@ from onehop.errors import NotFoundError, TakenError
 from onehop.net.identifier import parse_host
 from onehop.store import row
 from onehop.store.record import Heartbeat, HostRow, Row
-from onehop.store.session import Session, stamp
+from onehop.store.session import Session
 from onehop.store.table import LIVENESS, TABLES
 
 _AGENT = TABLES["agent"].c
@@ -84,7 +84,7 @@ def beat(session: Session, beats: Sequence[Heartbeat]) -> None:
         {"which": b.host, "number": b.session, "connected": b.connected, "applied": b.applied}
         for b in sorted(beats, key=lambda b: b.host)
     ]
-    which = sa.bindparam("which")
+    which: sa.BindParameter[str] = sa.bindparam("which")
     session.write(
         sa.update(LIVENESS)
         .where(LIVENESS.c.host == which, LIVENESS.c.session == sa.bindparam("number"))
@@ -105,7 +105,7 @@ def _existing(session: Session, name: str) -> HostRow:
     return found
 
 
-def _of(found: sa.Row[Any]) -> HostRow:
+def _of(found: sa.Row[*tuple[Any, ...]]) -> HostRow:
     said: dict[str, Any] = found.configurations
     return HostRow(
         id=found.id,

@@ -1,4 +1,4 @@
-"""Bringing a database up to date when it is opened. The steps are in `onehop.store.migrations`, each written by hand."""
+"""Bringing a database up to date when it is opened. The steps are in `onehop.store.migrations`, written by hand."""
 
 import threading
 from functools import cache

@@ -30,8 +30,8 @@ _TRANSIENT = (
 class Postgresql(Database):
     """A database that several controllers share.
 
-    A writer first takes an advisory lock that it holds until after its commit: what it reads afterwards (READ COMMITTED,
-    each statement sees the latest) nobody else can change. Readers never wait for it.
+    A writer first takes an advisory lock that it holds until after its commit: what it reads afterwards (READ
+    COMMITTED, each statement sees the latest) nobody else can change. Readers never wait for it.
     """
 
     def __init__(self, url: URL) -> None:

@@ -110,7 +110,7 @@ def _existing(session: Session, kind: str, ids: Iterable[str]) -> dict[str, int]
     """Id → revision from which on reports count, of those that exist."""
     table = TABLES[kind]
     since: sa.ColumnElement[int] = table.c.bound_at if kind == "port" else sa.literal(0)
-    return {id: at for id, at in session.read(sa.select(table.c.id, since).where(table.c.id.in_(ids)))}
+    return {found[0]: found[1] for found in session.read(sa.select(table.c.id, since).where(table.c.id.in_(ids)))}
 
 
 def _replace(session: Session, host: str, kind: str, news: Mapping[str, Status], revision: int) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,7 +13,7 @@ from onehop.model.subnet import HostRoute, Subnet
 from onehop.model.topology import Ref, Value
 from onehop.model.topology import ref as ref_of
 from onehop.store import change
-from onehop.store.session import Session
+from onehop.store.session import Result, Session
 from onehop.store.table import TABLES
 
 _CHUNK = 500
@@ -42,7 +41,7 @@ def snapshot(session: Session) -> tuple[int, list[Value]]:
 Ids = Sequence[str] | None
 
 
-def _rows(session: Session, kind: str, ids: Ids, key: str, *names: str) -> sa.CursorResult[Any]:
+def _rows(session: Session, kind: str, ids: Ids, key: str, *names: str) -> Result:
     columns = TABLES[kind].c
     statement = sa.select(*(columns[name] for name in names)).order_by(columns[key])
     return session.read(statement if ids is None else statement.where(columns[key].in_(ids)))

@@ -1,6 +1,6 @@
 """What the parts of a transaction share: the connection, the clock's reading, and what has changed so far."""
 
-import datetime
+import datetime as dt
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from onehop.store import refusal
 from onehop.store.table import REVISION
+
+Result = CursorResult[*tuple[Any, ...]]
 
 
 class Session:
@@ -52,13 +54,13 @@ class Session:
         """Put a resource into the change log."""
         self.dirty[kind, id] = deleted
 
-    def read(self, statement: Executable) -> CursorResult[Any]:
+    def read(self, statement: Executable) -> Result:
         """Execute a query."""
         return self.connection.execute(statement)
 
     def write(
         self, statement: Executable, parameters: Sequence[dict[str, Any]] | dict[str, Any] | None = None
-    ) -> CursorResult[Any]:
+    ) -> Result:
         """Execute a change.
 
         Raises:
@@ -82,4 +84,4 @@ class Session:
 
 def stamp(time: float) -> str:
     """``YYYY-MM-DDTHH:MM:SSZ`` of seconds since the epoch."""
-    return datetime.datetime.fromtimestamp(time, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return dt.datetime.fromtimestamp(time, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

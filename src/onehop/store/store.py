@@ -113,9 +113,9 @@ class Store:
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener(revision)` after commits of this and of other processes; the answer ends that.
 
-        It is called in a thread of the store, with the newest revision known (several commits may be one call), and must
-        return soon and not raise: hand over to an event loop with ``loop.call_soon_threadsafe``. Read `Transaction.changes`
-        from where you are, not from that number.
+        It is called in a thread of the store, with the newest revision known (several commits may be one call), and
+        must return soon and not raise: hand over to an event loop with ``loop.call_soon_threadsafe``. Read
+        `Transaction.changes` from where you are, not from that number.
         """
         return self._wake.subscribe(listener)
 

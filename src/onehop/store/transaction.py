@@ -71,8 +71,8 @@ class Transaction:
                 A name is a stored attribute, or
 
                 - ``network_id.shared``: an attribute of the row that a reference names;
-                - of ports ``fixed_ips.ip_address``, ``fixed_ips.subnet_id``, ``fixed_ips.ip_address_substr``; several of
-                  these hold for one and the same address;
+                - of ports ``fixed_ips.ip_address``, ``fixed_ips.subnet_id``, ``fixed_ips.ip_address_substr``; several
+                  of these hold for one and the same address;
                 - of resources with tags ``tags`` (has all), ``tags-any``, ``not-tags`` (has not all), ``not-tags-any``;
                 - ``changed_since``: ``updated_at`` is this time or later.
             any_of: if there are any, at least one of these must hold too (whose and shared things).
@@ -211,10 +211,11 @@ class Transaction:
         """Write down what a host says of resources, at the revision that it has applied.
 
         A port's ``status`` is what the host of its active binding said since it became that; else ``DOWN``. A router's
-        is ``ERROR`` while any host says so, else ``ACTIVE``. Of other kinds it is only kept. Statuses are no part of the change log and
-        of revision numbers: agents never hear of them, and a repeated one writes nothing at all. Dropped: reports
-        of an older session, of an older revision than the host's last about the same resource, and of a revision
-        before the port's active binding last changed. The caller has to know that the host holds the resource.
+        is ``ERROR`` while any host says so, else ``ACTIVE``. Of other kinds it is only kept. Statuses are no part of
+        the change log and of revision numbers: agents never hear of them, and a repeated one writes nothing at all.
+        Dropped: reports of an older session, of an older revision than the host's last about the same resource, and
+        of a revision before the port's active binding last changed. That the host holds the resource is for the
+        caller to check.
 
         Returns:
             the resources whose ``status`` or ``status_reason`` is different now.
@@ -273,7 +274,7 @@ class Transaction:
     # joining --------------------------------------------------------------------------------------------------------
 
     def create_join_token(self, host: str, lifetime: float = 3600) -> str:
-        """A new one-time token for a host, good for `lifetime` seconds; earlier ones of the host end. Only its hash is kept.
+        """A new one-time token for a host, good for `lifetime` seconds; earlier ones end. Only its hash is kept.
 
         Raises:
             NotFoundError: there is no such host.

@@ -1,6 +1,6 @@
 """Waking those who wait for changes: after commits of this process at once, of others as the database lets us hear.
 
-Listeners run in a thread of the store, one call at a time, and get the newest revision: several commits may be one call.
+Listeners run in a thread of the store, one call at a time, and get the newest revision: several commits may be one.
 """
 
 import threading
@@ -71,9 +71,8 @@ class Wake:
         announced = called = 0
         while True:
             with self._condition:
-                self._condition.wait_for(
-                    lambda: self._closed or self._own > announced or max(self._own, self._revision) > called
-                )
+                while not (self._closed or self._own > announced or max(self._own, self._revision) > called):
+                    self._condition.wait()
                 if self._closed:
                     return
                 own, newest, listeners = self._own, max(self._own, self._revision), list(self._listeners)

@@ -1,1 +1,1 @@
-"""The steps from each schema of the database to the next, for Alembic. Each is written by hand and never changed later."""
+"""The steps from each schema of the database to the next, for Alembic: written by hand and never changed later."""

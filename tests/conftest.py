@@ -1,0 +1,69 @@
+"""Fixtures for every test: databases of both kinds, fresh for each test."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from onehop.store import Store
+from tests import databases
+
+SQLITE = "sqlite"
+POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.postgresql)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say where the private PostgreSQL server will be, before workers start."""
+    databases.directory()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the server when the whole run ends; workers leave that to the run that started them."""
+    if not hasattr(config, "workerinput"):
+        databases.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file without rows, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "onehop.db"
+    Store.open(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture
+def new_database_url(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated_sqlite: Path
+) -> Iterator[Callable[[str, bool], str]]:
+    """Makes databases: ``new_database_url("sqlite" or "postgresql", migrated)`` answers the URL."""
+    with ExitStack() as stack:
+
+        def make(kind: str, migrated: bool = True) -> str:
+            if kind == SQLITE:
+                path = tmp_path / f"{len(list(tmp_path.iterdir()))}.db"
+                if migrated:
+                    shutil.copy(migrated_sqlite, path)
+                return f"sqlite:///{path}"
+            url = databases.new_database(migrated)
+            stack.callback(databases.give_back, url)
+            return url
+
+        yield make
+
+
+@pytest.fixture(params=[SQLITE, POSTGRESQL])
+def database_url(request: pytest.FixtureRequest, new_database_url: Callable[[str, bool], str]) -> str:
+    """URL of a fresh, migrated database; the test runs once for SQLite and once for PostgreSQL."""
+    return new_database_url(request.param, True)
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    """A store on a fresh database; the test runs once for SQLite and once for PostgreSQL."""
+    opened = Store.open(database_url)
+    try:
+        yield opened
+    finally:
+        opened.close()
