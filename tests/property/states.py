@@ -259,3 +259,19 @@ def build_state(tape: bytes) -> State:
 def states() -> st.SearchStrategy[State]:
     """States of a host."""
     return st.binary(min_size=_TAPE, max_size=_TAPE).map(build_state)
+
+
+def pairs() -> st.SearchStrategy[tuple[State, State]]:
+    """Two states: any two, or one and what a few other choices make of it."""
+    tapes = st.binary(min_size=_TAPE, max_size=_TAPE)
+    edits = st.lists(st.tuples(st.integers(0, _TAPE - 1), st.integers(0, 255)), max_size=4)
+    near = st.tuples(tapes, edits).map(lambda drawn: (drawn[0], edited(*drawn)))
+    return st.one_of(near, st.tuples(tapes, tapes)).map(lambda both: (build_state(both[0]), build_state(both[1])))
+
+
+def edited(tape: bytes, edits: list[tuple[int, int]]) -> bytes:
+    """A tape with some of its octets changed."""
+    octets = bytearray(tape)
+    for at, value in edits:
+        octets[at] = value
+    return bytes(octets)

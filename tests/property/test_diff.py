@@ -10,7 +10,7 @@ from onehop.kernel.memory import MemoryKernel, PowerCutError
 from onehop.objects import Bridge, Link, Namespace, Route, Rule, Ruleset
 from onehop.reconciler import Delete, Plan, diff
 from tests.property.laws import assert_done, assert_holds, observe_all, reconcile
-from tests.property.states import INSTANCES, State, states
+from tests.property.states import INSTANCES, State, pairs, states
 
 LAW = settings(
     max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -56,8 +56,9 @@ def test_the_diff_of_equal_states_is_empty(state: State) -> None:
 
 
 @LAW
-@given(states(), states(), st.booleans())
-def test_carrying_out_a_diff_gives_the_desired_state(before: State, after: State, hooks_outlive_devices: bool) -> None:
+@given(pairs(), st.booleans())
+def test_carrying_out_a_diff_gives_the_desired_state(pair: tuple[State, State], hooks_outlive_devices: bool) -> None:
+    before, after = pair
     kernel = host(before, hooks_outlive_devices=hooks_outlive_devices)
     assert_holds(kernel, before)
     assert_done(*reconcile(kernel, after, before))
@@ -66,8 +67,9 @@ def test_carrying_out_a_diff_gives_the_desired_state(before: State, after: State
 
 
 @LAW
-@given(states(), states(), st.integers(0, 10_000))
-def test_stopping_anywhere_and_starting_again_gives_the_same_end(before: State, after: State, at: int) -> None:
+@given(pairs(), st.integers(0, 10_000))
+def test_stopping_anywhere_and_starting_again_gives_the_same_end(pair: tuple[State, State], at: int) -> None:
+    before, after = pair
     kernel = host(before)
     seen = observe_all(kernel, before, after)
     plan = diff(seen.objects, after, seen.foreign)
@@ -82,8 +84,9 @@ def test_stopping_anywhere_and_starting_again_gives_the_same_end(before: State, 
 
 
 @LAW
-@given(states(), states(), st.integers(0, 10_000))
-def test_a_refused_op_is_made_up_for_by_the_next_plan(before: State, after: State, at: int) -> None:
+@given(pairs(), st.integers(0, 10_000))
+def test_a_refused_op_is_made_up_for_by_the_next_plan(pair: tuple[State, State], at: int) -> None:
+    before, after = pair
     kernel = host(before)
     seen = observe_all(kernel, before, after)
     plan = diff(seen.objects, after, seen.foreign)
@@ -98,14 +101,16 @@ def test_a_refused_op_is_made_up_for_by_the_next_plan(before: State, after: Stat
 
 
 @LAW
-@given(states(), states())
-def test_the_plan_does_not_depend_on_the_order_of_the_desired(before: State, after: State) -> None:
+@given(pairs())
+def test_the_plan_does_not_depend_on_the_order_of_the_desired(pair: tuple[State, State]) -> None:
+    before, after = pair
     assert diff(before, after) == diff(before, dict(reversed(after.items())))
 
 
 @LAW
-@given(states(), states())
-def test_only_what_was_observed_is_deleted(before: State, after: State) -> None:
+@given(pairs())
+def test_only_what_was_observed_is_deleted(pair: tuple[State, State]) -> None:
+    before, after = pair
     kernel = host(before)
     seen = observe_all(kernel, before, after)
     for op in diff(seen.objects, after, seen.foreign).ops:
