@@ -1,0 +1,149 @@
+"""`demo`: the main job, shown: a lab, networks of two projects by openstacksdk, every east-west path, a move, the end."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+
+from onehop.errors import MissingFeatureError
+from onehop.lab import build, instance, move
+from onehop.lab.config import PROJECTS
+from onehop.lab.demo_show import Screen
+from onehop.lab.measure import Path, lost_while, path, run
+from onehop.lab.state import Directory
+
+MOST_LOST = 100
+"""Probes of one millisecond each that a move may lose."""
+
+_PLACES = {"red-1": "host-1", "red-1b": "host-1", "red-2": "host-2", "blue-1": "host-1", "blue-3": "host-3"}
+"""Project a's instances: network and number → host."""
+_STRANGER = "other-1"
+"""Project b's instance, on host-1, with the same addresses as project a's red network."""
+
+_PATHS = (
+    ("same subnet, same host", "red-1", "red-1b"),
+    ("same subnet, other host", "red-1", "red-2"),
+    ("other subnet, same host", "red-1", "blue-1"),
+    ("other subnet, other host", "red-1", "blue-3"),
+    ("other subnet, other host, back", "blue-3", "red-2"),
+)
+
+
+class Move(msgspec.Struct, frozen=True):
+    """What a move cost: probes of one millisecond."""
+
+    instance: str
+    source: str
+    target: str
+    sent: int
+    lost: int
+
+
+class Demo(msgspec.Struct, frozen=True):
+    """What the demo saw."""
+
+    seconds: float
+    paths: tuple[Path, ...]
+    route: tuple[str, ...]
+    move: Move
+
+    @property
+    def good(self) -> bool:
+        """Whether everything was as it should be."""
+        return all(p.good for p in self.paths) and self.move.sent > 0 and self.move.lost <= MOST_LOST
+
+
+def demo(directory: Directory, json: bool) -> bool:
+    """Show it; returns whether everything was as it should be. Nothing is left afterwards.
+
+    Raises:
+        MissingFeatureError: openstacksdk is not installed.
+        OnehopError: something failed.
+    """
+    _require_sdk()
+    screen = Screen(quiet=json)
+    begin = time.monotonic()
+    try:
+        build.up(directory, screen.line)
+        addresses = _populate(directory, screen)
+        seen = _tour(directory, screen, addresses, begin)
+    finally:
+        screen.line("taking the lab down")
+        build.down(directory)
+    screen.end(seen.good, time.monotonic() - begin)
+    if json:
+        screen.json(seen)
+    return seen.good
+
+
+def _require_sdk() -> None:
+    try:
+        import openstack  # noqa: F401  # only whether it is there
+    except ImportError:
+        raise MissingFeatureError(
+            "the demo works with openstacksdk, which is not installed: run pip install 'onehop[lab]'"
+        ) from None
+
+
+def _cloud(directory: Directory, name: str) -> Any:
+    import openstack
+
+    config = openstack.config.OpenStackConfig(config_files=[str(directory.clouds)], load_envvars=False)
+    return openstack.connection.Connection(config=config.get_one(name))
+
+
+def _populate(directory: Directory, screen: Screen) -> dict[str, tuple[str, ...]]:
+    """Make networks, routers and instances; returns each instance's addresses."""
+    ours, theirs = (_cloud(directory, name) for name in PROJECTS)
+    red = _network(ours, "red", "10.0.1.0/24", "fd00:1::/64")
+    blue = _network(ours, "blue", "10.0.2.0/24", "fd00:2::/64")
+    _router(ours, "colours", (red, blue))
+    other = _network(theirs, "other", "10.0.1.0/24", "fd00:1::/64")
+    _router(theirs, "others", (other,))
+    screen.line("project-a: networks red (10.0.1.0/24, fd00:1::/64) and blue (10.0.2.0/24, fd00:2::/64), one router")
+    screen.line("project-b: network other with the same addresses as red, a router of its own")
+    networks = {"red": red, "blue": blue}
+    ports = {name: ours.network.create_port(network_id=networks[name.split("-")[0]], name=name) for name in _PLACES}
+    ports[_STRANGER] = theirs.network.create_port(network_id=other, name=_STRANGER)
+
+    def boot(name: str) -> str:
+        host = _PLACES.get(name, "host-1")
+        instance.boot(directory, name, ports[name].id, host)
+        return f"{name} is up on {host}: {', '.join(ip['ip_address'] for ip in ports[name].fixed_ips)}"
+
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        for line in pool.map(boot, ports):
+            screen.line(line)
+    return {name: tuple(ip["ip_address"] for ip in port.fixed_ips) for name, port in ports.items()}
+
+
+def _network(cloud: Any, name: str, v4: str, v6: str) -> str:
+    network: str = cloud.network.create_network(name=name).id
+    cloud.network.create_subnet(network_id=network, name=f"{name}-v4", ip_version=4, cidr=v4)
+    cloud.network.create_subnet(network_id=network, name=f"{name}-v6", ip_version=6, cidr=v6)
+    return network
+
+
+def _router(cloud: Any, name: str, networks: tuple[str, ...]) -> None:
+    router = cloud.network.create_router(name=name)
+    for network in networks:
+        for subnet in cloud.network.subnets(network_id=network):
+            cloud.network.add_interface_to_router(router, subnet_id=subnet.id)
+
+
+def _tour(directory: Directory, screen: Screen, addresses: dict[str, tuple[str, ...]], begin: float) -> Demo:
+    paths = [path(directory, title, a, b, address) for title, a, b in _PATHS for address in addresses[b]]
+    screen.paths("project-a, every path", paths)
+    apart = [
+        path(directory, "another project's instance", _STRANGER, name, address, wanted=False)
+        for name in ("red-2", "blue-1")
+        for address in addresses[name]
+    ]
+    screen.paths("project-b must not reach it", apart)
+    shown = run(directory, "red-1", "traceroute", "-n", "-q", "1", "-w", "2", addresses["blue-3"][0])
+    screen.text("traceroute from red-1 on host-1 to blue-3 on host-3: one hop, on the source host", shown)
+    sent, lost = lost_while(directory, "blue-3", addresses["red-2"][0], lambda: move.move(directory, "red-2", "host-1"))
+    moved = Move("red-2", "host-2", "host-1", sent, lost)
+    screen.move(moved.instance, moved.target, sent, lost)
+    return Demo(time.monotonic() - begin, (*paths, *apart), tuple(shown.splitlines()[1:]), moved)
