@@ -1,4 +1,4 @@
-"""`demo`: the main job, shown: a lab, networks of two projects by openstacksdk, every east-west path, a move, the end."""
+"""`demo`: the main job, shown: a lab, two projects' networks by openstacksdk, every east-west path, a move, the end."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
