@@ -16,6 +16,7 @@ FAMILIES = {"inet": 1, "ip": 2, "arp": 3, "netdev": 5, "bridge": 7, "ip6": 10}
 FAMILY_NAMES = {value: name for name, value in FAMILIES.items()}
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{0,62}")
+_BROKEN_LINE = re.compile(r",\n\s+")
 _DEVICES = re.compile(r"hook (?:ingress|egress) (?:device \"([^\"]+)\"|devices = \{([^}]*)\})")
 
 
@@ -69,9 +70,12 @@ def to_list(family: str, table: str) -> str:
 
 
 def body_of(listing: str) -> str:
-    """What stands between the braces of a listed table, each line as it is, without the last newline."""
+    """What stands between the braces of a listed table, each line as it is, with the last newline.
+
+    Only the elements of a set, which nft breaks over lines, are put on one.
+    """
     _, _, rest = listing.partition("{\n")
-    return rest.rstrip().removesuffix("}").rstrip("\n")
+    return _BROKEN_LINE.sub(", ", rest.rstrip().removesuffix("}"))
 
 
 def devices_of(body: str) -> tuple[str, ...]:

@@ -24,3 +24,14 @@ class Sysctl(KernelObject, frozen=True, kw_only=True):
     @property
     def key(self) -> Key:
         return (self.kind, self.namespace, self.path)
+
+
+_NOT_LINKS = frozenset({"all", "default", "lo"})
+
+
+def link_of(path: str) -> str | None:
+    """The link that a setting belongs to by its path, or None where it is the namespace's."""
+    parts = path.split("/")
+    if len(parts) == 5 and parts[2] in ("conf", "neigh") and parts[3] not in _NOT_LINKS:
+        return parts[3]
+    return None

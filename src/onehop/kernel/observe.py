@@ -1,0 +1,197 @@
+"""Reading one namespace, or what hangs on some of its links, into values.
+
+Filtered dumps keep the reading of one network cheap on a host with thousands of links.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from onehop.kernel import setting
+from onehop.kernel.rulesets import Rulesets
+from onehop.kernel.space import Space, Spaces
+from onehop.net.naming import HOST, PROTOCOL
+from onehop.objects import KernelObject, Key, Link, Namespace, link_codec, netlink
+from onehop.objects.address import IFADDRMSG, Address
+from onehop.objects.fdb import BridgeFdb, VxlanFdb
+from onehop.objects.link_codec import LinkRecord
+from onehop.objects.neighbour import NDA_IFINDEX, NDA_MASTER, NDMSG, Neighbour
+from onehop.objects.netlink import Found, Request
+from onehop.objects.route import RTMSG, Route
+from onehop.objects.rule import FIB_RULE, Rule
+from onehop.reconciler.plan import Observation, Scope
+
+_FEW = 24
+"""Up to so many links are asked one by one; for more, everything is read and the rest left out."""
+
+
+class Observer:
+    """Reads namespaces; belongs to the thread of its `Spaces`."""
+
+    def __init__(self, spaces: Spaces, rulesets: Rulesets) -> None:
+        self._spaces = spaces
+        self._rulesets = rulesets
+
+    def observe(self, scope: Scope) -> Observation:
+        """What `onehop.kernel.base.Kernel.observe` says."""
+        space = self._spaces.open(scope.namespace)
+        if space is None:
+            return Observation()
+        objects: dict[Key, KernelObject] = {}
+        foreign: set[Key] = set()
+        marked = None
+        if scope.namespace != HOST:
+            mark = space.mark()
+            marked = mark
+            if mark is None:
+                return Observation(foreign=frozenset({(Namespace.kind, scope.namespace)}))
+            found = Namespace(namespace=scope.namespace, mark=mark)
+            objects[found.key] = found
+        for item in self._read(space, scope, marked is not None, foreign):
+            objects[item.key] = item
+        if scope.namespace == HOST and scope.links is None:
+            for named in self._namespaces(foreign):
+                objects[named.key] = named
+        return Observation(objects, frozenset(foreign))
+
+    def _read(self, space: Space, scope: Scope, inside: bool, foreign: set[Key]) -> Iterator[KernelObject]:
+        records = list(_records(space, scope.links))
+        names = {record.ifindex: record.name for record in records}
+        peers = self._peers(space, records, names)
+        ours: dict[int, LinkRecord] = {}
+        for record in records:
+            if record.ifindex == link_codec.LOOPBACK:
+                continue
+            peer = peers.get(record.ifindex)
+            mine = record.marked or (peer is not None and peer[2] and not record.alias)
+            link = self._link(space, record, names, peer) if mine else None
+            if link is None:
+                foreign.add((Link.kind, space.name, record.name))
+            else:
+                ours[record.ifindex] = record
+                yield link
+        yield from _hanging(space, scope, ours, names, inside)
+        if scope.links is None:
+            yield from _routing(space, names)
+        if scope.tables is None or scope.tables:
+            yield from self._rulesets.observe(space, scope.tables)
+        if scope.sysctls:
+            space.enter()
+            yield from setting.read(space.name, scope.sysctls)
+
+    def _link(
+        self, space: Space, record: LinkRecord, names: dict[int, str], peer: tuple[str, str, bool] | None
+    ) -> Link | None:
+        if record.master and record.master not in names:
+            names[record.master] = space.link_name(record.master) or f"index {record.master}"
+        return link_codec.link(record, space.name, names, ("", "") if peer is None else peer[:2])
+
+    def _peers(
+        self, space: Space, records: Iterable[LinkRecord], names: Mapping[int, str]
+    ) -> dict[int, tuple[str, str, bool]]:
+        """By index of each veth: namespace and name of its other end, and whether that carries our mark."""
+        marks = {record.ifindex: record.marked for record in records}
+        veths = [record for record in records if record.kind == "veth"]
+        found = {}
+        for record in veths:
+            if record.nsid is None and record.lower in names:
+                found[record.ifindex] = (space.name, names[record.lower], marks[record.lower])
+        rest = [record for record in veths if record.ifindex not in found and record.lower]
+        spaces = self._spaces.resolve(space, {record.nsid for record in rest if record.nsid is not None})
+        questions = [
+            link_codec.dump_body(record.lower)
+            if record.nsid is None
+            else link_codec.elsewhere_body(record.nsid, record.lower)
+            for record in rest
+        ]
+        answers = space.route.ask(Request(netlink.GETLINK, 0, body) for body in questions)
+        for record, answer in zip(rest, answers, strict=True):
+            if answer is not None:
+                where = space.name if record.nsid is None else spaces.get(record.nsid, f"number {record.nsid}")
+                far = link_codec.record(answer)
+                found[record.ifindex] = (where, far.name, far.marked)
+        return found
+
+    def _namespaces(self, foreign: set[Key]) -> Iterator[Namespace]:
+        for name in self._spaces.names():
+            space = self._spaces.open(name)
+            if space is None:
+                continue
+            mark = space.mark()
+            if mark is None:
+                foreign.add((Namespace.kind, name))
+            else:
+                yield Namespace(namespace=name, mark=mark)
+
+
+def _records(space: Space, links: frozenset[str] | None) -> Iterator[LinkRecord]:
+    if links is None:
+        for message in space.route.dump(netlink.GETLINK, link_codec.dump_body()):
+            yield link_codec.record(message)
+        return
+    questions = (Request(netlink.GETLINK, 0, link_codec.by_name_body(name)) for name in sorted(links))
+    for answer in space.route.ask(questions):
+        if answer is not None:
+            yield link_codec.record(answer)
+
+
+def _hanging(
+    space: Space, scope: Scope, ours: Mapping[int, LinkRecord], names: dict[int, str], inside: bool
+) -> Iterator[KernelObject]:
+    """Addresses, neighbours and FDB entries of links that are ours."""
+    mine = {index: record.name for index, record in ours.items()}
+    if inside and scope.links is None:
+        mine[link_codec.LOOPBACK] = "lo"
+    if not mine:
+        return
+    one_by_one = scope.links is not None and len(mine) <= _FEW
+    each: Iterable[int] = mine if one_by_one else (0,)
+    for index in each:
+        yield from _decoded(space, netlink.GETADDR, IFADDRMSG.pack(0, 0, 0, 0, index), Address.decode, mine)
+        ask = NDMSG.pack(0, 0, 0, 0, 0) + (netlink.u32(NDA_IFINDEX, index) if index else b"")
+        yield from _decoded(space, netlink.GETNEIGH, ask, Neighbour.decode, mine)
+    bridges = {index for index, record in ours.items() if record.kind == "bridge"}
+    vxlans = {index for index, record in ours.items() if record.kind == "vxlan"}
+    if not bridges and not vxlans:
+        return
+    if scope.links is None:
+        dumps = [NDMSG.pack(netlink.AF_BRIDGE, 0, 0, 0, 0)]
+    else:
+        # A bridge's dump holds its ports' own entries too.
+        dumps = [NDMSG.pack(netlink.AF_BRIDGE, 0, 0, 0, 0) + netlink.u32(NDA_MASTER, index) for index in bridges]
+        alone = [index for index in vxlans if ours[index].master not in bridges]
+        dumps += [NDMSG.pack(netlink.AF_BRIDGE, index, 0, 0, 0) for index in alone]
+    for body in dumps:
+        yield from _fdb(space, body, {mine[i] for i in bridges}, {i: mine[i] for i in vxlans}, names)
+
+
+def _fdb(
+    space: Space, body: bytes, bridges: set[str], vxlans: Mapping[int, str], names: dict[int, str]
+) -> Iterator[KernelObject]:
+    for message in space.route.dump(netlink.GETNEIGH, body):
+        own = VxlanFdb.decode(message, space.name, vxlans)
+        if own is not None:
+            yield own
+            continue
+        index = NDMSG.unpack_from(message.data, message.start)[1]
+        if index not in names:
+            names[index] = space.link_name(index) or f"index {index}"
+        entry = BridgeFdb.decode(message, space.name, names)
+        if entry is not None and entry.bridge in bridges:
+            yield entry
+
+
+def _routing(space: Space, names: Mapping[int, str]) -> Iterator[KernelObject]:
+    for family in (netlink.AF_INET, netlink.AF_INET6):
+        route = RTMSG.pack(family, 0, 0, 0, 0, PROTOCOL, 0, 0, 0)
+        yield from _decoded(space, netlink.GETROUTE, route, Route.decode, names)
+        rule = FIB_RULE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
+        yield from _decoded(space, netlink.GETRULE, rule, Rule.decode, names)
+
+
+Decode = Callable[[Found, str, Mapping[int, str]], KernelObject | None]
+
+
+def _decoded(space: Space, kind: int, body: bytes, decode: Decode, names: Mapping[int, str]) -> Iterator[KernelObject]:
+    for message in space.route.dump(kind, body):
+        item = decode(message, space.name, names)
+        if item is not None:
+            yield item

@@ -1,0 +1,164 @@
+"""nftables tables of ours: loaded as text, read back as text, and read only where something changed.
+
+The kernel counts the transactions of a namespace (its generation). A listing is good for as long as that number
+stays, and the step of one that our own transaction makes spoils only the tables in it. Where this version of nft lists
+a table in other words than those it was loaded with, the words it was given are remembered for the words it gives,
+learned only while the generation says that nobody was in between.
+"""
+
+from struct import unpack_from
+
+import msgspec
+
+from onehop.errors import KernelError
+from onehop.kernel.nft import Nftables
+from onehop.kernel.space import Space
+from onehop.objects import netlink, nftables
+from onehop.objects.netlink import Request
+from onehop.objects.ruleset import Ruleset
+
+_GETTABLE, _GETGEN = 0x0A01, 0x0A10
+_GEN_ID, _TABLE_NAME = 1, 1
+_GENERIC = b"\0\0\0\0"  # nfgenmsg: family, version, resource
+_KEPT_NAMESPACES = 4096
+
+Table = tuple[str, str]
+
+
+class _Listing:
+    """What is known of one namespace's tables."""
+
+    def __init__(self) -> None:
+        self.generation = -1
+        self.bodies: dict[Table, Ruleset] = {}
+        self.loaded: dict[Table, tuple[int, str]] = {}
+        """By table the generation after our own transaction, and the body we sent."""
+        self.words: dict[Table, tuple[str, str]] = {}
+        """By table the body as listed, and as declared."""
+
+
+class Rulesets:
+    """The nftables of every namespace, by what the last look said."""
+
+    def __init__(self) -> None:
+        self._listings: dict[int, _Listing] = {}
+
+    def forget(self, space: Space) -> None:
+        """Drop what is known of a namespace that goes."""
+        self._listings.pop(space.cookie, None)
+
+    def load(self, space: Space, wanted: Ruleset) -> None:
+        """Put a table there as declared, in one transaction.
+
+        Raises:
+            KernelError: nftables or the kernel refused; the table is as before.
+            IdentifierError: its text is not of our grammar.
+        """
+        commands = nftables.to_load(wanted)
+        self._change(space, (wanted.family, wanted.table), commands, wanted.body)
+
+    def delete(self, space: Space, unwanted: Ruleset) -> None:
+        """Take a table away; none there is as good.
+
+        Raises:
+            KernelError: refused.
+            IdentifierError: its name is not ours.
+        """
+        table = (unwanted.family, unwanted.table)
+        commands = nftables.to_delete(unwanted)
+        if table in self._tables(space):
+            self._change(space, table, commands, None)
+
+    def _change(self, space: Space, table: Table, commands: str, body: str | None) -> None:
+        listing = self._listing(space)
+        before = self._generation(space)
+        _run(space, commands)
+        after = self._generation(space)
+        listing.bodies.pop(table, None)
+        listing.loaded.pop(table, None)
+        listing.words.pop(table, None)
+        alone = after == before + 1
+        if alone and body is not None:
+            listing.loaded[table] = (after, body)
+        if alone and listing.generation == before:
+            # Nobody else was in between, so what we knew of the other tables still holds.
+            listing.generation = after
+            listing.loaded = {key: (after, text) for key, (_, text) in listing.loaded.items()}
+
+    def observe(self, space: Space, tables: frozenset[Table] | None) -> list[Ruleset]:
+        """Our tables that are there.
+
+        Args:
+            space: the namespace.
+            tables: which ones (family, name); None is all of ours.
+
+        Raises:
+            KernelError: they could not be read.
+        """
+        generation = self._generation(space)
+        listing = self._listing(space)
+        if listing.generation != generation:
+            listing.generation, listing.bodies = generation, {}
+        present = self._tables(space)
+        wanted = [table for table in present if tables is None or table in tables]
+        missing = [table for table in wanted if table not in listing.bodies]
+        if missing:
+            space.enter()
+            context = Nftables()
+            try:
+                for table in missing:
+                    listing.bodies[table] = _read(context, listing, generation, space.name, table)
+            finally:
+                context.close()
+            if self._generation(space) != generation:
+                listing.bodies = {}
+                raise KernelError("nftables changed while it was read; try again", 4)
+        return [_named(listing.bodies[table], space.name) for table in wanted]
+
+    def _listing(self, space: Space) -> _Listing:
+        if len(self._listings) > _KEPT_NAMESPACES and space.cookie not in self._listings:
+            self._listings.clear()
+        return self._listings.setdefault(space.cookie, _Listing())
+
+    def _generation(self, space: Space) -> int:
+        answer = next(space.netfilter.ask([Request(_GETGEN, 0, _GENERIC)]))
+        if answer is None:
+            raise KernelError("the kernel has no nftables (CONFIG_NF_TABLES)")
+        values = netlink.attributes(answer.data, answer.start + 4, answer.end)
+        return int.from_bytes(values[_GEN_ID], "big")
+
+    def _tables(self, space: Space) -> list[Table]:
+        found = []
+        for message in space.netfilter.dump(_GETTABLE, _GENERIC):
+            family = nftables.FAMILY_NAMES.get(unpack_from("=B", message.data, message.start)[0])
+            values = netlink.attributes(message.data, message.start + 4, message.end)
+            name = netlink.string(values.get(_TABLE_NAME, b""))
+            if family is not None and nftables.is_ours(name):
+                found.append((family, name))
+        return found
+
+
+def _run(space: Space, commands: str) -> str:
+    space.enter()
+    context = Nftables()
+    try:
+        return context.run(commands)
+    finally:
+        context.close()
+
+
+def _read(context: Nftables, listing: _Listing, generation: int, namespace: str, table: Table) -> Ruleset:
+    body = nftables.body_of(context.run(nftables.to_list(*table)))
+    loaded = listing.loaded.pop(table, None)
+    if loaded is not None and loaded[0] == generation and loaded[1] != body:
+        listing.words[table] = (body, loaded[1])
+    listed, declared = listing.words.get(table, ("", ""))
+    if body == listed:
+        body = declared
+    return Ruleset(namespace=namespace, family=table[0], table=table[1], body=body, devices=nftables.devices_of(body))
+
+
+def _named(ruleset: Ruleset, namespace: str) -> Ruleset:
+    if ruleset.namespace == namespace:
+        return ruleset
+    return msgspec.structs.replace(ruleset, namespace=namespace)

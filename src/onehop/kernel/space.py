@@ -1,0 +1,311 @@
+"""Network namespaces as places to work in: entered, made, unmade and told apart.
+
+One thread owns a `Spaces` and is moved between namespaces by it. An open socket keeps a namespace alive after its name
+is gone, so sockets live no longer than one `observe` or `execute`; only the host's own stay open.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from struct import pack, unpack
+
+from onehop.errors import KernelError
+from onehop.kernel import syscall
+from onehop.kernel.connection import NETFILTER, Connection
+from onehop.net.naming import HOST, MARK
+from onehop.objects import link_codec, netlink
+from onehop.objects.netlink import Request
+
+_NSID, _NSID_FD = 1, 3
+_KEPT = 16
+
+
+class Space:
+    """One namespace, open: its descriptor and its sockets."""
+
+    def __init__(self, spaces: "Spaces", name: str, descriptor: int) -> None:
+        self.name = name
+        self.descriptor = descriptor
+        self._spaces = spaces
+        self._route: Connection | None = None
+        self._netfilter: Connection | None = None
+        self._cookie = 0
+
+    def enter(self) -> None:
+        """Move the thread in here."""
+        self._spaces.enter(self)
+
+    @property
+    def route(self) -> Connection:
+        """Its rtnetlink socket."""
+        if self._route is None:
+            self.enter()
+            self._route = Connection()
+        return self._route
+
+    @property
+    def netfilter(self) -> Connection:
+        """Its nfnetlink socket."""
+        if self._netfilter is None:
+            self.enter()
+            self._netfilter = Connection(NETFILTER)
+        return self._netfilter
+
+    @property
+    def cookie(self) -> int:
+        """What tells it from every other namespace there ever was."""
+        if not self._cookie:
+            self._cookie = syscall.cookie(self.route.socket)
+        return self._cookie
+
+    def index(self, name: str) -> int:
+        """Index of a link by name, 0 where there is none."""
+        return syscall.link_index(self.route.socket, name)
+
+    def link_name(self, index: int) -> str | None:
+        """Name of a link by index."""
+        return syscall.link_name(self.route.socket, index)
+
+    def mark(self) -> str | None:
+        """Our mark on it, or None where it is foreign."""
+        answer = next(self.route.ask([Request(netlink.GETLINK, 0, link_codec.dump_body(link_codec.LOOPBACK))]))
+        alias = "" if answer is None else link_codec.record(answer).alias
+        return alias if alias.startswith(MARK) else None
+
+    def close(self) -> None:
+        """Let go of it."""
+        for connection in (self._route, self._netfilter):
+            if connection is not None:
+                connection.close()
+        self._route = self._netfilter = None
+        os.close(self.descriptor)
+
+
+class Spaces:
+    """The namespaces under a directory, and the one of the host."""
+
+    def __init__(self, host: str | None, directory: str) -> None:
+        """Open the host's namespace.
+
+        Args:
+            host: path of what is the host's own namespace; None is the thread's.
+            directory: where named namespaces are bound.
+
+        Raises:
+            KernelError: the host's namespace cannot be opened or entered.
+        """
+        self.directory = Path(directory)
+        self._open: dict[str, Space] = {}
+        self._here: Space | None = None
+        self._known: dict[str, dict[int, str]] = {}
+        path = host or syscall.OWN_NAMESPACE
+        try:
+            self.host = Space(self, HOST, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            self.enter(self.host)
+        except OSError as error:
+            raise KernelError(f"the namespace {path} cannot be entered: {error.strerror}", error.errno or 0) from error
+
+    def enter(self, space: Space) -> None:
+        """Move the thread into a namespace."""
+        if self._here is not space:
+            syscall.setns(space.descriptor)
+            self._here = space
+
+    def open(self, name: str) -> Space | None:
+        """A namespace by name, None where there is none.
+
+        Raises:
+            KernelError: it is there and cannot be opened.
+        """
+        if name == HOST:
+            return self.host
+        space = self._open.get(name)
+        if space is not None:
+            return space
+        descriptor = self.descriptor(name)
+        if descriptor is None:
+            return None
+        if len(self._open) >= _KEPT:
+            self.forget(next(iter(self._open)))
+        space = self._open[name] = Space(self, name, descriptor)
+        return space
+
+    def descriptor(self, name: str) -> int | None:
+        """A descriptor of a named namespace, None where there is none; the caller closes it."""
+        if "/" in name or name in (".", ".."):
+            raise KernelError(f"{name[:64]!r} cannot be the name of a namespace")
+        try:
+            descriptor = os.open(self.directory / name, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise KernelError(f"namespace {name} cannot be opened: {error.strerror}", error.errno or 0) from error
+        if os.fstat(descriptor).st_dev != self._device:
+            # An empty file whose namespace was never bound, or was unbound: nobody is in there.
+            os.close(descriptor)
+            return None
+        return descriptor
+
+    @property
+    def _device(self) -> int:
+        return os.fstat(self.host.descriptor).st_dev
+
+    def names(self) -> list[str]:
+        """Names of all namespaces under the directory, whoever made them."""
+        try:
+            entries = sorted(self.directory.iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise KernelError(f"{self.directory} cannot be read: {error.strerror}", error.errno or 0) from error
+        found = []
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                if entry.stat().st_dev == self._device:
+                    found.append(entry.name)
+        return found
+
+    def forget(self, name: str) -> None:
+        """Close a namespace, and leave it if the thread is in it."""
+        space = self._open.pop(name, None)
+        if space is not None:
+            if self._here is space:
+                self.enter(self.host)
+            space.close()
+
+    def rest(self) -> None:
+        """Close everything but the host's own namespace, and go there."""
+        self.enter(self.host)
+        for name in list(self._open):
+            self.forget(name)
+
+    def close(self) -> None:
+        """Close everything."""
+        self.rest()
+        self.host.close()
+
+    def create(self, name: str, mark: str) -> Space:
+        """Make a namespace with its mark and loopback, then give it its name. The name must be free.
+
+        Raises:
+            OSError: refused.
+            KernelError: refused.
+        """
+        path = self._reserve(name)
+        try:
+            syscall.unshare_network()
+            self._here = None
+            descriptor = os.open(syscall.OWN_NAMESPACE, os.O_RDONLY | os.O_CLOEXEC)
+            space = Space(self, name, descriptor)
+            self._here = space
+            self._open[name] = space
+            refused = space.route.carry([[link_codec.to_mark_namespace(mark)]])[0]
+            if refused is not None:
+                raise KernelError(f"its loopback takes no mark: {os.strerror(refused.errno)}", refused.errno)
+            syscall.mount(syscall.OWN_NAMESPACE, str(path), syscall.MS_BIND)
+        except (OSError, KernelError):
+            self.forget(name)
+            path.unlink()
+            raise
+        self._announce(space)
+        return space
+
+    def _reserve(self, name: str) -> Path:
+        path = self.directory / name
+        if not self.directory.is_dir():
+            self.directory.mkdir(mode=0o755, parents=True)
+        self._share()
+        # A file without a namespace on it was left by somebody who died between the two steps: take it over.
+        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o444))
+        return path
+
+    def _share(self) -> None:
+        """Let mounts in the directory be seen by every mount namespace that sees it, as iproute2 does."""
+        directory = str(self.directory)
+        try:
+            syscall.mount("", directory, syscall.MS_SHARED | syscall.MS_REC)
+        except OSError:
+            syscall.mount(directory, directory, syscall.MS_BIND | syscall.MS_REC)
+            syscall.mount("", directory, syscall.MS_SHARED | syscall.MS_REC)
+
+    def delete(self, name: str) -> None:
+        """Take a namespace's name away, so that it goes with all that is in it.
+
+        Raises:
+            OSError: refused.
+        """
+        self.forget(name)
+        path = self.directory / name
+        try:
+            syscall.unmount(str(path))
+        except OSError as error:
+            if error.errno != 22:  # EINVAL: nothing is mounted there
+                raise
+        path.unlink(missing_ok=True)
+
+    def _announce(self, space: Space) -> None:
+        """Give the namespace a number in the host's, so that the host's sockets hear of what happens in it."""
+        request = Request(netlink.NEWNSID, 0, _nsid_body(space.descriptor) + pack("=HHi", 8, _NSID, -1))
+        self.host.route.carry([[request]])  # refused where it has one already
+        self.number(self.host, space.name)
+
+    def announce(self, name: str) -> int | None:
+        """The host's number for a namespace, given now if need be; None where it is gone."""
+        space = self.open(name)
+        if space is None:
+            return None
+        if name != HOST:
+            self._announce(space)
+        return self.number(self.host, name)
+
+    def number(self, at: Space, name: str) -> int | None:
+        """The number by which `at` knows the namespace `name`; None where it has none."""
+        return next(iter(self._numbers(at, [name])), (None, ""))[0]
+
+    def _numbers(self, at: Space, names: Iterable[str]) -> Iterator[tuple[int, str]]:
+        """Numbers by which `at` knows namespaces; those it does not know are left out."""
+        questions, asked, opened = [], [], []
+        for name in names:
+            kept = self.host if name == HOST else self._open.get(name)
+            descriptor = self.descriptor(name) if kept is None else kept.descriptor
+            if descriptor is None:
+                continue
+            if kept is None:
+                opened.append(descriptor)
+            questions.append(Request(netlink.GETNSID, 0, _nsid_body(descriptor)))
+            asked.append(name)
+        known = self._known.setdefault(at.name, {})
+        try:
+            for name, answer in zip(asked, at.route.ask(questions), strict=True):
+                if answer is None:
+                    continue
+                values = netlink.attributes(answer.data, answer.start + 4, answer.end)
+                number = unpack("=i", values.get(_NSID, b"\xff" * 4))[0]
+                if number >= 0:
+                    known[number] = name
+                    yield number, name
+        finally:
+            for descriptor in opened:
+                os.close(descriptor)
+
+    def resolve(self, at: Space, numbers: Iterable[int]) -> dict[int, str]:
+        """Names of the namespaces that `at` knows by these numbers; unnamed ones are left out.
+
+        What was known is only a guess: a number is given to another namespace when the first is gone. So each is
+        asked for again, and only where that does not help all names are tried.
+        """
+        wanted = set(numbers)
+        known = self._known.setdefault(at.name, {})
+        guesses = {HOST} | {known[number] for number in wanted if number in known}
+        found = {number: name for number, name in self._numbers(at, guesses) if number in wanted}
+        missing = wanted - found.keys()
+        if missing:
+            others = (name for name in self.names() if name not in guesses)
+            found.update({number: name for number, name in self._numbers(at, others) if number in missing})
+        self._known[at.name] = dict(found) if len(known) > 4 * len(found) + 4096 else known | found
+        return found
+
+
+def _nsid_body(descriptor: int) -> bytes:
+    return pack("=Bxxx", 0) + netlink.u32(_NSID_FD, descriptor)

@@ -1,0 +1,96 @@
+"""System calls that Python 3.11 does not have, through the C library.
+
+All act on the calling thread, never on the process.
+"""
+
+import ctypes
+import fcntl
+import os
+import socket
+import sys
+from struct import pack, unpack
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+CLONE_NEWNET = 0x40000000
+MS_BIND, MS_REC, MS_SHARED = 4096, 16384, 1 << 20
+MNT_DETACH = 2
+OWN_NAMESPACE = "/proc/thread-self/ns/net"
+
+_SIOCGIFNAME, _SIOCGIFINDEX = 0x8910, 0x8933
+_SO_NETNS_COOKIE = 71
+_IFREQ = 40
+
+
+def _check(result: int, what: str) -> None:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def setns(descriptor: int) -> None:
+    """Move the thread into the network namespace of a descriptor.
+
+    Raises:
+        OSError: not a network namespace, or not allowed.
+    """
+    _check(_libc.setns(descriptor, CLONE_NEWNET), "setns")
+
+
+def unshare_network() -> None:
+    """Move the thread into a new network namespace.
+
+    Raises:
+        OSError: not allowed, or no memory.
+    """
+    _check(_libc.unshare(CLONE_NEWNET), "unshare")
+
+
+def mount(source: str, target: str, flags: int) -> None:
+    """Bind a file or directory, or change how a mount propagates.
+
+    Raises:
+        OSError: refused.
+    """
+    _check(_libc.mount(os.fsencode(source), os.fsencode(target), b"none", ctypes.c_ulong(flags), None), "mount")
+
+
+def unmount(target: str) -> None:
+    """Take a mount away at once, whoever uses it.
+
+    Raises:
+        OSError: refused; EINVAL where nothing is mounted.
+    """
+    _check(_libc.umount2(os.fsencode(target), MNT_DETACH), "umount")
+
+
+def link_index(sock: socket.socket, name: str) -> int:
+    """The index of a link in the socket's namespace, 0 where there is none (netdevice(7), SIOCGIFINDEX)."""
+    # Any socket takes the netdevice ioctls, and answers for the namespace it was opened in.
+    request = bytearray(_IFREQ)
+    encoded = name.encode()
+    if not encoded or len(encoded) > 15:
+        return 0
+    request[: len(encoded)] = encoded
+    try:
+        fcntl.ioctl(sock, _SIOCGIFINDEX, request)
+    except OSError:
+        return 0
+    return int.from_bytes(request[16:20], sys.byteorder)
+
+
+def link_name(sock: socket.socket, index: int) -> str | None:
+    """The name of a link in the socket's namespace, None where there is none (SIOCGIFNAME)."""
+    request = bytearray(_IFREQ)
+    request[16:20] = pack("=i", index)
+    try:
+        fcntl.ioctl(sock, _SIOCGIFNAME, request)
+    except OSError:
+        return None
+    return bytes(request[:16]).partition(b"\0")[0].decode(errors="replace")
+
+
+def cookie(sock: socket.socket) -> int:
+    """A number of the socket's namespace that no other namespace ever had or will have (SO_NETNS_COOKIE)."""
+    value: int = unpack("=Q", sock.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8))[0]
+    return value
