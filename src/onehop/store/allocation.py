@@ -19,6 +19,27 @@ from onehop.store.table import ALLOCATION, TABLES
 
 _MAC_TRIES = 128
 
+_SUBNET, _PORT = TABLES["subnet"].c, TABLES["port"].c
+_THIS_SUBNET = ALLOCATION.c.subnet_id == sa.bindparam("subnet")
+_RANGE = ALLOCATION.c.octets.between(sa.bindparam("low"), sa.bindparam("high"))
+_POOLS = sa.select(_SUBNET.ip_version, _SUBNET.allocation_pools).where(_SUBNET.id == sa.bindparam("subnet"))
+_COUNT = sa.select(sa.func.count()).select_from(ALLOCATION).where(_THIS_SUBNET, _RANGE)
+_TAKEN = (
+    sa.select(ALLOCATION.c.octets)
+    .where(_THIS_SUBNET, _RANGE)
+    .order_by(ALLOCATION.c.octets)
+    .limit(sa.bindparam("most", type_=sa.Integer()))
+)
+_HELD = sa.select(ALLOCATION.c.subnet_id, ALLOCATION.c.ip_address).where(ALLOCATION.c.port_id == sa.bindparam("port"))
+_RELEASE = sa.delete(ALLOCATION).where(
+    _THIS_SUBNET, ALLOCATION.c.octets == sa.bindparam("number"), ALLOCATION.c.port_id == sa.bindparam("port")
+)
+_MAC = sa.select(_PORT.id).where(_PORT.network_id == sa.bindparam("network"), _PORT.mac_address == sa.bindparam("mac"))
+_CLAIM: dict[str, Any] = {
+    "sqlite": sqlite.insert(ALLOCATION).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(ALLOCATION).on_conflict_do_nothing(),
+}
+
 
 def allocate_ip(session: Session, port_id: str, subnet_ids: Sequence[str]) -> dict[str, str]:
     """Take a free address of the first subnet that has one; see `Transaction.allocate_ip`."""
@@ -34,24 +55,21 @@ def allocate_ip(session: Session, port_id: str, subnet_ids: Sequence[str]) -> di
 def claim_ip(session: Session, port_id: str, subnet_id: str, ip_address: str) -> dict[str, str]:
     """Take one address; see `Transaction.claim_ip`."""
     row = {"subnet_id": subnet_id, "octets": address.pack(ip_address), "ip_address": ip_address, "port_id": port_id}
-    if not session.write(_insert_unless_there(session).values(row)).rowcount:
+    if not session.write(_CLAIM[session.connection.dialect.name], row).rowcount:
         holder = holder_of_ip(session, subnet_id, ip_address)
         if holder != port_id:
             message = f"{ip_address} of subnet {subnet_id} belongs to port {holder} already"
             raise TakenError(message, "allocation", ("subnet_id", "ip_address"))
+    session.claimed.setdefault(port_id, set()).add((subnet_id, ip_address))
     return {"subnet_id": subnet_id, "ip_address": ip_address}
 
 
 def release_ips(session: Session, port_id: str, addresses: Iterable[tuple[str, str]]) -> None:
     """Give back what the port took; see `Transaction.release_ips`."""
     for subnet_id, ip_address in addresses:
-        session.write(
-            sa.delete(ALLOCATION).where(
-                ALLOCATION.c.subnet_id == subnet_id,
-                ALLOCATION.c.octets == address.pack(ip_address),
-                ALLOCATION.c.port_id == port_id,
-            )
-        )
+        where = {"subnet": subnet_id, "number": address.pack(ip_address), "port": port_id}
+        session.write(_RELEASE, where)
+        session.claimed.get(port_id, set()).discard((subnet_id, ip_address))
 
 
 def holder_of_ip(session: Session, subnet_id: str, ip_address: str) -> str | None:
@@ -61,12 +79,12 @@ def holder_of_ip(session: Session, subnet_id: str, ip_address: str) -> str | Non
 
 
 def sync(session: Session, port_id: str, fixed_ips: Sequence[Mapping[str, str]], *, fresh: bool = False) -> None:
-    """Make the port's allocations those of its `fixed_ips`; a `fresh` port has none yet."""
+    """Make the port's allocations those of its `fixed_ips`; a `fresh` port has only those of this transaction."""
     wanted = {(ip["subnet_id"], ip["ip_address"]) for ip in fixed_ips}
-    held: set[tuple[str, str]] = set()
-    if not fresh:
-        columns = sa.select(ALLOCATION.c.subnet_id, ALLOCATION.c.ip_address)
-        held = {(s, ip) for s, ip in session.read(columns.where(ALLOCATION.c.port_id == port_id))}
+    if fresh:
+        held = set(session.claimed.get(port_id, ()))
+    else:
+        held = {(s, ip) for s, ip in session.read(_HELD, {"port": port_id})}
     release_ips(session, port_id, sorted(held - wanted))
     for subnet_id, ip_address in sorted(wanted - held):
         claim_ip(session, port_id, subnet_id, ip_address)
@@ -74,11 +92,9 @@ def sync(session: Session, port_id: str, fixed_ips: Sequence[Mapping[str, str]],
 
 def allocate_mac(session: Session, network_id: str, prefix: str) -> str:
     """A MAC that no port of the network has; see `Transaction.allocate_mac`."""
-    port = TABLES["port"].c
     for _ in range(_MAC_TRIES):
         mac = f"{prefix}:{secrets.token_bytes(3).hex(':')}"
-        taken = sa.select(port.id).where(port.network_id == network_id, port.mac_address == mac)
-        if session.read(taken).first() is None:
+        if session.read(_MAC, {"network": network_id, "mac": mac}).first() is None:
             return mac
     raise PoolFullError(f"no free MAC address was found below {prefix} on network {network_id}")
 
@@ -97,17 +113,16 @@ class _TakenAddresses:
     def __init__(self, session: Session, subnet_id: str, octets: int) -> None:
         self._session, self._subnet_id, self._octets = session, subnet_id, octets
 
-    def _within(self, within: pool.Range) -> sa.ColumnElement[bool]:
+    def _within(self, within: pool.Range) -> dict[str, Any]:
         low, high = (number.to_bytes(self._octets, "big") for number in within)
-        return sa.and_(ALLOCATION.c.subnet_id == self._subnet_id, ALLOCATION.c.octets.between(low, high))
+        return {"subnet": self._subnet_id, "low": low, "high": high}
 
     def count(self, within: pool.Range) -> int:
-        statement = sa.select(sa.func.count()).select_from(ALLOCATION).where(self._within(within))
-        return int(self._session.read(statement).scalar_one())
+        return int(self._session.read(_COUNT, self._within(within)).scalar_one())
 
     def first(self, within: pool.Range, limit: int) -> Sequence[int]:
-        statement = sa.select(ALLOCATION.c.octets).where(self._within(within)).order_by(ALLOCATION.c.octets)
-        return [int.from_bytes(octets, "big") for octets in self._session.read(statement.limit(limit)).scalars()]
+        rows = self._session.read(_TAKEN, {**self._within(within), "most": limit})
+        return [int.from_bytes(octets, "big") for octets in rows.scalars()]
 
 
 class _TakenVnis:
@@ -128,8 +143,7 @@ class _TakenVnis:
 
 def _pools(session: Session, subnet_id: str) -> tuple[int, list[pool.Range]]:
     """The subnet's IP version, and its allocation pools as numbers."""
-    subnet = TABLES["subnet"].c
-    found = session.read(sa.select(subnet.ip_version, subnet.allocation_pools).where(subnet.id == subnet_id)).first()
+    found = session.read(_POOLS, {"subnet": subnet_id}).first()
     if found is None:
         raise NotFoundError(f"there is no subnet {subnet_id}")
     return found.ip_version, [(_number(one["start"]), _number(one["end"])) for one in found.allocation_pools]
@@ -137,9 +151,3 @@ def _pools(session: Session, subnet_id: str) -> tuple[int, list[pool.Range]]:
 
 def _number(ip_address: str) -> int:
     return int.from_bytes(address.pack(ip_address), "big")
-
-
-def _insert_unless_there(session: Session) -> Any:
-    if session.connection.dialect.name == "postgresql":
-        return postgresql.insert(ALLOCATION).on_conflict_do_nothing()
-    return sqlite.insert(ALLOCATION).on_conflict_do_nothing()

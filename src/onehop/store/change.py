@@ -7,6 +7,9 @@ from onehop.store.record import Change
 from onehop.store.session import Session
 from onehop.store.table import CHANGE_LOG, REVISION
 
+_ADVANCE = sa.update(REVISION).values(value=sa.bindparam("newest"))
+_LOG = sa.insert(CHANGE_LOG)
+
 
 def revision(session: Session) -> int:
     """The newest revision."""
@@ -33,9 +36,9 @@ def record(session: Session) -> int | None:
     if not session.dirty:
         return None
     number = session.next_revision
-    session.write(sa.update(REVISION).values(value=number))
+    session.write(_ADVANCE, {"newest": number})
     session.write(
-        sa.insert(CHANGE_LOG),
+        _LOG,
         [
             {"revision": number, "kind": kind, "id": id, "deleted": deleted}
             for (kind, id), deleted in session.dirty.items()

@@ -18,21 +18,24 @@ REASON_LENGTH = 1024
 _CHUNK = 500
 _PORT = TABLES["port"].c
 _SAID = HOST_STATUS.c
+_BINDING = TABLES["binding"].c
+_ACTIVE = sa.select(_BINDING.host).where(_BINDING.port_id == sa.bindparam("port"), _BINDING.status == "ACTIVE")
+_REBOUND = (
+    sa.update(TABLES["port"])
+    .where(_PORT.id == sa.bindparam("which"), _PORT.binding_host_id != sa.bindparam("there"))
+    .values(binding_host_id=sa.bindparam("there"), status="DOWN", status_reason="", bound_at=sa.bindparam("since"))
+)
 
 
 def follow_binding(session: Session, port_id: str) -> None:
     """A binding of the port changed: if the active one did, its host has to say anew how the port is."""
-    binding = TABLES["binding"].c
-    active = sa.select(binding.host).where(binding.port_id == port_id, binding.status == "ACTIVE")
-    host = session.read(active).scalar_one_or_none() or ""
-    session.write(
-        sa.update(TABLES["port"])
-        .where(_PORT.id == port_id, _PORT.binding_host_id != host)
-        .values(binding_host_id=host, status="DOWN", status_reason="", bound_at=session.next_revision)
-    )
+    host = session.read(_ACTIVE, {"port": port_id}).scalar_one_or_none() or ""
+    session.write(_REBOUND, {"which": port_id, "there": host, "since": session.next_revision})
 
 
-def put(session: Session, host: str, statuses: Iterable[Status], number: int, revision: int) -> list[Ref]:
+def put(
+    session: Session, host: str, statuses: Iterable[Status], number: int, revision: int, *, full: bool
+) -> list[Ref]:
     """Write down what a host says; see `Transaction.put_statuses`."""
     current = session.read(sa.select(LIVENESS.c.session).where(LIVENESS.c.host == host)).scalar_one_or_none()
     if current is None:
@@ -40,6 +43,9 @@ def put(session: Session, host: str, statuses: Iterable[Status], number: int, re
     if number < current:
         return []
     by_kind: dict[str, dict[str, Status]] = {}
+    if full:
+        for kind, id in session.read(sa.select(_SAID.kind, _SAID.id).where(_SAID.host == host)):
+            by_kind.setdefault(kind, {})[id] = Status(kind, id, None)
     for status in statuses:
         by_kind.setdefault(status.kind, {})[status.id] = status
     changed: list[Ref] = []

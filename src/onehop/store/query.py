@@ -34,17 +34,34 @@ def shape(resource: str) -> tuple[tuple[str, ...], tuple[sa.Column[Any], ...]]:
 def is_id(resource: str, id: Id) -> sa.ColumnElement[bool]:
     """Whether a row is the one of that id."""
     keys = key_columns(BY_NAME[resource])
+    table = TABLES[resource]
+    return sa.and_(*(table.c[key] == value for key, value in zip(keys, _values_of(resource, id), strict=True)))
+
+
+def _values_of(resource: str, id: Id) -> tuple[str, ...]:
+    """The values of the key's columns."""
     values = (id,) if isinstance(id, str) else id
+    keys = key_columns(BY_NAME[resource])
     if len(keys) != len(values):
         raise InputError(f"a {resource} is named by {' and '.join(keys)}")
+    return values
+
+
+@cache
+def _by_id(resource: str) -> tuple[tuple[str, ...], sa.Select[*tuple[Any, ...]], tuple[str, ...]]:
+    """Names of a row's attributes, the statement that reads one row, and the names of its parameters."""
+    names, columns = shape(resource)
     table = TABLES[resource]
-    return sa.and_(*(table.c[key] == value for key, value in zip(keys, values, strict=True)))
+    keys = key_columns(BY_NAME[resource])
+    parameters = tuple(f"key_{key}" for key in keys)
+    equal = (table.c[key] == sa.bindparam(p) for key, p in zip(keys, parameters, strict=True))
+    return names, sa.select(*columns).where(*equal), parameters
 
 
 def get(session: Session, resource: str, id: Id) -> Row | None:
     """The resource of that id, or None."""
-    names, columns = shape(resource)
-    found = session.read(sa.select(*columns).where(is_id(resource, id))).one_or_none()
+    names, statement, keys = _by_id(resource)
+    found = session.read(statement, dict(zip(keys, _values_of(resource, id), strict=True))).one_or_none()
     return None if found is None else dict(zip(names, found, strict=True))
 
 

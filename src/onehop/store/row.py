@@ -18,6 +18,14 @@ from onehop.store.table import TABLES
 
 _EMPTY: dict[str, Any] = {"text": "", "int": 0, "bool": False, "json": []}
 _FOLLOWS = "binding:host_id follows the port's bindings: insert, update or delete those"
+_INSERT = {name: sa.insert(table) for name, table in TABLES.items()}
+_TOUCH = {
+    name: sa.update(table)
+    .where(table.c.id == sa.bindparam("which"))
+    .values(revision_number=table.c.revision_number + 1, updated_at=sa.bindparam("time"))
+    for name, table in TABLES.items()
+    if "revision_number" in table.c
+}
 _STAMPS = frozenset({"created_at", "updated_at", "revision_number"})
 
 
@@ -35,11 +43,11 @@ def insert(session: Session, resource: str, values: Row) -> Row:
         row["id"] = str(uuid4())
     if spec.tags:
         row["tags"] = sorted(values.get("tags", ()))
-    session.write(sa.insert(TABLES[resource]), _columns(spec, row))
+    session.write(_INSERT[resource], _columns(spec, row))
     if spec.tags and row["tags"]:
         tag.put(session, resource, row["id"], row["tags"])
     if resource == "port":
-        allocation.sync(session, row["id"], row["fixed_ips"], fresh="id" not in values)
+        allocation.sync(session, row["id"], row["fixed_ips"], fresh=True)
     _log(session, spec, row)
     return row
 
@@ -87,13 +95,9 @@ def touch(session: Session, resource: str, id: Id) -> None:
     spec = _spec(resource)
     if (resource, str(id)) in session.touched:
         return
-    table = TABLES[resource]
-    done = session.write(
-        sa.update(table)
-        .where(query.is_id(resource, id))
-        .values(revision_number=table.c.revision_number + 1, updated_at=session.now)
-    )
-    if not done.rowcount:
+    if resource not in _TOUCH:
+        raise InputError(f"{resource} has no revision number to grow")
+    if not session.write(_TOUCH[resource], {"which": id, "time": session.now}).rowcount:
         raise _not_found(resource, id)
     session.touched.add((resource, str(id)))
     session.mark(spec.name, str(id))

@@ -14,6 +14,10 @@ from onehop.store.table import REVISION
 
 Result = CursorResult[*tuple[Any, ...]]
 
+# Statements that are executed for every port are made once: to build one and to work out its cache key costs SQLAlchemy
+# more than the database takes to execute it.
+_NEWEST = sa.select(REVISION.c.value)
+
 
 class Session:
     """The state of one transaction.
@@ -23,17 +27,19 @@ class Session:
         writable: whether it may change anything.
         time: seconds since the epoch when it began.
         dirty: (kind, id) → whether it is deleted, of everything that goes into the change log.
+        claimed: port id → addresses that it took in this transaction, as pairs of subnet id and address.
         touched: (resource, id) whose revision number has grown already through a child.
         spoiled: a constraint refused a statement; nothing of this transaction may stay.
     """
 
-    __slots__ = ("_next", "connection", "dirty", "spoiled", "time", "touched", "writable")
+    __slots__ = ("_next", "claimed", "connection", "dirty", "spoiled", "time", "touched", "writable")
 
     def __init__(self, connection: Connection, time: float, *, writable: bool) -> None:
         self.connection = connection
         self.writable = writable
         self.time = time
         self.dirty: dict[tuple[str, str], bool] = {}
+        self.claimed: dict[str, set[tuple[str, str]]] = {}
         self.touched: set[tuple[str, str]] = set()
         self.spoiled = False
         self._next: int | None = None
@@ -47,16 +53,16 @@ class Session:
     def next_revision(self) -> int:
         """The revision that this transaction gets if it changes anything: known, as there is one writer at a time."""
         if self._next is None:
-            self._next = int(self.connection.execute(sa.select(REVISION.c.value)).scalar_one()) + 1
+            self._next = int(self.connection.execute(_NEWEST).scalar_one()) + 1
         return self._next
 
     def mark(self, kind: str, id: str, *, deleted: bool = False) -> None:
         """Put a resource into the change log."""
         self.dirty[kind, id] = deleted
 
-    def read(self, statement: Executable) -> Result:
+    def read(self, statement: Executable, parameters: dict[str, Any] | None = None) -> Result:
         """Execute a query."""
-        return self.connection.execute(statement)
+        return self.connection.execute(statement, parameters)
 
     def write(
         self, statement: Executable, parameters: Sequence[dict[str, Any]] | dict[str, Any] | None = None

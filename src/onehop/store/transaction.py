@@ -207,7 +207,9 @@ class Transaction:
 
     # statuses and hosts ---------------------------------------------------------------------------------------------
 
-    def put_statuses(self, host: str, statuses: Iterable[Status], *, session: int, revision: int) -> list[Ref]:
+    def put_statuses(
+        self, host: str, statuses: Iterable[Status], *, session: int, revision: int, full: bool = False
+    ) -> list[Ref]:
         """Write down what a host says of resources, at the revision that it has applied.
 
         A port's ``status`` is what the host of its active binding said since it became that; else ``DOWN``. A router's
@@ -215,7 +217,7 @@ class Transaction:
         the change log and of revision numbers: agents never hear of them, and a repeated one writes nothing at all.
         Dropped: reports of an older session, of an older revision than the host's last about the same resource, and
         of a revision before the port's active binding last changed. That the host holds the resource is for the
-        caller to check.
+        caller to check. With `full`, these are all that the host has to say: what it said of others is forgotten.
 
         Returns:
             the resources whose ``status`` or ``status_reason`` is different now.
@@ -223,7 +225,7 @@ class Transaction:
         Raises:
             NotFoundError: there is no such host.
         """
-        return presence.put(self.session, host, statuses, session, revision)
+        return presence.put(self.session, host, statuses, session, revision, full=full)
 
     def statuses(self, kind: str, id: str) -> dict[str, Status]:
         """What each host says of a resource, by host."""
