@@ -20,9 +20,8 @@ from onehop.objects import (
     Link,
     Namespace,
     Neighbour,
-    Route,
-    Rule,
     Sysctl,
+    Veth,
     VxlanFdb,
 )
 from onehop.reconciler.needs import Fallout
@@ -71,6 +70,8 @@ class MemoryKernel:
                 return Observation()
             if scope.namespace != HOST:
                 self._see_namespace(scope.namespace, objects, foreign)
+                if foreign:
+                    return Observation(foreign=frozenset(foreign))
             for found in self._see(space, scope, foreign):
                 objects[found.key] = found
             return Observation(objects, frozenset(foreign))
@@ -222,14 +223,12 @@ class MemoryKernel:
         for name, device in space.devices.items():
             if scope.links is not None and name not in scope.links:
                 continue
-            if device.link.alias.startswith(MARK):
+            if self._is_ours(device.link):
                 yield from self._see_device(device)
             else:
                 foreign.add(device.link.key)
-        for route in space.routes.values():
-            if route.key not in space.alien and _in_scope(route, scope):
-                yield route
         if scope.links is None:
+            yield from (route for key, route in space.routes.items() if key not in space.alien)
             yield from (rule for key, rule in space.rules.items() if key not in space.alien)
         for ruleset in space.rulesets.values():
             if not ruleset.table.startswith(TABLE):
@@ -240,6 +239,14 @@ class MemoryKernel:
             if path in space.sysctls:
                 yield Sysctl(namespace=scope.namespace, path=path, value=space.sysctls[path], link=_link_of(path))
 
+    def _is_ours(self, link: Link) -> bool:
+        """Whether a link bears our mark, or none while the other end of its pair bears it."""
+        if link.alias or not isinstance(link.spec, Veth):
+            return link.alias.startswith(MARK)
+        there = self.world.spaces.get(link.spec.peer_namespace)
+        peer = None if there is None else there.devices.get(link.spec.peer_name)
+        return peer is not None and peer.link.alias.startswith(MARK)
+
     @staticmethod
     def _see_device(device: Device) -> Iterator[KernelObject]:
         yield device.link
@@ -248,12 +255,6 @@ class MemoryKernel:
         hanging = (device.neighbours, device.bridge_fdb, device.vxlan_fdb)
         for entries in hanging:
             yield from entries.values()
-
-
-def _in_scope(found: Route | Rule, scope: Scope) -> bool:
-    if scope.links is None:
-        return True
-    return isinstance(found, Route) and any(hop.link in scope.links for hop in found.hops)
 
 
 def _link_of(path: str) -> str | None:

@@ -92,7 +92,7 @@ class World:
                     self._remove_device(space, device)
                 del self.spaces[found.namespace]
             case Sysctl():
-                _refuse(errno.EPERM, "a setting cannot be deleted")
+                pass  # it goes with its link or namespace
             case Link():
                 if found.name in space.devices:
                     self._remove_device(space, space.devices[found.name])

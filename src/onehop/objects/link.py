@@ -92,8 +92,8 @@ class Link(KernelObject, frozen=True, kw_only=True):
     def far_end(self) -> "Link | None":
         """The other end of a veth pair as it is born when this end is created; None for other links.
 
-        It is down, has no master, and carries this end's MTU and alias: the mark is there from the first instant, so
-        that whoever dies between the two ends of a pair finds the other one again as its own.
+        It is down, has no master and no alias, and this end's MTU. It is ours by the mark of this end until it bears
+        one of its own, so that whoever dies between the two finds it again.
         """
         spec = self.spec
         if not isinstance(spec, Veth):
@@ -102,7 +102,7 @@ class Link(KernelObject, frozen=True, kw_only=True):
             namespace=spec.peer_namespace,
             name=spec.peer_name,
             spec=Veth(self.namespace, self.name),
-            alias=self.alias,
+            alias="",
             mac=spec.peer_mac,
             mtu=self.mtu,
             up=False,

@@ -214,12 +214,7 @@ class Planner:
         """Whether `found`, which is gone from the desired state, goes with a link or namespace that is deleted."""
         leaving_namespace = namespace_key(found.namespace) in self._gone
         if isinstance(found, Link):
-            if found.key not in self._leaving:
-                return True
-            # A namespace dies in the background; pairs that reach out of it are deleted so that their names are free
-            # at once.
-            peer = peer_key(found)
-            return leaving_namespace and (peer is None or peer[1] == found.namespace)
+            return leaving_namespace or found.key not in self._leaving
         if leaving_namespace and not isinstance(found, Namespace):
             return True
         if isinstance(found, Ruleset):
