@@ -29,11 +29,13 @@ class Kind(msgspec.Struct, frozen=True):
         check: canonical form of a value from outside, or raises.
         schema: JSON Schema (2020-12) of values that are accepted and shown.
         parse_filter: canonical form of a filter's text; values that cannot match anything raise as `check` does.
+        neutral: what the attribute of a feature that is not built reads as, in a tuple of one; else empty.
     """
 
     check: Check
     schema: Mapping[str, Json]
     parse_filter: Callable[[str], Json]
+    neutral: tuple[Json, ...] = ()
 
 
 def _kind(check: Check, schema: Mapping[str, Json], parse_filter: Callable[[str], Json] | None = None) -> Kind:
@@ -134,7 +136,7 @@ def only(*values: Json, feature: str) -> Kind:
                 return value
         raise ValidationError(f"{feature} is not available here; leave it out or send {shown(values[0])}")
 
-    return _kind(check, {"enum": list(values)})
+    return Kind(check, {"enum": list(values)}, str, (values[0],))
 
 
 def uuid(none: bool = False) -> Kind:

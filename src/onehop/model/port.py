@@ -196,7 +196,7 @@ PORT = Resource(
         Attribute(name="dns_assignment", kind=list_of(mapping(), 64)),
         Attribute(
             name="propagate_uplink_status",
-            kind=only(True, False, feature="uplink status propagation"),
+            kind=only(True, feature="uplink status propagation"),
             post=True,
             put=True,
         ),

@@ -74,6 +74,13 @@ ROUTER = Resource(
     actions=("add_router_interface", "remove_router_interface", "add_extraroutes", "remove_extraroutes"),
     extensions=(
         Extension("router", "Routers", "Routers between subnets.", "2012-07-20T10:00:00-00:00"),
+        Extension("extraroute", "Extra routes", "Static routes of routers.", "2013-02-01T10:00:00-00:00"),
+        Extension(
+            "extraroute-atomic",
+            "Atomic extra routes",
+            "Routes are added and removed one by one.",
+            "2019-07-10T00:00:00+00:00",
+        ),
         Extension("dvr", "Distributed routers", "Every host routes for its own ports.", "2014-06-01T10:00:00-00:00"),
     ),
 )

@@ -1,0 +1,124 @@
+"""The API's outermost layer: request ids, ``.json``, authentication, limits on bodies, and errors as bodies.
+
+Everything that leaves passes here, so every answer has a request id and every error is a JSON body, whatever fails.
+"""
+
+from uuid import uuid4
+
+import msgspec
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from onehop.controller.auth import Authenticator
+from onehop.controller.body import MAXIMUM_OCTETS
+from onehop.controller.faults import FaultError
+from onehop.controller.refusals import fault
+from onehop.errors import OnehopError
+from onehop.model.kind import Json
+
+_PUBLIC = frozenset(("/",))
+"""Paths that need no authentication: version discovery."""
+
+log = structlog.get_logger(__name__)
+
+
+def answer(value: Json, status: int = 200) -> Response:
+    """A JSON answer."""
+    return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+
+def refusal(error: FaultError, basic: bool = False) -> Response:
+    """An error as clients expect it: Keystone's form for 401, Networking's for all others."""
+    if error.status != 401:
+        return answer(error.body, error.status)
+    body = {"error": {"code": 401, "title": "Unauthorized", "message": error.message}}
+    response = answer(body, 401)
+    if basic:
+        response.headers["WWW-Authenticate"] = 'Basic realm="onehop", charset="UTF-8"'
+    return response
+
+
+async def read_body(request: Request) -> bytes:
+    """A request's body.
+
+    Raises:
+        FaultError: 413 when it is longer than `MAXIMUM_OCTETS`.
+    """
+    too_long = FaultError("HTTPRequestEntityTooLarge", f"The body is longer than {MAXIMUM_OCTETS} octets.")
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > MAXIMUM_OCTETS:
+        raise too_long
+    parts, length = [], 0
+    async for part in request.stream():
+        length += len(part)
+        if length > MAXIMUM_OCTETS:
+            raise too_long
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own 404 and 405, as the API's."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    if status == 405:
+        return refusal(
+            FaultError("HTTPMethodNotAllowed", f"{request.method} is not possible on {request.url.path[:200]}.")
+        )
+    return refusal(FaultError("HTTPNotFound", f"The resource {request.url.path[:200]} could not be found."))
+
+
+class Border:
+    """An ASGI application around another."""
+
+    def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
+        self._app = app
+        self._authenticator = authenticator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = f"req-{uuid4()}"
+        started = False
+
+        async def send_marked(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)["X-Openstack-Request-Id"] = request_id
+            await send(message)
+
+        try:
+            await self._admit(scope)
+            await self._app(scope, receive, send_marked)
+            return
+        except OnehopError as error:
+            response = self._refuse(error, request_id)
+        except Exception as error:  # the last resort: no request may end without an answer
+            log.exception("request failed", request_id=request_id, path=scope["path"], error=repr(error))
+            response = refusal(fault(OnehopError()))
+        if not started:
+            await response(scope, receive, send_marked)
+
+    async def _admit(self, scope: Scope) -> None:
+        path: str = scope["path"]
+        if path.startswith("/v2.0"):
+            path = path.removesuffix(".json")
+        scope["path"] = path.rstrip("/") or "/"
+        headers = Headers(scope=scope)
+        if scope["path"] in _PUBLIC:
+            return
+        client = scope.get("client")
+        caller = await self._authenticator.caller(headers, client[0] if client else None)
+        scope.setdefault("state", {})["caller"] = caller
+
+    def _refuse(self, error: OnehopError, request_id: str) -> Response:
+        refused = fault(error)
+        if refused.status >= 500:
+            log.error("request failed", request_id=request_id, error=str(error))
+        return refusal(refused, basic=self._authenticator.takes_basic)

@@ -1,0 +1,31 @@
+"""Who asks: the outcome of authentication, which policy decides by."""
+
+import msgspec
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """An authenticated user.
+
+    Attributes:
+        user: name, for the log.
+        project_id: on whose behalf; "" for an administrator without a project.
+        roles: lower case: ``admin``, ``manager``, ``member``, ``reader``.
+    """
+
+    user: str
+    project_id: str
+    roles: frozenset[str]
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the caller may see and change everything."""
+        return "admin" in self.roles
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the caller may change what belongs to the project."""
+        return not self.roles.isdisjoint(("admin", "manager", "member"))
+
+
+ANONYMOUS_ADMIN = Caller(user="admin", project_id="", roles=frozenset(("admin",)))
+"""Everyone, where authentication is switched off on loopback."""

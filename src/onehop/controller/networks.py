@@ -1,0 +1,149 @@
+"""Networks: which segment carries one, how large its packets are, and when it may go."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from onehop.controller.context import Context
+from onehop.controller.faults import FaultError
+from onehop.controller.logic import Logic
+from onehop.errors import PoolFullError
+from onehop.model.network import MINIMUM_MTU
+from onehop.net.naming import VXLAN_OVERHEAD
+from onehop.settings import ControllerSettings
+from onehop.store import Row
+
+IPV6_MINIMUM_MTU = 1280
+"""RFC 8200 section 5."""
+
+_TYPE = "provider:network_type"
+_PHYSICAL = "provider:physical_network"
+_SEGMENT = "provider:segmentation_id"
+
+
+def largest_mtu(settings: ControllerSettings, type: str) -> int:
+    """The largest packet, in octets, that a network of a type can carry."""
+    overhead = VXLAN_OVERHEAD[settings.underlay_version] if type == "vxlan" else 0
+    return settings.underlay_mtu - overhead
+
+
+class Networks(Logic):
+    """The logic of networks."""
+
+    def create(self, context: Context, values: Row) -> Row:
+        """Choose or check the segment and the MTU."""
+        self._choose_segment(context, values)
+        values["mtu"] = _mtu(context.settings, values[_TYPE], values.get("mtu", 0))
+        return super().create(context, values)
+
+    def update(self, context: Context, row: Row, changes: Row) -> Row:
+        """Check a new MTU against what carries it and the network's IPv6 subnets; keep what others use shared."""
+        if "mtu" in changes:
+            changes["mtu"] = _mtu(context.settings, row[_TYPE], changes["mtu"])
+            where = {"network_id": [row["id"]], "ip_version": [6]}
+            if changes["mtu"] < IPV6_MINIMUM_MTU and context.tx.count("subnet", where):
+                raise mtu_conflict(row["id"], changes["mtu"])
+        if changes.get("shared") is False and row["shared"]:
+            _require_unshared(context, row)
+        return super().update(context, row, changes)
+
+    def delete(self, context: Context, row: Row) -> None:
+        """Refuse while it has ports; drop its subnets with it."""
+        ports = context.tx.select("port", {"network_id": [row["id"]]}, limit=5)
+        if ports:
+            ids = ", ".join(port["id"] for port in ports)
+            raise FaultError(
+                "NetworkInUse",
+                f"Unable to complete operation on network {row['id']}. "
+                f"There are one or more ports still in use on the network, id for these ports is {ids}.",
+            )
+        for subnet in context.tx.select("subnet", {"network_id": [row["id"]]}):
+            context.tx.delete("subnet", subnet["id"])
+        super().delete(context, row)
+
+    def complete(self, context: Context, rows: Sequence[Row]) -> None:
+        """Add the ids of subnets."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for subnet in select_in(context, "subnet", "network_id", [row["id"] for row in rows]):
+            found[subnet["network_id"]].append(subnet["id"])
+        for row in rows:
+            row["subnets"] = found[row["id"]]
+            row["availability_zones"] = []
+            row["l2_adjacency"] = True
+
+    def _choose_segment(self, context: Context, values: Row) -> None:
+        physical, segment = values.get(_PHYSICAL), values.get(_SEGMENT)
+        if _TYPE not in values:
+            if physical is not None or segment is not None:
+                raise _invalid(f"{_TYPE} required: give it with {_PHYSICAL} or {_SEGMENT}")
+            values[_TYPE] = "vxlan"
+        if values[_TYPE] == "flat":
+            _require_flat(context, physical, segment)
+            return
+        if physical is not None:
+            raise _invalid(f"{_PHYSICAL} must not be given for a vxlan network")
+        if segment is None:
+            values[_SEGMENT] = _allocate_vni(context)
+
+
+def _allocate_vni(context: Context) -> int:
+    try:
+        return context.tx.allocate_vni(context.settings.vni_min, context.settings.vni_max)
+    except PoolFullError:
+        raise FaultError(
+            "NoNetworkAvailable",
+            "Unable to create the network. No VNI is free: delete networks or widen vni_min and vni_max.",
+        ) from None
+
+
+def _require_flat(context: Context, physical: str | None, segment: int | None) -> None:
+    if segment is not None:
+        raise _invalid(f"{_SEGMENT} must not be given for a flat network")
+    if not physical:
+        raise _invalid(f"{_PHYSICAL} required for a flat network")
+    known = set(context.settings.physical_networks)
+    if physical not in known:
+        known.update(*(host.physical_networks for host in context.tx.hosts()))
+    if physical not in known:
+        raise _invalid(
+            f"physical_network '{physical}' unknown for flat provider network; name it in the controller's "
+            "physical_networks, or map it on a host"
+        )
+
+
+def _mtu(settings: ControllerSettings, type: str, wanted: int) -> int:
+    largest = largest_mtu(settings, type)
+    if wanted == 0:
+        return largest
+    if not MINIMUM_MTU <= wanted <= largest:
+        raise _invalid(f"mtu must be {MINIMUM_MTU} to {largest} on a {type} network here, not {wanted}")
+    return wanted
+
+
+def _require_unshared(context: Context, network: Row) -> None:
+    for resource in ("port", "subnet"):
+        for row in context.tx.select(resource, {"network_id": [network["id"]]}):
+            if row["project_id"] != network["project_id"] and not row.get("device_owner", "").startswith("network:"):
+                raise FaultError(
+                    "InvalidSharedSetting",
+                    f"Unable to reconfigure sharing settings for network {network['id']}. Other projects use it.",
+                )
+
+
+def _invalid(message: str) -> FaultError:
+    return FaultError("InvalidInput", f"Invalid input for operation: {message}.")
+
+
+def mtu_conflict(network: str, mtu: int) -> FaultError:
+    """IPv6 does not fit into the network's packets."""
+    return FaultError(
+        "NetworkMTUSubnetConflict",
+        f"The MTU of network {network}, {mtu}, is below {IPV6_MINIMUM_MTU}, the least for an IPv6 subnet.",
+    )
+
+
+def select_in(context: Context, resource: str, attribute: str, values: Sequence[str]) -> list[Row]:
+    """The rows of which an attribute has one of many values, in chunks that a database accepts."""
+    rows: list[Row] = []
+    for start in range(0, len(values), 500):
+        rows += context.tx.select(resource, {attribute: list(values[start : start + 500])})
+    return rows
