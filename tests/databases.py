@@ -118,11 +118,7 @@ def _url(place: Path, name: str) -> str:
 def _started() -> Path:
     """The directory of the running server; the first one who asks starts the guardian."""
     place = directory()
-    try:
-        place.mkdir(mode=0o755)
-    except FileExistsError:
-        pass  # another worker, or an earlier test, was first
-    else:
+    if _is_first(place):
         owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
         command = [sys.executable, "-m", "tests.databases", str(place), str(owner)]
         with (place / "guardian.log").open("wb") as log:
@@ -136,6 +132,15 @@ def _started() -> Path:
             raise NoServerError(f"PostgreSQL did not start within {_LIMIT:g} s: see {place}/guardian.log")
         watch.poll(10)
     return place
+
+
+def _is_first(place: Path) -> bool:
+    """Make the directory, unless another worker or an earlier test has."""
+    try:
+        place.mkdir(mode=0o755)
+    except FileExistsError:
+        return False
+    return True
 
 
 # The guardian ------------------------------------------------------------------------------------------------

@@ -45,6 +45,9 @@ class Database(ABC):
 
         Returns:
             False where it certainly has not.
+
+        Raises:
+            StoreError: the database cannot be asked now; the next call tries again.
         """
 
     @abstractmethod

@@ -99,12 +99,13 @@ class Postgresql(Database):
                 self._ear.execute(f"LISTEN {CHANNEL}")
                 return True
             for _ in self._ear.notifies(timeout=timeout, stop_after=1):
-                return True
-        except psycopg.Error:
-            # The connection is lost: make a new one at the next call, and look meanwhile.
+                break
+        except psycopg.Error as error:
             if self._ear is not None:
                 self._ear.close()
             self._ear = None
+            raise StoreError(f"the connection that listens for changes is lost: {error}") from error
+        # After silence too: a notification may have been lost with a connection.
         return True
 
     def close(self) -> None:

@@ -6,11 +6,16 @@ Listeners run in a thread of the store, one call at a time, and get the newest r
 import threading
 from collections.abc import Callable
 
+from sqlalchemy.exc import DBAPIError
+
+from onehop.errors import StoreError
+from onehop.log import logger
 from onehop.store.database import Database
 
 Listener = Callable[[int], None]
 
 _LOOK_AGAIN = 1.0
+_LOG = logger("store")
 
 
 class Wake:
@@ -58,6 +63,9 @@ class Wake:
             self._closed = True
             self._condition.notify_all()
             threads = list(self._threads.values())
+        if "hear" in self._threads:
+            # Wakes our own ear too, where the database has ears at all.
+            self._database.announce(0)
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join()
@@ -79,17 +87,29 @@ class Wake:
             if newest > called:
                 called = newest
                 for listener in listeners:
-                    listener(newest)
+                    _tell(listener, newest)
             if own > announced:
                 announced = own
                 self._database.announce(own)
 
     def _hear(self) -> None:
         while not self._closed:
-            if not self._database.heard(_LOOK_AGAIN):
+            try:
+                newest = self._newest() if self._database.heard(_LOOK_AGAIN) else 0
+            except (StoreError, DBAPIError) as error:
+                _LOG.warning("the database does not say what others change", reason=str(error))
+                with self._condition:
+                    self._condition.wait(_LOOK_AGAIN)
                 continue
-            newest = self._newest()
             with self._condition:
                 if newest > self._revision:
                     self._revision = newest
                     self._condition.notify_all()
+
+
+def _tell(listener: Listener, revision: int) -> None:
+    """Call a listener; its failure is its own and keeps nobody else from being called."""
+    try:
+        listener(revision)
+    except Exception:  # noqa: BLE001  # whatever a listener raises: the thread serves the others too
+        _LOG.exception("a listener for new revisions failed", revision=revision)
