@@ -32,7 +32,7 @@ MAX_FRAME = 1 << 20
 MAX_VALUES = 500
 """Values, removals or statuses in one message; senders make chunks."""
 
-Revision = Annotated[int, Meta(ge=0, lt=1 << 63)]
+Revision = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Name = Annotated[str, Meta(max_length=64)]
 Text = Annotated[str, Meta(max_length=1024)]
