@@ -68,15 +68,12 @@ class World:
     def leg(self, r: int, n: int, *, suffix: int | None = None) -> PortId:
         """An interface of router r on network n, at .1 unless `suffix` says otherwise."""
         last = suffix or 1
-        six = any(isinstance(v, Subnet) and v.id == self.subnet_id(n, 6) for v in self.values)
-        ips = [FixedIp(self.subnet_id(n), f"10.0.{n}.{last}")]
-        ips += [FixedIp(self.subnet_id(n, 6), f"fd00:{n}::{last:x}")] if six else []
         port = Port(
             id=PortId(uid(0x3000 + 256 * r + n)),
             network_id=self.network_id(n),
             project_id=PROJECT,
             mac_address=f"fa:16:3e:00:{r:02x}:{n:02x}",
-            fixed_ips=tuple(ips),
+            fixed_ips=self._addresses(n, last),
             device_owner="network:router_interface_distributed",
             device_id=self.router_id(r),
         )
@@ -96,10 +93,7 @@ class World:
             network_id=self.network_id(n),
             project_id=PROJECT,
             mac_address=f"fa:16:3e:01:00:{k:02x}",
-            fixed_ips=(
-                FixedIp(self.subnet_id(n), f"10.0.{n}.{9 + k}"),
-                FixedIp(self.subnet_id(n, 6), f"fd00:{n}::{9 + k:x}"),
-            ),
+            fixed_ips=self._addresses(n, 9 + k),
             device_owner="compute:onehop",
             device_id=f"vm-{k}",
             allowed_address_pairs=tuple(AddressPair(mac, ip) for mac, ip in pairs),
@@ -107,6 +101,14 @@ class World:
         )
         self.values.append(port)
         return port
+
+    def _addresses(self, n: int, last: int) -> tuple[FixedIp, ...]:
+        known = {v.id for v in self.values if isinstance(v, Subnet)}
+        both = (
+            FixedIp(self.subnet_id(n), f"10.0.{n}.{last}"),
+            FixedIp(self.subnet_id(n, 6), f"fd00:{n}::{last:x}"),
+        )
+        return tuple(ip for ip in both if ip.subnet_id in known)
 
     def topology(self, revision: int = 1) -> Topology:
         return Topology(revision, self.values)

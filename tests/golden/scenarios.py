@@ -1,0 +1,120 @@
+"""Scenarios whose compiled state is kept beside this file, to be read by people.
+
+One function, one folder. After a change that is meant, write them anew with ``python -m tests.golden``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from onehop.compiler import Local, Plug, compile_host
+from onehop.model.network import Network
+from onehop.model.port import Binding, Port
+from onehop.model.topology import Topology
+from onehop.net.identifier import HostName, NetworkId, PortId
+from onehop.objects import KINDS, KernelObject
+from onehop.reconciler.text import state_text
+from tests.worlds import PROJECT, World, uid
+
+Scenario = tuple[Topology, dict[HostName, Local]]
+
+
+def _plugged(world: World, **settings: Any) -> Scenario:
+    """Every port plugged, as a veth, on the host where it is bound."""
+    view = world.topology()
+    locals_: dict[HostName, Local] = {}
+    for host in view.hosts:
+        mine = [p for p in view.bound_on(host) if p.host == host]
+        plugs = {p.id: Plug(p.id, p.device_id) for p in mine}
+        locals_[host] = Local(plugs=plugs, **settings)
+    return view, locals_
+
+
+def one_network_on_two_hosts() -> Scenario:
+    world = World(hosts=3)
+    world.network(1)
+    world.port(1, 1)
+    world.port(1, 2)
+    return _plugged(world)
+
+
+def two_networks_and_a_router() -> Scenario:
+    world = World(hosts=2)
+    world.network(1)
+    world.network(2, mtu=1400)
+    world.router(1, [1, 2])
+    world.port(1, 1)
+    world.port(2, 2)
+    return _plugged(world)
+
+
+def router_to_router() -> Scenario:
+    world = World(hosts=2)
+    for n in (1, 2, 3):
+        world.network(n, six=False)
+    world.router(1, [1, 3], routes=[("10.0.2.0/24", "10.0.3.2")])
+    world.router(2, [2], routes=[("10.0.1.0/24", "10.0.3.1"), ("192.168.0.0/16", "10.0.2.9")])
+    world.leg(2, 3, suffix=2)
+    world.port(1, 1)
+    world.port(2, 2)
+    return _plugged(world)
+
+
+def address_pairs() -> Scenario:
+    world = World(hosts=2)
+    world.network(1)
+    world.router(1, [1])
+    world.port(1, 1, pairs=[("00:00:5e:00:01:07", "10.0.1.200"), ("fa:16:3e:aa:aa:aa", "10.0.1.201")])
+    world.port(1, 2, pairs=[("00:00:5e:00:01:07", "10.0.1.200")])
+    return _plugged(world)
+
+
+def a_port_about_to_move() -> Scenario:
+    world = World(hosts=2)
+    world.network(1)
+    world.router(1, [1])
+    world.port(1, 1, prepared=2)
+    return _plugged(world)
+
+
+def flat_network() -> Scenario:
+    world = World(hosts=1)
+    network = Network(
+        id=NetworkId(uid(9)), project_id=PROJECT, network_type="flat", physical_network="external", mtu=1500
+    )
+    port = Port(
+        id=PortId(uid(0x4001)),
+        network_id=network.id,
+        project_id=PROJECT,
+        mac_address="fa:16:3e:09:09:09",
+        device_id="vm-1",
+        bindings=(Binding(World.host(1)),),
+    )
+    world.values += [network, port]
+    return _plugged(world, physical_networks={"external": "br-ex"})
+
+
+SCENARIOS: tuple[Callable[[], Scenario], ...] = (
+    one_network_on_two_hosts,
+    two_networks_and_a_router,
+    router_to_router,
+    address_pairs,
+    a_port_about_to_move,
+    flat_network,
+)
+
+
+def rendered(scenario: Scenario) -> dict[str, str]:
+    """File name → text, for every host of a scenario."""
+    view, locals_ = scenario
+    return {f"{host}.txt": _host(view, host, locals_[host]) for host in sorted(view.hosts)}
+
+
+def _host(view: Topology, host: HostName, local: Local) -> str:
+    order = {kind: number for number, kind in enumerate(KINDS)}
+    lines = []
+    for name, partition in sorted(compile_host(view, host, local).items()):
+        objects: list[KernelObject] = [claim.object for claim in partition.claims.values()]
+        objects.sort(key=lambda item: (order[type(item)], [str(part) for part in item.key]))
+        lines.append(f"# {name}\n{state_text(objects)}")
+        lines += [f"# refused: {kind} {identifier}: {why}\n" for (kind, identifier), why in partition.refused.items()]
+    return "\n".join(lines) or "# nothing\n"
