@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Iterable
 from random import randrange
 
 from onehop.errors import IdentifierError, KernelError
@@ -16,6 +17,7 @@ from onehop.objects import KernelObject, Key, Link, Namespace, Ruleset, Sysctl, 
 from onehop.objects.agreement import agrees
 from onehop.objects.base import Carried
 from onehop.objects.description import describe
+from onehop.reconciler.likeness import changes_in_place
 from onehop.reconciler.needs import Fallout, link_key
 from onehop.reconciler.plan import Create, Delete, Failure, Op, Plan, Replace, Report, Scope
 
@@ -46,6 +48,8 @@ class Executor:
         self._fallout = Fallout()
         self._batch: Batch | None = None
         self._cursors: dict[str, int] = {}
+        self._pairs: dict[int, Link] = {}
+        """By number of the op, the near ends of pairs that it makes."""
         self._born: set[Key] = set()
 
     def execute(self, plan: Plan) -> Report:
@@ -89,9 +93,12 @@ class Executor:
             case Link():
                 self._link(number, op, item)
             case Sysctl():
-                if not isinstance(op, Delete):  # a setting goes with its link or namespace
-                    self._place(item).enter()
-                    setting.write(item)
+                if isinstance(op, Delete):
+                    raise Refused(
+                        errno.EPERM, f"{describe(item)} cannot be deleted; it goes with its link or namespace"
+                    )
+                self._place(item).enter()
+                setting.write(item)
             case Ruleset():
                 self._ruleset(op, item)
             case Namespace():
@@ -145,17 +152,27 @@ class Executor:
         if batch is None:
             return
         self._cursors[batch.space.name] = batch.cursor
+        made: list[Link] = []
         for number, refusal in batch.send():
             op = self._ops[number]
             if refusal is None or (isinstance(op, Delete) and refusal.errno in _GONE):
-                self._note_birth(op)
+                if number in self._pairs:
+                    made.append(self._pairs[number])
             elif not (refusal.errno == errno.EEXIST and self._is_there(op)):
                 self._refuse(number, Refused(refusal.errno, _sentence(op, refusal)))
+        self._mark_far_ends(made)
 
-    def _note_birth(self, op: Op) -> None:
-        if isinstance(op, Create) and isinstance(op.object, Link) and isinstance(op.object.spec, Veth):
-            spec = op.object.spec
-            self._born.add(link_key(spec.peer_namespace, spec.peer_name))
+    def _mark_far_ends(self, pairs: Iterable[Link]) -> None:
+        """Give the other ends of new pairs our mark at once, so that they are not taken for somebody else's."""
+        places: dict[str, list[Link]] = {}
+        for near in pairs:
+            if near.far_end is not None:
+                places.setdefault(near.far_end.namespace, []).append(near.far_end)
+        for namespace, ends in places.items():
+            space = self._spaces.open(namespace)
+            if space is not None:
+                indexes = [(end, space.index(end.name)) for end in ends]
+                space.route.carry([[link_codec.to_mark(end.alias, index)] for end, index in indexes if index])
 
     def _is_there(self, op: Op) -> bool:
         """Whether what could not be created is there already, just as wanted."""
@@ -231,7 +248,7 @@ class Executor:
         batch.removes_links = True
 
     def _set_link(self, number: int, old: Link, new: Link) -> None:
-        if not _same_kind(old, new):
+        if not changes_in_place(old, new):
             raise Refused(errno.EOPNOTSUPP, f"{describe(new)} cannot change its kind in place; delete it first")
         batch = self._batch_in(new.namespace)
         master = 0 if new.master is None else batch.index(new.master)
@@ -241,8 +258,7 @@ class Executor:
         if self._batch is not None and (self._batch.removes_links or item.key in self._born):
             self._flush()
         batch = self._batch_in(item.namespace)
-        born = item.key in self._born
-        if born or batch.space.index(item.name):
+        if batch.space.index(item.name):
             self._flush()
             self._adopt(number, item)
             return
@@ -273,6 +289,7 @@ class Executor:
             return
         batch.add(number, [link_codec.to_make(item, index, destination), *requests])
         if isinstance(item.spec, Veth):
+            self._pairs[number] = item
             self._born.add(link_key(item.spec.peer_namespace, item.spec.peer_name))
 
     def _far_namespace(self, namespace: str) -> int:
@@ -289,7 +306,7 @@ class Executor:
         found = Observer(self._spaces, self._rulesets).observe(scope).objects.get(item.key)
         if not isinstance(found, Link):
             raise Refused(errno.EEXIST, f"somebody else has a link {item.name}; rename or remove it")
-        if not _same_kind(found, item):
+        if not changes_in_place(found, item):
             raise Refused(errno.EEXIST, f"{describe(item)} is there as another kind of link; delete it first")
         self._set_link(number, found, item)
 
@@ -302,13 +319,6 @@ class Executor:
             if refusal is not None:
                 raise Refused(refusal.errno, _sentence(Create(item), refusal))
             persist()
-
-
-def _same_kind(old: Link, new: Link) -> bool:
-    if isinstance(old.spec, Veth) and isinstance(new.spec, Veth):
-        ends = (old.spec.peer_namespace, old.spec.peer_name)
-        return ends == (new.spec.peer_namespace, new.spec.peer_name)
-    return old.spec == new.spec
 
 
 def _sentence(op: Op, refusal: Refusal) -> str:

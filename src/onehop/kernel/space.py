@@ -4,6 +4,7 @@ One thread owns a `Spaces` and is moved between namespaces by it. An open socket
 is gone, so sockets live no longer than one `observe` or `execute`; only the host's own stay open.
 """
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -240,7 +241,7 @@ class Spaces:
         try:
             syscall.unmount(str(path))
         except OSError as error:
-            if error.errno != 22:  # EINVAL: nothing is mounted there
+            if error.errno not in (errno.EINVAL, errno.ENOENT):  # nothing is mounted there
                 raise
         path.unlink(missing_ok=True)
 

@@ -210,15 +210,19 @@ def _veth_info(wanted: Link, spec: Veth, peer_namespace: int | None) -> bytes:
 
 
 def _vxlan_info(spec: Vxlan) -> bytes:
-    kind = _VXLAN_LOCAL6 if address.version(spec.local) == 6 else _VXLAN_LOCAL
     data = nested(
         _INFO_DATA,
         u32(_VXLAN_ID, spec.vni),
-        attribute(kind, address.pack(spec.local)),
+        _vxlan_local(spec),
         u8(_VXLAN_LEARNING, 0),
         netlink.be16(_VXLAN_PORT, spec.port),
     )
     return nested(_LINKINFO, text(_INFO_KIND, "vxlan"), data)
+
+
+def _vxlan_local(spec: Vxlan) -> bytes:
+    kind = _VXLAN_LOCAL6 if address.version(spec.local) == 6 else _VXLAN_LOCAL
+    return attribute(kind, address.pack(spec.local))
 
 
 def to_set(wanted: Link, index: int, master: int, old: Link | None = None) -> list[Request]:
@@ -242,6 +246,8 @@ def to_set(wanted: Link, index: int, master: int, old: Link | None = None) -> li
             body += u32(_MTU, wanted.mtu)
         if wanted.mac is not None and old.mac != wanted.mac:
             body += attribute(_ADDRESS, address.pack_mac(wanted.mac))
+        if isinstance(wanted.spec, Vxlan) and old.spec != wanted.spec:
+            body += nested(_LINKINFO, text(_INFO_KIND, "vxlan"), nested(_INFO_DATA, _vxlan_local(wanted.spec)))
     if wanted.master != (None if old is None else old.master):
         body += u32(_MASTER, master)
     going_down = old is not None and old.up and not wanted.up
@@ -266,6 +272,11 @@ def _slave_info(port: BridgePort) -> bytes:
         u8(_BRPORT_NEIGH_SUPPRESS, port.neigh_suppress),
     )
     return nested(_LINKINFO, text(_INFO_SLAVE_KIND, "bridge"), data)
+
+
+def to_mark(alias: str, index: int) -> Request:
+    """The message that gives a link its alias, and no IPv6 addresses of its own."""
+    return _set(index, 0, 0, attribute(_IFALIAS, alias.encode()) + _NO_OWN_IPV6)
 
 
 def to_delete(index: int) -> Request:
