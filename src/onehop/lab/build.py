@@ -157,12 +157,13 @@ def _build(directory: Directory) -> None:
 
 def _start(directory: Directory, say: Say) -> None:
     state = directory.read()
+    tokens = enrol.add_hosts(directory)
     controller.start(directory)
     say(f"controller: {directory.endpoint}")
 
     def bring_up(record: HostRecord) -> str:
         host.power_on(directory, record, state.underlay_mtu)
-        enrol.join(directory, record)
+        enrol.enrol(directory, record, tokens.get(record.name))
         host.start_agent(directory, record)
         return record.name
 

@@ -1,1 +1,52 @@
-"""How the lab's controller and hosts come to trust each other: by the product's own commands."""
+"""How the lab's controller and hosts come to trust each other: the product's own CA, join tokens and certificates."""
+
+from collections.abc import Mapping
+
+from onehop.agent import credential
+from onehop.agent.join import join
+from onehop.controller import pki
+from onehop.controller.join import new_token
+from onehop.lab import plan
+from onehop.lab.namespace import inside
+from onehop.lab.state import Directory, HostRecord
+from onehop.net.identifier import HostName
+from onehop.settings import join_address, load_controller
+from onehop.store import Store
+
+
+def make_authority(directory: Directory) -> None:
+    """Make the CA and the controller's certificate, as ``onehop pki init`` does."""
+    pki.init(directory.path / "pki")
+
+
+def add_hosts(directory: Directory) -> Mapping[str, str]:
+    """Add every host that has no certificate yet, as ``onehop host add`` does; returns their join tokens by name."""
+    new = [name for name in directory.read().hosts if not _certificate(directory, name)]
+    if not new:
+        return {}
+    settings = load_controller(directory.controller / "controller.toml")
+    store = Store.open(settings.database_url)
+    try:
+        return {name: _add(store, HostName(name), directory) for name in new}
+    finally:
+        store.close()
+
+
+def _add(store: Store, name: HostName, directory: Directory) -> str:
+    if store.run(lambda tx: tx.host(name)) is None:
+        store.run(lambda tx: tx.add_host(name))
+    settings = load_controller(directory.controller / "controller.toml")
+    return new_token(store, settings, name, join_address(plan.STREAM, plan.STREAM_PORT))
+
+
+def _certificate(directory: Directory, name: str) -> bool:
+    return (directory.host(name) / "state" / credential.CERTIFICATE).exists()
+
+
+def enrol(directory: Directory, record: HostRecord, token: str | None) -> None:
+    """Get a host its certificate, as ``onehop agent join`` does; harmless where it has one."""
+    if token is not None:
+        inside(
+            directory.pins(record.name),
+            lambda: join(token, directory.host(record.name) / "state", record.name),
+        )

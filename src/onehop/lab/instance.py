@@ -77,11 +77,11 @@ def _reserve(directory: Directory, record: InstanceRecord) -> None:
 def _start(directory: Directory, client: Client, record: InstanceRecord) -> None:
     build_namespace(directory, record)
     revision = bind(client, record.port, record.host)
-    wait.applied(client, record.host, revision, ACTIVE_SECONDS)
+    wait.applied(directory, record.host, revision, ACTIVE_SECONDS)
     guest.plug(directory.run(record.host), record.port, record.name)
     set_up(directory, record)
     wait_active(client, record)
-    wait.acknowledged(client, ACKNOWLEDGED_SECONDS)
+    wait.acknowledged(directory, client, ACKNOWLEDGED_SECONDS)
 
 
 def bind(client: Client, port_id: str, host_name: str) -> int:
@@ -211,7 +211,7 @@ def revive(directory: Directory, state: State, host_name: str) -> None:
     """
     mine = [record for record in state.instances.values() if record.host == host_name]
     run = directory.run(host_name)
-    for port in guest.plugged(run) - {record.port for record in mine}:
+    for port in guest.plugged(directory, host_name) - {record.port for record in mine}:
         guest.unplug(run, port)
     for record in mine:
         if record.state != "down":

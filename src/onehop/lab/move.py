@@ -48,7 +48,7 @@ def move(directory: Directory, name: str, target: str) -> None:
         moved = msgspec.structs.replace(record, host=target)
         directory.set_instance(moved)
         instance.wait_active(client, moved)
-        wait.acknowledged(client, instance.ACKNOWLEDGED_SECONDS)
+        wait.acknowledged(directory, client, instance.ACKNOWLEDGED_SECONDS)
         client.delete(f"{_bindings(record)}/{segment(record.host)}")
     finally:
         client.close()
@@ -67,7 +67,7 @@ def _prepare(directory: Directory, client: Client, record: InstanceRecord, targe
         os.close(namespace)
     try:
         client.post(_bindings(record), {"binding": {"host": target}})
-        wait.applied(client, target, wait.agents(client)[0], instance.ACTIVE_SECONDS)
+        wait.applied(directory, target, wait.agents(client)[0], instance.ACTIVE_SECONDS)
     except BaseException:
         inside(directory.pins(target), lambda: remove_netns(record.name))
         raise

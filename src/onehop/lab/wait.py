@@ -4,10 +4,10 @@ import time
 
 from onehop.client import Client, Document
 from onehop.errors import StateError
-from onehop.lab import host, process
+from onehop.lab import guest, host, process
 from onehop.lab.state import Directory
 
-_PAUSE = 0.02
+_PAUSE = 0.01
 
 
 def agents(client: Client) -> tuple[int, dict[str, Document]]:
@@ -53,29 +53,39 @@ def _wait(directory: Directory, client: Client, limit: float) -> int:
 
 
 def _applied(agent: Document | None, revision: int) -> bool:
-    if agent is None or not agent["connected"]:
-        return False
-    return bool(agent["in_sync"]) or int(agent["applied"] or 0) >= revision
+    return agent is not None and bool(agent["connected"]) and int(agent["applied"] or 0) >= revision
 
 
-def applied(client: Client, host_name: str, revision: int, limit: float) -> None:
-    """Wait until one host's agent has applied `revision`.
+def applied(directory: Directory, host_name: str, revision: int, limit: float) -> None:
+    """Wait until one host's agent says that it has applied `revision`.
 
     Raises:
-        StateError: not within `limit` seconds.
+        StateError: not within `limit` seconds; with what the agent says.
     """
     deadline = time.monotonic() + limit
-    while not _applied(agents(client)[1].get(host_name), revision):
+    while True:
+        status = guest.status(directory.run(host_name))
+        if status.applied >= revision:
+            return
         if time.monotonic() > deadline:
-            raise StateError(f"the agent of {host_name} has not applied revision {revision} after {limit:g} s")
+            why = status.controller_error or f"it is at {status.applied}"
+            raise StateError(f"the agent of {host_name} has not applied revision {revision} after {limit:g} s: {why}")
         time.sleep(_PAUSE)
 
 
-def acknowledged(client: Client, limit: float) -> None:
-    """Wait until every agent that is connected has applied what is newest now, at most `limit` seconds."""
+def acknowledged(directory: Directory, client: Client, limit: float) -> None:
+    """Wait until every agent that is connected says that it has applied what is newest now, at most `limit` seconds."""
     deadline = time.monotonic() + limit
     wanted = agents(client)[0]
-    while time.monotonic() < deadline:
-        if all(_applied(agent, wanted) for agent in agents(client)[1].values() if agent["connected"]):
-            return
+    while time.monotonic() < deadline and not all(_has(directory, name, wanted) for name in directory.read().hosts):
         time.sleep(_PAUSE)
+
+
+def _has(directory: Directory, host_name: str, revision: int) -> bool:
+    if process.load(host.pid_file(directory, host_name)) is None:
+        return True
+    try:
+        status = guest.status(directory.run(host_name))
+    except StateError:
+        return True
+    return not status.connected or status.applied >= revision
