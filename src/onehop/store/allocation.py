@@ -36,8 +36,8 @@ _RELEASE = sa.delete(ALLOCATION).where(
 )
 _MAC = sa.select(_PORT.id).where(_PORT.network_id == sa.bindparam("network"), _PORT.mac_address == sa.bindparam("mac"))
 _CLAIM: dict[str, Any] = {
-    "sqlite": sqlite.insert(ALLOCATION).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(ALLOCATION).on_conflict_do_nothing(),
+    "sqlite": sqlite.insert(ALLOCATION).on_conflict_do_nothing().execution_options(preserve_rowcount=True),
+    "postgresql": postgresql.insert(ALLOCATION).on_conflict_do_nothing().execution_options(preserve_rowcount=True),
 }
 
 
