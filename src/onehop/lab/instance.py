@@ -1,6 +1,7 @@
 """Instances: namespaces on lab hosts whose ``eth0`` is a port, attached like a hypervisor attaches its guests."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -40,8 +41,10 @@ def boot(directory: Directory, name: str, port_id: str, host_name: str) -> None:
         _reserve(directory, record)
         try:
             _start(directory, client, record)
-        except BaseException:
-            _undo(directory, client, record, bound_before=bool(port.get("binding:host_id")))
+        except BaseException as error:
+            remaining = _undo(directory, client, record, bound_before=bool(port.get("binding:host_id")))
+            if remaining and isinstance(error, OnehopError):
+                raise StateError(f"{error}; and it could not be taken back: {'; '.join(remaining)}") from error
             raise
     finally:
         client.close()
@@ -147,19 +150,22 @@ def wait_active(client: Client, record: InstanceRecord) -> None:
         time.sleep(_PAUSE)
 
 
-def _undo(directory: Directory, client: Client, record: InstanceRecord, bound_before: bool) -> None:
-    """Take back what a failed boot did, as far as it goes."""
-    remaining = []
-    for step in (
+def _undo(directory: Directory, client: Client, record: InstanceRecord, bound_before: bool) -> list[str]:
+    """Take back what a failed boot did, as far as it goes; returns what could not be taken back."""
+    steps: list[Callable[[], object]] = [
         lambda: guest.unplug(directory.run(record.host), record.port),
         lambda: _remove_namespace(directory, record),
-        lambda: None if bound_before else client.put(f"/v2.0/ports/{record.port}", {"port": {"binding:host_id": ""}}),
-    ):
+    ]
+    if not bound_before:
+        steps.append(lambda: _release(client, record))
+    remaining = []
+    for step in steps:
         try:
             step()
         except OnehopError as error:
             remaining.append(str(error))
     directory.drop_instance(record.name)
+    return remaining
 
 
 def delete(directory: Directory, name: str) -> None:
