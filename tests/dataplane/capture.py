@@ -10,6 +10,8 @@ from onehop.net.address import unpack, unpack_mac
 from tests.dataplane.site import Site
 
 _ALL = 0x0003
+_RCVBUFFORCE = 33
+"""``SO_RCVBUFFORCE``: past net.core.rmem_max (asm-generic/socket.h)."""
 _VXLAN_PORT = 4789
 _ND = {133: "rs", 134: "ra", 135: "ns", 136: "na"}
 
@@ -83,7 +85,7 @@ def capture(site: Site, place: str, link: str) -> Iterator[Capture]:
 
     def open_socket() -> socket.socket:
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUFFORCE, 16 << 20)
+        sock.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, 16 << 20)
         sock.bind((link, _ALL))
         sock.setblocking(False)
         return sock

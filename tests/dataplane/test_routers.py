@@ -67,10 +67,14 @@ def test_overlapping_subnets_of_two_projects_do_not_meet(site: Site, world: Worl
     world.router(ours)
     world.router(theirs)
     boxes = [world.instance(ours, "host-1"), world.instance(ours, "host-2")]
-    others = [world.instance(theirs, "host-1")]
-    assert others[0].v4 == boxes[0].v4, "the first free address of each pool"
+    same = [
+        {"subnet_id": subnet["id"], "ip_address": address}
+        for subnet, address in ((theirs.v4, boxes[0].v4), (theirs.v6, boxes[0].v6))
+    ]
+    stranger = world.instance(theirs, "host-1", fixed_ips=same)
+    assert (stranger.v4, stranger.v6) == (boxes[0].v4, boxes[0].v6)
     site.ping(boxes[0], boxes[1].address(family))
-    site.no_ping(others[0], boxes[1].address(family))
+    site.no_ping(stranger, boxes[1].address(family))
 
 
 def test_a_router_taken_down_forwards_nothing_and_comes_back(site: Site, world: World) -> None:

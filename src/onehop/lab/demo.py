@@ -19,7 +19,7 @@ MOST_LOST = 100
 _PLACES = {"red-1": "host-1", "red-1b": "host-1", "red-2": "host-2", "blue-1": "host-1", "blue-3": "host-3"}
 """Project a's instances: network and number → host."""
 _STRANGER = "other-1"
-"""Project b's instance, on host-1, with the same addresses as project a's red network."""
+"""Project b's instance, on host-1, with the very addresses of red-1."""
 
 _PATHS = (
     ("same subnet, same host", "red-1", "red-1b"),
@@ -102,10 +102,11 @@ def _populate(directory: Directory, screen: Screen) -> dict[str, tuple[str, ...]
     other = _network(theirs, "other", "10.0.1.0/24", "fd00:1::/64")
     _router(theirs, "others", (other,))
     screen.line("project-a: networks red (10.0.1.0/24, fd00:1::/64) and blue (10.0.2.0/24, fd00:2::/64), one router")
-    screen.line("project-b: network other with the same addresses as red, a router of its own")
+    screen.line("project-b: network other with the same prefixes as red, a router of its own")
     networks = {"red": red, "blue": blue}
     ports = {name: ours.network.create_port(network_id=networks[name.split("-")[0]], name=name) for name in _PLACES}
-    ports[_STRANGER] = theirs.network.create_port(network_id=other, name=_STRANGER)
+    same = [{"ip_address": ip["ip_address"]} for ip in ports["red-1"].fixed_ips]
+    ports[_STRANGER] = theirs.network.create_port(network_id=other, name=_STRANGER, fixed_ips=same)
 
     def boot(name: str) -> str:
         host = _PLACES.get(name, "host-1")
