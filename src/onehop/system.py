@@ -1,9 +1,12 @@
-"""What a daemon needs of its machine: files written whole or not at all, sockets handed in, a word to systemd."""
+"""What a daemon needs of its machine: files written whole, sockets, a word to systemd, tasks that end as one."""
 
+import asyncio
 import contextlib
 import os
 import socket
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
@@ -72,3 +75,20 @@ def notify(message: str) -> None:
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender, contextlib.suppress(OSError):
         sender.sendto(message.encode(), address)
+
+
+async def until_one_ends(*work: Coroutine[Any, Any, None]) -> None:
+    """Run several things beside each other until one of them returns or fails; the others are cancelled then.
+
+    Raises:
+        Exception: what the first one that failed raised, as it is.
+    """
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()

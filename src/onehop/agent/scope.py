@@ -1,5 +1,8 @@
 """What to read back for a partition: where its objects are, and where those of its last state were."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
 from onehop.compiler.state import Partition
 from onehop.net import naming
 from onehop.net.identifier import NetworkId, RouterId
@@ -29,3 +32,23 @@ def scope_of(name: str, *states: Partition | None) -> Scope:
         tables=frozenset((o.family, o.table) for o in claims if isinstance(o, Ruleset))
         | {("netdev", naming.network_table(network))},
     )
+
+
+def union(scopes: Sequence[Scope]) -> Scope:
+    """One scope for several of one namespace that name their links and tables."""
+    return Scope(
+        namespace=scopes[0].namespace,
+        links=frozenset().union(*(scope.links or () for scope in scopes)),
+        sysctls=frozenset().union(*(scope.sysctls for scope in scopes)),
+        tables=frozenset().union(*(scope.tables or () for scope in scopes)),
+    )
+
+
+def settings_of(partitions: Iterable[Partition]) -> dict[str, frozenset[str]]:
+    """Paths of the settings that are wanted, by namespace."""
+    paths: defaultdict[str, set[str]] = defaultdict(set)
+    for partition in partitions:
+        for claim in partition.claims.values():
+            if isinstance(claim.object, Sysctl):
+                paths[claim.object.namespace].add(claim.object.path)
+    return {namespace: frozenset(found) for namespace, found in paths.items()}

@@ -7,10 +7,10 @@ from cryptography.hazmat.primitives import serialization
 from websockets.asyncio.server import ServerConnection
 
 from onehop.controller import pki
-from onehop.errors import WireError
+from onehop.errors import SettingsError, WireError
 from onehop.log import logger
 from onehop.net.identifier import HostName, parse_host
-from onehop.settings import ControllerSettings
+from onehop.settings import ControllerSettings, split_address
 from onehop.store import Store, Transaction
 from onehop.wire import PROTOCOL_VERSION, Joined, decode_join, encode
 from onehop.wire.token import JoinToken
@@ -18,21 +18,50 @@ from onehop.wire.token import JoinToken
 LOG = logger("join")
 
 
-def new_token(store: Store, settings: ControllerSettings, host: HostName, address: str) -> str:
+def add_host(store: Store, settings: ControllerSettings, name: str, address: str = "") -> str:
+    """Add a host; returns a join token for it. Arguments and errors as for `new_token`.
+
+    Raises:
+        ConflictError: there is a host of this name.
+    """
+    pki.authority(Path(settings.pki_dir))
+    reachable = stream_address(settings, address)
+    store.run(lambda tx: tx.add_host(name))
+    return new_token(store, settings, parse_host(name), reachable)
+
+
+def new_token(store: Store, settings: ControllerSettings, host: HostName, address: str = "") -> str:
     """A join token for a host that was added; its earlier ones end.
 
     Args:
         store: open.
-        settings: say how long it is good for, and where the CA is.
+        settings: say how long it is good for, where the CA is, and how agents reach the stream.
         host: its name.
-        address: at which agents reach the stream.
+        address: at which this agent reaches the stream, where that differs.
 
     Raises:
         NotFoundError: there is no such host, or no CA.
+        SettingsError: it cannot be told how the host is to reach the stream.
     """
     fingerprint = pki.fingerprint(pki.authority(Path(settings.pki_dir)))
+    reachable = stream_address(settings, address)
     secret = store.run(lambda tx: tx.create_join_token(host, settings.join_token_seconds))
-    return JoinToken(address, fingerprint, host, secret).text()
+    return JoinToken(reachable, fingerprint, host, secret).text()
+
+
+def stream_address(settings: ControllerSettings, given: str = "") -> str:
+    """How agents reach the stream.
+
+    Raises:
+        SettingsError: neither given nor configured, and the listening address is of no use to others.
+    """
+    address = given or settings.stream_address or settings.stream_listen
+    host, port = split_address(address)
+    if port == 0 or host in ("0.0.0.0", "::"):  # noqa: S104  # compared, not bound
+        raise SettingsError(
+            "how do hosts reach this controller? Set stream_address in its configuration, or give --address HOST:PORT"
+        )
+    return address
 
 
 async def join(connection: ServerConnection, store: Store, directory: Path) -> None:

@@ -6,6 +6,7 @@ chunk of it encoded. So a slow agent costs memory in proportion to its share, ne
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from onehop.log import logger
 from onehop.model.topology import Ref, Value, ref
 from onehop.net.identifier import HostName
 from onehop.store import Heartbeat
+from onehop.system import until_one_ends
 from onehop.wire import (
     MAX_VALUES,
     Applied,
@@ -41,10 +43,6 @@ MAX_STATUSES = 200_000
 MAX_REMEMBERED = 20_000
 
 T = TypeVar("T")
-
-
-class SessionEndedError(Exception):
-    """The agent has gone."""
 
 
 class Memory(msgspec.Struct):
@@ -166,15 +164,8 @@ class Session:
         Raises:
             WireError: the agent broke the protocol.
         """
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._send())
-                group.create_task(self._heartbeats())
-                group.create_task(self._receive())
-        except* WireError as errors:
-            raise errors.exceptions[0] from None
-        except* (ConnectionClosed, SessionEndedError):
-            pass
+        with contextlib.suppress(ConnectionClosed):
+            await until_one_ends(self._send(), self._heartbeats(), self._receive())
 
     async def _send(self) -> None:
         first = True
@@ -239,10 +230,9 @@ class Session:
                 self._say()
             elif isinstance(message, Refused):
                 LOG.warning("agent ends the session", host=self.host, reason=message.reason)
-                break
+                return
             else:
                 raise WireError("a second Hello in one session")
-        raise SessionEndedError
 
     def _acknowledged(self, revision: int) -> None:
         if revision > self._synced:

@@ -1,0 +1,165 @@
+"""The board: what became of every resource on this host, and what of it the controller has not heard yet. Pure."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from onehop.agent.desire import Desire, network_of_partition, router_of
+from onehop.compiler.state import Claim
+from onehop.model.port import Binding, Port
+from onehop.model.topology import Ref
+from onehop.net import naming
+from onehop.net.identifier import NetworkId, RouterId
+from onehop.objects import Key
+from onehop.wire import ResourceStatus, State
+
+RANK: dict[State, int] = {"ERROR": 0, "DOWN": 1, "ACTIVE": 2, "GONE": 3}
+REPORTED = frozenset({"network", "subnet", "port", "router"})
+REASON_LENGTH = 1000
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """State of a resource.
+
+    Attributes:
+        state: ACTIVE, DOWN or ERROR.
+        reason: why not ACTIVE.
+        bindings: of a port: whoever it was bound to when this was said. Said again when they change, because the
+            controller forgets a port's state then.
+    """
+
+    state: State
+    reason: str = ""
+    bindings: tuple[Binding, ...] = ()
+
+
+class Board:
+    """States by resource. Several partitions may speak of one resource; the worst state counts."""
+
+    def __init__(self) -> None:
+        self._said: dict[Ref, dict[str, Entry]] = {}
+        self._of: dict[str, set[Ref]] = {}
+        self.entries: dict[Ref, Entry] = {}
+
+    def put(self, partition: str, said: Mapping[Ref, Entry]) -> dict[Ref, Entry | None]:
+        """Take all that a partition has to say; returns what is different now (None: nothing is said any more)."""
+        refs = self._of.pop(partition, set()) | said.keys()
+        if said:
+            self._of[partition] = set(said)
+        changed: dict[Ref, Entry | None] = {}
+        for ref in refs:
+            sources = self._said.setdefault(ref, {})
+            if ref in said:
+                sources[partition] = said[ref]
+            else:
+                sources.pop(partition, None)
+            new = min(sources.values(), key=lambda entry: (RANK[entry.state], entry.reason), default=None)
+            if new == self.entries.get(ref):
+                continue
+            changed[ref] = new
+            if new is None:
+                del self.entries[ref], self._said[ref]
+            else:
+                self.entries[ref] = new
+        return changed
+
+
+def status_of(ref: Ref, entry: Entry | None) -> ResourceStatus | None:
+    """As it is told to the controller; None for what it does not want to hear."""
+    kind, identifier = ref
+    if kind not in REPORTED:
+        return None
+    if entry is None:
+        return ResourceStatus(kind=kind, id=identifier, state="GONE")  # type: ignore[arg-type]  # one of REPORTED
+    return ResourceStatus(kind=kind, id=identifier, state=entry.state, reason=entry.reason[:REASON_LENGTH])  # type: ignore[arg-type]  # one of REPORTED
+
+
+Failing = Mapping[str, Mapping[Key, str]]
+"""Partition → keys of what is not as it should be, with the reason."""
+
+
+def judge(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry]:
+    """What a partition has to say of its resources.
+
+    A port is ACTIVE when its own claims and all that carries it (its network, its network's router legs here) are in
+    the kernel and an instance is plugged.
+    """
+    said = _errors(partition, desire, failing)
+    router = router_of(partition)
+    if router is not None:
+        if partition in desire.partitions:
+            said.setdefault(("router", router), Entry("ACTIVE"))
+        return said
+    network = network_of_partition(partition)
+    if network is None:
+        return said
+    obstacle = _obstacle(network, desire, failing)
+    for port in desire.view.ports_of(network):
+        if any(binding.host == desire.host for binding in port.bindings):
+            ref = ("port", port.id)
+            entry = said.get(ref) or _state(port, desire, obstacle)
+            said[ref] = msgspec.structs.replace(entry, bindings=port.bindings)
+    return said
+
+
+def _errors(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry]:
+    said: dict[Ref, Entry] = {}
+    wanted = desire.partitions.get(partition)
+    if wanted is not None:
+        said.update({ref: Entry("ERROR", reason) for ref, reason in wanted.refused.items()})
+        for key, reason in sorted(failing.get(partition, {}).items(), key=str):
+            if key in wanted.claims:
+                said.setdefault(wanted.claims[key].resource, Entry("ERROR", reason))
+    if partition in desire.broken:
+        kind, _, identifier = partition.partition("/")
+        ref = ("network" if kind == "net" else kind, identifier)
+        said[ref] = Entry("ERROR", f"this version of onehop cannot work it out: {desire.broken[partition]}")
+    return said
+
+
+def _state(port: Port, desire: Desire, obstacle: str) -> Entry:
+    network = desire.view.networks.get(port.network_id)
+    if network is None:
+        return Entry("DOWN", "its network is not known here")
+    if port.id not in desire.local.plugs:
+        return Entry("DOWN", f"no instance is plugged into it on {desire.host}")
+    if not (port.admin_state_up and network.admin_state_up):
+        return Entry("DOWN", "it or its network is administratively down")
+    wanted = desire.partitions.get(naming.network_partition(port.network_id))
+    if wanted is None or ("link", naming.HOST, naming.tap(port.id)) not in wanted.claims:
+        return Entry("DOWN", f"{desire.host} holds nothing of its network yet")
+    return Entry("DOWN", obstacle) if obstacle else Entry("ACTIVE")
+
+
+def _obstacle(network: NetworkId, desire: Desire, failing: Failing) -> str:
+    """Why no port of a network can be ACTIVE here, or ""."""
+    name = naming.network_partition(network)
+    if name in desire.broken:
+        return "its network cannot be worked out"
+    legs = {leg.id: leg.router_id for leg in desire.view.legs_on(network)}
+    carriers = {("network", network)} | {("port", str(leg)) for leg in legs}
+    carriers |= {("subnet", subnet.id) for subnet in desire.view.subnets_of(network)}
+    partitions = [name]
+    for router in sorted({r for r in legs.values() if r is not None}):
+        partitions.append(naming.router_partition(RouterId(router)))
+        carriers.add(("router", router))
+    for partition in partitions:
+        wanted = desire.partitions.get(partition)
+        claims: Mapping[Key, Claim] = wanted.claims if wanted is not None else {}
+        for key, reason in failing.get(partition, {}).items():
+            claim = claims.get(key)
+            if claim is not None and claim.resource in carriers:
+                return f"{' '.join(claim.resource)} is not ready here: {reason}"
+        for ref, reason in (wanted.refused if wanted is not None else {}).items():
+            if ref in carriers:
+                return f"{' '.join(ref)} is not ready here: {reason}"
+    return ""
+
+
+def neighbours(partition: str, desire: Desire) -> set[str]:
+    """The partitions whose judgement depends on this one: itself, and a router's networks."""
+    router = router_of(partition)
+    if router is None:
+        return {partition}
+    legs = desire.view.interfaces_of(RouterId(router))
+    return {partition, *(naming.network_partition(leg.network_id) for leg in legs)}

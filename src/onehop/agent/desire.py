@@ -1,0 +1,119 @@
+"""What this host's kernel should hold, kept up to date component by component. Pure."""
+
+from collections.abc import Iterable, Mapping
+
+from onehop.compiler.host import compile_component, partitions_of
+from onehop.compiler.state import Local, Partition
+from onehop.errors import CompileError
+from onehop.model.locality import touched_networks
+from onehop.model.placement import Component, components_of
+from onehop.model.topology import Ref, Topology
+from onehop.net import naming
+from onehop.net.identifier import HostName, NetworkId, PortId
+
+
+class Desire:
+    """The desired state at the revision of `view`.
+
+    Args:
+        host: this host.
+        local: what it knows of itself.
+
+    Attributes:
+        view: the share, as last given.
+        partitions: what is wanted, by name.
+        broken: components that could not be compiled, by partition name, with the reason: a bug of ours. What was
+            wanted of them before stays.
+    """
+
+    def __init__(self, host: HostName, local: Local) -> None:
+        self.host = host
+        self.local = local
+        self.view = Topology()
+        self.partitions: dict[str, Partition] = {}
+        self.broken: dict[str, str] = {}
+
+    def advance(self, view: Topology, changed: Iterable[Ref]) -> set[str]:
+        """Go on to a newer view.
+
+        Args:
+            view: what is now.
+            changed: every value that was added, removed or replaced since.
+
+        Returns:
+            Names of the partitions of which something else is wanted now, or of which more may have been said.
+        """
+        changes = set(changed)
+        old, self.view = self.view, view
+        was = self._networks(old, changes)
+        now = self._networks(view, changes)
+        stale = {name for component in components_of(old, was | now) for name in partitions_of(component)}
+        return self._compile(components_of(view, self._closed(old, view, was | now)), stale)
+
+    def plug(self, local: Local) -> set[str]:
+        """Go on to other facts of this host; returns as `advance`."""
+        old, self.local = self.local, local
+        changed: set[PortId] = {
+            port
+            for port in old.plugs.keys() | local.plugs.keys()
+            if old.plugs.get(port) != local.plugs.get(port) and port in self.view.ports
+        }
+        networks = {self.view.ports[port].network_id for port in changed}
+        if (old.physical_networks, old.vxlan_port) != (local.physical_networks, local.vxlan_port):
+            networks = set(self.view.networks)
+        components = components_of(self.view, networks)
+        return self._compile(components, {name for c in components for name in partitions_of(c)})
+
+    def _networks(self, view: Topology, changes: set[Ref]) -> set[NetworkId]:
+        networks = set(touched_networks(view, changes))
+        for kind, name in changes:
+            if kind == "host" and name == self.host:
+                networks |= view.networks.keys()
+            elif kind == "host":
+                networks |= {port.network_id for port in view.bound_on(HostName(name))}
+        return networks
+
+    @staticmethod
+    def _closed(old: Topology, new: Topology, networks: set[NetworkId]) -> set[NetworkId]:
+        """The networks, and all that hung together with them before: what a component lost is compiled too."""
+        wide = {n for component in components_of(old, networks) for n in component.networks} | networks
+        return wide & new.networks.keys()
+
+    def _compile(self, components: Iterable[Component], stale: set[str]) -> set[str]:
+        touched = set(stale)
+        for component in components:
+            names = partitions_of(component)
+            touched |= names
+            try:
+                fresh: Mapping[str, Partition] = compile_component(self.view, self.host, component, self.local)
+            except CompileError as error:
+                self.broken.update(dict.fromkeys(names, str(error)))
+                stale -= names
+                continue
+            for name in names:
+                self.broken.pop(name, None)
+            stale -= fresh.keys()
+            for name in names - fresh.keys():
+                self.partitions.pop(name, None)
+            self.partitions.update(fresh)
+        for name in stale:
+            self.partitions.pop(name, None)
+            self.broken.pop(name, None)
+        return touched
+
+
+def router_of(partition: str) -> str | None:
+    """The router whose partition this is, or None."""
+    return partition.removeprefix("router/") if partition.startswith("router/") else None
+
+
+def network_of_partition(partition: str) -> NetworkId | None:
+    """The network whose partition this is, or None."""
+    return NetworkId(partition.removeprefix("net/")) if partition.startswith("net/") else None
+
+
+def partition_of_namespace(namespace: str) -> str | None:
+    """The partition that a namespace belongs to by its name, or None."""
+    if not namespace.startswith(naming.ROUTER_PREFIX):
+        return None
+    return "router/" + namespace.removeprefix(naming.ROUTER_PREFIX)

@@ -1,0 +1,205 @@
+"""The desk: what is done for those who ask over the agent's socket: plug, unplug, release, cloud-init."""
+
+import re
+from pathlib import Path
+
+from onehop.agent.board import Entry
+from onehop.agent.cloudinit import network_config, text
+from onehop.agent.engine import Engine
+from onehop.agent.hub import Hub
+from onehop.agent.plugs import Plugs
+from onehop.agent.request import (
+    Answer,
+    CloudInitRequest,
+    PlugRequest,
+    PortAnswer,
+    ReleaseRequest,
+    TextAnswer,
+    UnplugRequest,
+)
+from onehop.compiler.state import Local, Plug
+from onehop.errors import ConflictError, InputError, NotFoundError, StateError
+from onehop.model.port import Port
+from onehop.model.topology import Topology
+from onehop.net import naming
+from onehop.net.identifier import HostName, PortId, parse_uuid
+from onehop.objects import Key
+
+GRACE_SECONDS = 3.0
+"""How long a port may take to become known here: what was just asked of the API is still under way."""
+
+_NETNS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,99}")
+_DEVICE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}")
+
+
+class Desk:
+    """Attaches and detaches instances.
+
+    Args:
+        host: this host.
+        hub: how the passes went.
+        plugs: the records.
+        local: what else the host knows of itself.
+        netns_dir: where namespaces are bound by name.
+    """
+
+    def __init__(self, host: HostName, hub: Hub, plugs: Plugs, local: Local, netns_dir: Path) -> None:
+        self._host = host
+        self._hub = hub
+        self._plugs = plugs
+        self._local = local
+        self._netns_dir = netns_dir
+
+    def local(self) -> Local:
+        """What this host knows of itself now."""
+        return Local(self._plugs.all, self._local.physical_networks, self._local.vxlan_port)
+
+    async def plug(self, request: PlugRequest) -> Answer:
+        """Attach an instance.
+
+        Raises:
+            InputError, NotFoundError, ConflictError, StateError: what is wrong, and what to do.
+        """
+        plug = Plug(_port_id(request.port_id), request.netns, request.device if request.netns is not None else "eth0")
+        self._check_namespace(plug)
+        there = self._plugs.get(plug.port_id)
+        if there is None or there != plug:
+            await self._bound_here(plug.port_id, min(GRACE_SECONDS, request.timeout))
+        new = await self._hub.ask(lambda _: self._plugs.add(plug))
+        name = naming.tap(plug.port_id)
+        count = await self._hub.ask(self._equip)
+        if new and request.adopt:
+            await self._hub.ask(lambda engine: engine.adopt(name))
+        if not request.wait:
+            return self._answer(plug.port_id, new)
+        await self._hub.until(lambda: self._judged(plug.port_id, count), request.timeout)
+        answer = self._answer(plug.port_id, new)
+        if answer.state != "ACTIVE":
+            raise StateError(
+                f"port {plug.port_id} is plugged but {answer.state}: {answer.reason or 'nothing was heard of it yet'}; "
+                f"the agent keeps trying"
+            )
+        return answer
+
+    async def unplug(self, request: UnplugRequest) -> Answer:
+        """Detach an instance.
+
+        Raises:
+            InputError: not a port's id.
+            StateError: its device could not be removed.
+        """
+        port = _port_id(request.port_id)
+        gone = await self._hub.ask(lambda _: self._plugs.remove(port))
+        count = await self._hub.ask(self._equip)
+        if await self._hub.ask(lambda engine: engine.complete):
+            await self._hub.until(lambda: self._passed(count), request.timeout)
+            reason = await self._hub.ask(lambda engine: _left(engine, naming.tap(port)))
+            if reason is not None:
+                raise StateError(f"{naming.tap(port)} could not be removed: {reason}; the agent keeps trying")
+        return PortAnswer(port_id=port, device=naming.tap(port), state="GONE", changed=gone)
+
+    async def release(self, request: ReleaseRequest) -> Answer:
+        """Forget a plug, leave its device.
+
+        Raises:
+            InputError: not a port's id.
+            KernelError: its mark could not be taken off; it stays plugged.
+        """
+        port = _port_id(request.port_id)
+        name = naming.tap(port)
+        there = self._plugs.get(port) is not None
+
+        def give_away(engine: Engine) -> int:
+            # In this order: a device that is marked and not wanted would be deleted at the next start.
+            engine.release(name)
+            self._plugs.remove(port)
+            return self._equip(engine)
+
+        if there:
+            count = await self._hub.ask(give_away)
+            await self._hub.until(lambda: self._passed(count), request.timeout)
+        return PortAnswer(port_id=port, device=name, state="GONE", changed=there)
+
+    async def cloud_init(self, request: CloudInitRequest) -> Answer:
+        """The network-config of a port's guest.
+
+        Raises:
+            NotFoundError: the port is not known here.
+        """
+        port_id = _port_id(request.port_id)
+        port = await self._known(port_id, GRACE_SECONDS)
+        view = await self._view()
+        return TextAnswer(text=text(network_config(view, port)))
+
+    def _equip(self, engine: Engine) -> int:
+        engine.equip(self.local())
+        return engine.equipped
+
+    async def _view(self) -> Topology:
+        return await self._hub.ask(lambda engine: engine.desire.view)
+
+    def _check_namespace(self, plug: Plug) -> None:
+        if plug.netns is None:
+            return
+        if _NETNS.fullmatch(plug.netns) is None:
+            raise InputError(f"{plug.netns[:64]!r} cannot be the name of a namespace")
+        if _DEVICE.fullmatch(plug.device) is None:
+            raise InputError(f"{plug.device[:64]!r} cannot be the name of a device: 1 to 15 letters, digits, '.-_@'")
+        if not (self._netns_dir / plug.netns).exists():
+            raise NotFoundError(
+                f"there is no namespace {plug.netns} in {self._netns_dir}; make it first: `ip netns add {plug.netns}`"
+            )
+
+    async def _known(self, port_id: PortId, seconds: float) -> Port:
+        view = await self._view()
+        if port_id not in view.ports:
+            await self._hub.until(lambda: ("port", port_id) in self._hub.entries, seconds)
+            view = await self._view()
+        port = view.ports.get(port_id)
+        if port is None:
+            raise NotFoundError(
+                f"port {port_id} is not known on host {self._host}; does it exist, and is it bound here? "
+                f"`openstack port set --host {self._host} {port_id}` binds it"
+            )
+        return port
+
+    async def _bound_here(self, port_id: PortId, seconds: float) -> None:
+        port = await self._known(port_id, seconds)
+        if not _is_bound(port, self._host):
+            # A port of this host's share that is (still) bound to another host: the news may be under way.
+            await self._hub.until(lambda: ("port", port_id) in self._hub.entries, seconds)
+            port = await self._known(port_id, 0)
+        if _is_bound(port, self._host):
+            return
+        bind = f"`openstack port set --host {self._host} {port_id}` binds it here"
+        if port.bindings:
+            raise ConflictError(f"port {port_id} is bound to host {port.bindings[0].host}, not to {self._host}; {bind}")
+        raise ConflictError(f"port {port_id} is bound to no host; {bind}")
+
+    def _passed(self, count: int) -> bool:
+        last = self._hub.last
+        return last is not None and last.equipped >= count and last.settled
+
+    def _judged(self, port_id: PortId, count: int) -> bool:
+        entry = self._hub.entries.get(("port", port_id))
+        return self._passed(count) and entry is not None and entry.state in ("ACTIVE", "ERROR")
+
+    def _answer(self, port_id: PortId, new: bool) -> PortAnswer:
+        entry = self._hub.entries.get(("port", port_id), Entry("DOWN"))
+        return PortAnswer(
+            port_id=port_id, device=naming.tap(port_id), state=entry.state, reason=entry.reason, changed=new
+        )
+
+
+def _port_id(text_: str) -> PortId:
+    return PortId(parse_uuid(text_, "a port's id"))
+
+
+def _is_bound(port: Port, host: HostName) -> bool:
+    return any(binding.host == host for binding in port.bindings)
+
+
+def _left(engine: Engine, link: str) -> str | None:
+    """Why a device that is not wanted is still there, or None."""
+    key: Key = ("link", naming.HOST, link)
+    return next((keys[key] for keys in engine.failing.values() if key in keys), None)

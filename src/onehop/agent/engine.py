@@ -1,0 +1,357 @@
+"""The engine: view and plugs in, kernel made so, states out. One pass at a time, in one thread; it never waits.
+
+A pass takes the partitions that are dirty. Why one is dirty decides what is believed of it:
+
+- something else is wanted: what was observed last is believed, and compared with what is wanted now;
+- the kernel told of a change, a retry is due, or the time for a look at everything has come: it is read again first.
+
+After ops were executed, the partitions are read back, and only what is found there counts as done.
+
+Nothing is deleted before there is a complete view: until then nothing is wanted and nothing is compared. From the first
+one on, what is ours and not wanted goes, also what an earlier life of the agent left in partitions that nobody knows.
+"""
+
+import errno
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from onehop.agent.board import Board, Entry, judge, neighbours
+from onehop.agent.desire import Desire, partition_of_namespace
+from onehop.agent.holding import STRAY, Holding
+from onehop.agent.scope import settings_of, union
+from onehop.compiler.state import Claim, Local, Partition
+from onehop.errors import KernelError, NotFoundError
+from onehop.kernel.base import Kernel
+from onehop.log import logger
+from onehop.model.topology import Ref, Topology
+from onehop.net import naming
+from onehop.net.identifier import HostName, RouterId
+from onehop.objects import KernelObject, Key, Link, Namespace, Sysctl, Veth
+from onehop.objects.agreement import agrees
+from onehop.reconciler.backoff import Backoff
+from onehop.reconciler.diff import diff
+from onehop.reconciler.plan import Plan, Replace, Scope
+
+LOG = logger("agent")
+ROUNDS = 3
+"""Attempts within one pass: what was believed of the kernel may have been out of date."""
+
+BATCH = 64
+"""Partitions in one pass, so that the first of many are reported before the last are made."""
+
+NOT_HELD = "the kernel accepted it, but does not hold it"
+UNTRIED = "it was not tried, because something that it needs failed"
+LEFT = "it is not wanted any more and could not be removed"
+EVERYTHING = "*"
+"""Stands for the whole host among what is to be retried."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a pass changed.
+
+    Attributes:
+        revision: of the view.
+        changed: states that are different now; None: nothing is held of it any more.
+        settled: nothing is dirty any more; what fails is waiting for its retry.
+        errors: number of kernel objects that are not as they should be.
+        equipped: how often the plugs had changed before it.
+    """
+
+    revision: int
+    changed: Mapping[Ref, Entry | None]
+    settled: bool
+    errors: int
+    equipped: int
+
+
+class Engine:
+    """Keeps one kernel as the view and the plugs want it.
+
+    Args:
+        kernel: this host's.
+        host: its name.
+        local: what it knows of itself.
+        clock: seconds, never going back.
+    """
+
+    def __init__(self, kernel: Kernel, host: HostName, local: Local, clock: Callable[[], float]) -> None:
+        self.desire = Desire(host, local)
+        self.board = Board()
+        self.complete = False
+        self.failing: dict[str, dict[Key, str]] = {}
+        self.equipped = 0
+        self.writes = 0
+        self._kernel = kernel
+        self._clock = clock
+        self._holding = Holding()
+        self._retry = Backoff()
+        self._changed: set[str] = set()
+        self._doubtful: set[str] = set()
+        self._all_doubtful = True
+        self._seen_once = False
+        self._unread: set[str] = set()
+
+    # what happened
+
+    def see(self, view: Topology, changed: Iterable[Ref]) -> None:
+        """There is a newer view; the first one is complete, as is every other."""
+        self._changed |= self.desire.advance(view, changed)
+        self.complete = True
+
+    def equip(self, local: Local) -> None:
+        """The plugs changed."""
+        self.equipped += 1
+        self._changed |= self.desire.plug(local)
+
+    def doubt(self, namespace: str, link: str | None) -> None:
+        """Somebody changed something there."""
+        if namespace != naming.HOST:
+            name = partition_of_namespace(namespace)
+            if name is not None and (name in self.desire.partitions or name in self._holding.partitions):
+                self._doubtful.add(name)
+        elif link is not None:
+            name = self._holding.owner(link) or self._claimant(link)
+            if name is not None:
+                self._doubtful.add(name)
+        else:
+            self._doubtful |= {name for name in self.desire.partitions if name.startswith("net/")}
+
+    def doubt_all(self) -> None:
+        """It is time to look at everything."""
+        self._all_doubtful = True
+
+    # what to do
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is to be done before `due`."""
+        return not (self.complete and (self._changed or self._doubtful or self._all_doubtful))
+
+    def due(self) -> float | None:
+        """When the next retry is to be made, by the clock."""
+        return self._retry.soonest() if self.complete else None
+
+    def run(self) -> Outcome:
+        """Make one pass."""
+        changed: dict[Ref, Entry | None] = {}
+        if not self.complete:
+            return Outcome(0, changed, False, 0, self.equipped)
+        due = {str(name) for name in self._retry.due(self._clock())}
+        if self._all_doubtful or EVERYTHING in due:
+            self._look_at_everything()
+        if not self._seen_once:
+            return Outcome(self.desire.view.revision, changed, False, 0, self.equipped)
+        doubtful = self._doubtful | (due - {EVERYTHING})
+        dirty = self._batch(self._changed | doubtful)
+        doubtful &= dirty
+        self._changed -= dirty
+        self._doubtful -= dirty
+        reasons = self._reconcile(dirty, doubtful.union(*(self._joined(name) for name in doubtful)))
+        self._settle(dirty, reasons)
+        for name in {n for partition in dirty for n in neighbours(partition, self.desire)}:
+            changed.update(self.board.put(name, judge(name, self.desire, self.failing)))
+        errors = sum(map(len, self.failing.values()))
+        return Outcome(self.desire.view.revision, changed, not self._changed, errors, self.equipped)
+
+    def plan(self) -> tuple[Plan, Mapping[Key, Claim]]:
+        """What would be done now, everything read again; nothing is executed. With the claims, by key."""
+        if not self.complete:
+            return Plan(), {}
+        self._look_at_everything()
+        names = self._known()
+        claims = {key: claim for p in self.desire.partitions.values() for key, claim in p.claims.items()}
+        return self._diff(names), claims
+
+    def release(self, name: str) -> None:
+        """Give a link of the host's namespace away as it is: from now on it is foreign. One that is gone is fine.
+
+        Raises:
+            KernelError: its mark could not be taken off.
+        """
+        link = self._link(name)
+        if link is not None:
+            self._remark(link, msgspec.structs.replace(link, alias=""))
+        self.doubt(naming.HOST, name)
+
+    def adopt(self, name: str) -> None:
+        """Make a foreign link of the host's namespace ours, that is wanted here by its name.
+
+        Raises:
+            NotFoundError: it is not there, or not wanted.
+            KernelError: it could not be marked.
+        """
+        key: Key = ("link", naming.HOST, name)
+        claim = next((p.claims[key] for p in self.desire.partitions.values() if key in p.claims), None)
+        if claim is None or not isinstance(claim.object, Link):
+            raise NotFoundError(f"nothing here wants a device {name}; is the port bound to {self.desire.host}?")
+        seen = self._kernel.observe(Scope(namespace=naming.HOST, links=frozenset({name}), tables=frozenset()))
+        if key in seen.foreign:
+            self._remark(msgspec.structs.replace(claim.object, alias=""), claim.object)
+        elif key not in seen.objects:
+            raise NotFoundError(f"there is no device {name} to adopt; plug without adopting to make one")
+        owner = naming.partition_of_mark(claim.object.alias)
+        if owner is not None:
+            self._doubtful.add(owner)
+
+    # inside
+
+    def _link(self, name: str) -> Link | None:
+        owner = self._holding.owner(name)
+        found = self._holding.objects(owner).get(("link", naming.HOST, name)) if owner is not None else None
+        return found if isinstance(found, Link) else None
+
+    def _remark(self, old: Link, new: Link) -> None:
+        report = self._kernel.execute(Plan((Replace(old, new),)))
+        self.writes += len(report.done)
+        gone = [failure for failure in report.failed if failure.errno != errno.ENODEV]
+        if gone:
+            raise KernelError(f"the mark of {old.name} could not be changed: {gone[0].reason}", gone[0].errno)
+
+    def _known(self) -> set[str]:
+        return self.desire.partitions.keys() | self._holding.partitions.keys() | self.failing.keys()
+
+    def _claimant(self, link: str) -> str | None:
+        key = ("link", naming.HOST, link)
+        return next((name for name, keys in self.failing.items() if key in keys), None)
+
+    def _batch(self, dirty: set[str]) -> set[str]:
+        """Some of the dirty partitions, with all that pairs join them to: both ends are in one plan."""
+        batch: set[str] = set()
+        for name in sorted(dirty):
+            if len(batch) >= BATCH:
+                break
+            todo = [name]
+            while todo:
+                found = todo.pop()
+                if found not in batch:
+                    batch.add(found)
+                    todo.extend(self._joined(found) - batch if found in dirty else ())
+        return batch
+
+    def _joined(self, name: str) -> set[str]:
+        wanted = self.desire.partitions.get(name)
+        objects = [claim.object for claim in wanted.claims.values()] if wanted is not None else []
+        joined: set[str] = set()
+        for found in (*objects, *self._holding.objects(name).values()):
+            if isinstance(found, Link) and isinstance(found.spec, Veth):
+                peer = found.spec
+                if peer.peer_namespace == naming.HOST:
+                    other = self._holding.owner(peer.peer_name)
+                else:
+                    other = partition_of_namespace(peer.peer_namespace)
+                if other is not None and other != STRAY:
+                    joined.add(other)
+        if name.startswith("router/") and wanted is not None:
+            legs = self.desire.view.interfaces_of(RouterId(name.removeprefix("router/")))
+            joined |= {naming.network_partition(leg.network_id) for leg in legs}
+        return joined & self._known()
+
+    def _reconcile(self, names: set[str], doubtful: set[str]) -> dict[Key, str]:
+        """Make these partitions as they should be; returns why, by key, where that failed."""
+        reasons: dict[Key, str] = {}
+        if doubtful:
+            reasons.update(self._observe(doubtful))
+        for _ in range(ROUNDS):
+            plan = self._diff(names - self._unread)
+            reasons.update(plan.blocked)
+            if not plan.ops:
+                break
+            report = self._kernel.execute(plan)
+            self.writes += len(report.done)
+            for failure in report.failed:
+                LOG.warning("the kernel refused", op=type(failure.op).__name__, key=failure.op.key, why=failure.reason)
+            failed = {failure.op.key: failure.reason for failure in report.failed}
+            failed.update({op.key: UNTRIED for op in report.skipped if op.key not in failed})
+            reasons.update(failed)
+            reasons.update(self._observe(names))
+            if failed:
+                break
+        return reasons
+
+    def _diff(self, names: set[str]) -> Plan:
+        observed: dict[Key, KernelObject] = {}
+        desired: dict[Key, KernelObject] = {}
+        for name in names:
+            observed.update(self._holding.objects(name))
+            wanted = self.desire.partitions.get(name)
+            if wanted is not None:
+                desired.update((key, claim.object) for key, claim in wanted.claims.items())
+        return diff(observed, desired, frozenset(self._holding.foreign))
+
+    def _observe(self, names: set[str]) -> dict[Key, str]:
+        """Read partitions back; those that cannot be read are left out of all conclusions."""
+        scopes: dict[str, Scope] = {}
+        host: list[Scope] = []
+        for name in names - {STRAY}:
+            scope = self._holding.scope(name, self.desire.partitions.get(name))
+            if scope.namespace == naming.HOST:
+                host.append(scope)
+            else:
+                scopes[name] = scope
+        reasons: dict[Key, str] = {}
+        for name, scope in scopes.items():
+            reasons.update(self._read({name}, scope))
+        if host:
+            reasons.update(self._read({n for n in names if n not in scopes and n != STRAY}, union(host)))
+        return reasons
+
+    def _read(self, names: set[str], scope: Scope) -> dict[Key, str]:
+        wanted = self._wanted(names)
+        try:
+            observation = self._kernel.observe(scope)
+        except KernelError as error:
+            self._unread |= names
+            LOG.error("could not read back", namespace=scope.namespace, why=str(error))
+            return {key: f"it could not be read back: {error}" for p in wanted for key in p.claims}
+        self._unread -= names
+        self._holding.replace(names, scope, observation, wanted)
+        return {}
+
+    def _look_at_everything(self) -> None:
+        """Read the whole host; every partition is compared afterwards."""
+        wanted = self.desire.partitions.values()
+        settings = settings_of(wanted)
+        try:
+            host = self._kernel.observe(Scope(namespace=naming.HOST, sysctls=settings.get(naming.HOST, frozenset())))
+            seen = [host]
+            for found in host.objects.values():
+                if isinstance(found, Namespace):
+                    paths = settings.get(found.namespace, frozenset())
+                    seen.append(self._kernel.observe(Scope(namespace=found.namespace, sysctls=paths)))
+        except KernelError as error:
+            LOG.error("could not read the host back", why=str(error))
+            self._retry.failed(EVERYTHING, self._clock())
+            self._all_doubtful = False
+            return
+        self._retry.succeeded(EVERYTHING)
+        self._all_doubtful = False
+        self._seen_once = True
+        self._unread.clear()
+        self._holding.replace_all(seen, wanted)
+        self._changed |= self._known()
+
+    def _settle(self, names: set[str], reasons: Mapping[Key, str]) -> None:
+        """Work out what is not as it should be, and when to try again."""
+        now = self._clock()
+        for name in names:
+            wanted = self.desire.partitions.get(name)
+            claims: Mapping[Key, Claim] = wanted.claims if wanted is not None else {}
+            held = self._holding.objects(name)
+            bad: dict[Key, str] = {}
+            for key, claim in claims.items():
+                found = held.get(key)
+                if name in self._unread or found is None or not agrees(found, claim.object):
+                    bad[key] = reasons.get(key, NOT_HELD)
+            for key, found in held.items():
+                if key not in claims and not isinstance(found, Sysctl):
+                    bad[key] = reasons.get(key, LEFT)
+            if bad:
+                self.failing[name] = bad
+                self._retry.failed(name, now)
+            else:
+                self.failing.pop(name, None)
+                self._retry.succeeded(name)
+
+    def _wanted(self, names: set[str]) -> list[Partition]:
+        return [self.desire.partitions[name] for name in names if name in self.desire.partitions]

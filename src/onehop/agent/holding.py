@@ -1,0 +1,116 @@
+"""What is known to be in the kernel: what was observed last, by partition. Pure.
+
+Which partition an object belongs to is read off the object itself (a link's alias, a namespace's name, a table's name),
+so that a freshly started agent sorts what an earlier life left behind as well.
+"""
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from onehop.agent.scope import scope_of
+from onehop.compiler.state import Partition
+from onehop.net import naming
+from onehop.net.identifier import is_uuid
+from onehop.objects import Address, BridgeFdb, KernelObject, Key, Link, Namespace, Neighbour, Route, Ruleset, VxlanFdb
+from onehop.reconciler.plan import Observation, Scope
+
+STRAY = ""
+"""The partition of what is ours but belongs to none that we could name."""
+
+Objects = dict[Key, KernelObject]
+_TABLE = re.compile(re.escape(naming.TABLE) + r"-net-([0-9a-f-]{36})\b")
+_EMPTY: Objects = {}
+
+
+class Holding:
+    """Observed objects by partition, and the names that others hold."""
+
+    def __init__(self) -> None:
+        self.partitions: dict[str, Objects] = {}
+        self.foreign: set[Key] = set()
+        self._links: dict[str, str] = {}
+
+    def objects(self, name: str) -> Objects:
+        """What a partition holds."""
+        return self.partitions.get(name, _EMPTY)
+
+    def owner(self, link: str) -> str | None:
+        """The partition of a link in the host's namespace."""
+        return self._links.get(link)
+
+    def scope(self, name: str, *states: Partition | None) -> Scope:
+        """Where a partition is to be read back: where it should be, was to be, and is known to be."""
+        scope = scope_of(name, *states)
+        held = self.objects(name)
+        if scope.links is None:
+            return scope
+        links = {found.name for found in held.values() if isinstance(found, Link) and found.namespace == naming.HOST}
+        tables = {(found.family, found.table) for found in held.values() if isinstance(found, Ruleset)}
+        return msgspec.structs.replace(
+            scope, links=scope.links | links, tables=None if scope.tables is None else scope.tables | tables
+        )
+
+    def replace_all(self, observations: Iterable[Observation], wanted: Iterable[Partition]) -> None:
+        """Take a complete observation of the host."""
+        self.partitions.clear()
+        self.foreign.clear()
+        self._links.clear()
+        settings = {key: p.name for p in wanted for key, c in p.claims.items() if c.object.kind == "sysctl"}
+        for observation in observations:
+            self.foreign |= observation.foreign
+            for name, objects in self._sorted(observation, settings).items():
+                self.partitions.setdefault(name, {}).update(objects)
+
+    def replace(self, names: set[str], scope: Scope, observation: Observation, wanted: Iterable[Partition]) -> None:
+        """Take an observation of some partitions, which were read in one scope."""
+        for name in names:
+            for key in self.partitions.pop(name, _EMPTY):
+                if key[0] == "link" and key[1] == naming.HOST:
+                    self._links.pop(str(key[2]), None)
+        if scope.links is None:
+            self.foreign = {key for key in self.foreign if key[1] != scope.namespace}
+        else:
+            self.foreign -= {("link", scope.namespace, link) for link in scope.links}
+        self.foreign |= observation.foreign
+        settings = {key: p.name for p in wanted for key, c in p.claims.items() if c.object.kind == "sysctl"}
+        for name, objects in self._sorted(observation, settings).items():
+            if name in names:
+                self.partitions[name] = objects
+
+    def _sorted(self, observation: Observation, settings: dict[Key, str]) -> dict[str, Objects]:
+        for found in observation.objects.values():
+            if isinstance(found, Link) and found.namespace == naming.HOST:
+                self._links[found.name] = _named(naming.partition_of_mark(found.alias))
+        parts: dict[str, Objects] = {}
+        for key, found in observation.objects.items():
+            name = settings.get(key) if found.kind == "sysctl" else self._partition(found)
+            if name is not None:
+                parts.setdefault(name, {})[key] = found
+        return parts
+
+    def _partition(self, found: KernelObject) -> str:
+        if found.namespace != naming.HOST or isinstance(found, Namespace):
+            prefix = found.namespace.startswith(naming.ROUTER_PREFIX)
+            return _named("router/" + found.namespace.removeprefix(naming.ROUTER_PREFIX) if prefix else None)
+        if isinstance(found, Link):
+            return self._links.get(found.name, STRAY)
+        if isinstance(found, Address | Neighbour | VxlanFdb):
+            return self._links.get(found.link, STRAY)
+        if isinstance(found, Route):
+            return next((self._links[hop.link] for hop in found.hops if hop.link in self._links), STRAY)
+        if isinstance(found, BridgeFdb):
+            return self._links.get(found.bridge) or self._links.get(found.port, STRAY)
+        if isinstance(found, Ruleset):
+            match = _TABLE.match(found.table)
+            return _named("net/" + match.group(1)) if match else STRAY
+        return STRAY
+
+
+def _named(partition: str | None) -> str:
+    """The partition's name if it is one that we would give, else `STRAY`: a mark may have been tampered with."""
+    if partition is None:
+        return STRAY
+    kind, _, identifier = partition.partition("/")
+    return partition if kind in ("net", "router") and is_uuid(identifier) else STRAY

@@ -1,0 +1,120 @@
+"""Joining: a join token becomes this host's certificate.
+
+The token carries the fingerprint of the CA. The CA's certificate is fetched from whoever answers at the controller's
+address, and believed only if it has that fingerprint; the secret goes out only over TLS to whom that CA vouches for.
+"""
+
+import asyncio
+import hashlib
+import http.client
+import ssl
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+from onehop.agent import credential
+from onehop.errors import InputError, StateError
+from onehop.net.identifier import HostName
+from onehop.settings import split_address
+from onehop.system import write_whole
+from onehop.wire import PROTOCOL_VERSION, JoinRequest, Refused, decode_joined, encode
+from onehop.wire.token import JoinToken, parse_token
+
+SECONDS = 15
+
+
+def join(text: str, state_dir: Path, host: str | None = None) -> HostName:
+    """Get this host its certificate.
+
+    Args:
+        text: the join token.
+        state_dir: where key, certificate and CA go.
+        host: the name in this host's configuration, which must be the token's; None where there is none yet.
+
+    Returns:
+        the host's name.
+
+    Raises:
+        InputError: that is no join token, or one for another host.
+        StateError: the controller cannot be reached, is not the one that made the token, or refuses it.
+    """
+    token = parse_token(text)
+    if host is not None and host != token.host:
+        raise InputError(f"the token is for host {token.host}, but this host's configuration says {host}")
+    authority = _fetch_authority(token)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, token.host)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    pem = request.public_bytes(serialization.Encoding.PEM).decode()
+    joined, certificate = asyncio.run(_ask(token, authority, pem))
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        write_whole(state_dir / credential.KEY, private)
+        write_whole(state_dir / credential.CERTIFICATE, certificate.encode(), 0o644)
+        write_whole(state_dir / credential.AUTHORITY, authority.encode(), 0o644)
+    except OSError as error:
+        raise StateError(f"the certificate cannot be kept in {state_dir}: {error}; ask for a new token") from None
+    return joined
+
+
+def _fetch_authority(token: JoinToken) -> str:
+    host, port = split_address(token.address)
+    # Anybody may answer here: what comes is compared with the fingerprint, and nothing secret is sent.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    connection = http.client.HTTPSConnection(host, port, timeout=SECONDS, context=context)
+    try:
+        connection.request("GET", "/v1/ca")
+        answer = connection.getresponse()
+        text = answer.read(65_536).decode("ascii", "replace")
+    except (OSError, http.client.HTTPException) as error:
+        raise StateError(f"the controller at {token.address} cannot be reached: {str(error) or 'no answer'}") from None
+    finally:
+        connection.close()
+    try:
+        fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(text)).hexdigest()
+    except ValueError:
+        fingerprint = ""
+    if fingerprint != token.fingerprint:
+        raise StateError(
+            f"who answers at {token.address} is not the controller that made this token: its CA is another; "
+            f"nothing was sent to it"
+        )
+    return text
+
+
+async def _ask(token: JoinToken, authority: str, request: str) -> tuple[HostName, str]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_verify_locations(cadata=authority)
+    try:
+        async with (
+            asyncio.timeout(SECONDS),
+            connect(
+                f"wss://{token.address}/v1/join",
+                ssl=context,
+                server_hostname=credential.CONTROLLER_NAME,
+                proxy=None,
+                compression=None,
+            ) as connection,
+        ):
+            await connection.send(encode(JoinRequest(version=PROTOCOL_VERSION, token=token.secret, request=request)))
+            answer = decode_joined(await connection.recv())
+    except (OSError, WebSocketException, TimeoutError) as error:
+        raise StateError(
+            f"the controller at {token.address} did not answer: {str(error) or 'it took too long'}"
+        ) from None
+    if isinstance(answer, Refused):
+        raise StateError(f"the controller refuses the token: {answer.reason}")
+    if answer.host != token.host:
+        raise StateError(f"the controller made a certificate for {answer.host}, not for {token.host}")
+    return HostName(answer.host), answer.certificate

@@ -1,0 +1,200 @@
+"""The local copy of the last complete view, so that a host comes up again when no controller answers.
+
+A journal: a frame with the whole view, then a frame for each change. A frame is its length, a checksum and the content;
+the file is made new, whole and atomically, when it has grown to twice its beginning. What a crash can leave at the end
+(a frame that is cut short) is dropped: the view before that change is complete too. Anything else that is wrong is
+damage: the file is moved aside, nothing in it is believed, and the host waits for its controller.
+"""
+
+import os
+import struct
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+
+from onehop.errors import InputError, LocalCopyError
+from onehop.log import logger
+from onehop.model.topology import VALUES, Ref, Topology, Value
+from onehop.net.identifier import HostName, parse_host, parse_uuid
+from onehop.system import write_whole
+from onehop.wire.codec import check_values
+
+LOG = logger("agent")
+FILE = "view"
+VERSION = 1
+_HEAD = struct.Struct("!I16s")
+_MINIMUM = 1 << 20
+
+
+class _Whole(msgspec.Struct, tag="whole"):
+    version: int
+    host: HostName
+    revision: int
+    values: list[Value]
+
+
+class _Change(msgspec.Struct, tag="change"):
+    revision: int
+    upserts: list[Value]
+    removes: list[Ref]
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER: msgspec.msgpack.Decoder[_Whole | _Change] = msgspec.msgpack.Decoder(_Whole | _Change)
+
+
+class LocalCopy:
+    """The copy on disk.
+
+    Args:
+        directory: the agent's state directory.
+        host: whose view it is.
+
+    Attributes:
+        trouble: why it is not up to date, or "".
+    """
+
+    def __init__(self, directory: Path, host: HostName) -> None:
+        self.trouble = ""
+        self._path = directory / FILE
+        self._host = host
+        self._view: Topology | None = None
+        self._begin = 0
+        self._size = 0
+        self._stale = True
+
+    def load(self) -> Topology | None:
+        """The last view that was kept, or None where there is none.
+
+        Raises:
+            LocalCopyError: it is damaged; it was moved aside.
+        """
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LocalCopyError(f"the local copy {self._path} cannot be read: {error}") from None
+        try:
+            self._view = self._parse(content)
+        except (msgspec.DecodeError, InputError, ValueError, KeyError) as error:
+            aside = self._path.with_suffix(".damaged")
+            try:
+                self._path.replace(aside)
+            except OSError as cause:
+                raise LocalCopyError(f"the local copy {self._path} is damaged and stays there: {cause}") from None
+            raise LocalCopyError(f"the local copy is damaged and was moved to {aside}: {error}") from None
+        return self._view
+
+    def snapshot(self, revision: int, values: list[Value]) -> None:
+        """Keep a whole view."""
+        self._view = Topology(revision, values)
+        self._stale = True
+        self._keep(None)
+
+    def delta(self, revision: int, upserts: list[Value], removes: list[Ref]) -> None:
+        """Keep a change."""
+        if self._view is None:
+            self._view = Topology()
+        self._view = self._view.apply(revision, upserts, removes)
+        self._keep(_Change(revision, upserts, removes))
+
+    def retry(self) -> None:
+        """Write what could not be written before, if there is anything."""
+        if self.trouble:
+            self._keep(None)
+
+    def _keep(self, change: _Change | None) -> None:
+        try:
+            if change is None or self._stale or self._size > max(_MINIMUM, 2 * self._begin):
+                self._write_whole()
+            else:
+                self._append(change)
+        except OSError as error:
+            if not self.trouble:
+                LOG.error(
+                    "the view cannot be kept on disk; the agent goes on without", path=str(self._path), why=str(error)
+                )
+            self.trouble = f"the view cannot be kept in {self._path}: {error.strerror or error}"
+            # The end of the file may be cut short now: the next attempt writes it new.
+            self._stale = True
+            return
+        if self.trouble:
+            LOG.info("the view is kept on disk again", path=str(self._path))
+        self.trouble = ""
+
+    def _write_whole(self) -> None:
+        if self._view is None:
+            return
+        frame = _frame(_Whole(VERSION, self._host, self._view.revision, list(self._view)))
+        write_whole(self._path, frame)
+        self._begin = self._size = len(frame)
+        self._stale = False
+
+    def _append(self, change: _Change) -> None:
+        frame = _frame(change)
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            written = os.write(descriptor, frame)
+            if written != len(frame):
+                raise OSError(28, "No space left on device")
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+        self._size += len(frame)
+
+    def _parse(self, content: bytes) -> Topology:
+        view: Topology | None = None
+        at = 0
+        while at < len(content):
+            frame = _unframe(content, at)
+            if frame is None:
+                if view is None:
+                    raise ValueError("its first frame is cut short")
+                LOG.warning("the end of the local copy was cut short and is dropped", revision=view.revision)
+                break
+            at += _HEAD.size + len(frame)
+            entry = _DECODER.decode(frame)
+            view = self._enter(view, entry)
+        if view is None:
+            raise ValueError("it is empty")
+        return view
+
+    def _enter(self, view: Topology | None, entry: _Whole | _Change) -> Topology:
+        if isinstance(entry, _Whole):
+            if entry.version != VERSION:
+                raise ValueError(f"it is of version {entry.version}, not {VERSION}")
+            if entry.host != self._host:
+                raise ValueError(f"it is host {entry.host[:64]!r}'s, not {self._host}'s")
+            check_values(entry.values)
+            return Topology(entry.revision, entry.values)
+        if view is None:
+            raise ValueError("it begins with a change")
+        check_values(entry.upserts)
+        for kind, identifier in entry.removes:
+            parse_host(identifier) if kind == "host" else parse_uuid(identifier, kind)
+            if kind not in VALUES:
+                raise ValueError(f"it removes a {kind[:64]!r}")
+        return view.apply(entry.revision, entry.upserts, entry.removes)
+
+
+def _frame(entry: _Whole | _Change) -> bytes:
+    content = _ENCODER.encode(entry)
+    return _HEAD.pack(len(content), blake2b(content, digest_size=16).digest()) + content
+
+
+def _unframe(content: bytes, at: int) -> bytes | None:
+    """The frame that begins at an offset; None where it is the last one and cut short."""
+    if at + _HEAD.size > len(content):
+        return None
+    length, checksum = _HEAD.unpack_from(content, at)
+    end = at + _HEAD.size + length
+    if end > len(content):
+        return None
+    frame = content[at + _HEAD.size : end]
+    if blake2b(frame, digest_size=16).digest() == checksum:
+        return frame
+    if end == len(content) and at > 0:
+        return None
+    raise ValueError(f"the checksum at offset {at} is wrong")

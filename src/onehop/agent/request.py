@@ -1,0 +1,230 @@
+"""What is said over the agent's socket, one JSON line each way; and the calling side, for command line and lab."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from onehop import errors
+from onehop.errors import OnehopError, StateError
+
+SOCKET = "agent.sock"
+LIMIT = 1 << 24
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class PlugRequest(msgspec.Struct, frozen=True, kw_only=True, tag="plug"):
+    """Attach an instance to a port.
+
+    Attributes:
+        port_id: the port.
+        netns: name of the instance's namespace, or None for a tap device.
+        device: name of the instance's end in `netns`.
+        adopt: the device is here already and bears no mark (`ReleaseRequest` on another host took it off): keep it.
+        wait: answer when the port is ACTIVE.
+        timeout: seconds to wait at most.
+    """
+
+    port_id: str
+    netns: str | None = None
+    device: str = "eth0"
+    adopt: bool = False
+    wait: bool = True
+    timeout: float = 30.0
+
+
+class UnplugRequest(msgspec.Struct, frozen=True, kw_only=True, tag="unplug"):
+    """Detach the instance of a port; answers when its device is gone."""
+
+    port_id: str
+    timeout: float = 30.0
+
+
+class ReleaseRequest(msgspec.Struct, frozen=True, kw_only=True, tag="release"):
+    """Forget a plug but leave its device as it is, without our mark; answers when the agent will not touch it again."""
+
+    port_id: str
+    timeout: float = 30.0
+
+
+class StatusRequest(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
+    """How is the agent?"""
+
+
+class PlanRequest(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
+    """What would the agent do now? Reads everything back; does nothing."""
+
+
+class CloudInitRequest(msgspec.Struct, frozen=True, kw_only=True, tag="cloud_init"):
+    """The network-config for the guest of a port."""
+
+    port_id: str
+
+
+Request = PlugRequest | UnplugRequest | ReleaseRequest | StatusRequest | PlanRequest | CloudInitRequest
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
+    """It could not be done.
+
+    Attributes:
+        error: name of the class in `onehop.errors`.
+        message: one sentence.
+    """
+
+    error: str
+    message: str
+
+
+class PortAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="port"):
+    """After plug, unplug or release.
+
+    Attributes:
+        port_id: the port.
+        device: name of its device on this host.
+        state: of the port here: ACTIVE, DOWN, ERROR, or GONE.
+        reason: why not ACTIVE.
+        changed: False when it was so already.
+    """
+
+    port_id: str
+    device: str
+    state: str
+    reason: str = ""
+    changed: bool = True
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """A resource or a kernel object that is not as it should be."""
+
+    what: str
+    reason: str
+
+
+class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
+    """How the agent is.
+
+    Attributes:
+        host: its name.
+        pid: its process.
+        controller: address of the controller that it talks, or last talked, to.
+        connected: whether it does now.
+        controller_error: why not.
+        wanted: newest revision that it knows of.
+        applied: revision that the kernel was brought to.
+        in_sync: everything that is known is applied, and nothing fails.
+        complete: there was a complete view in this life; before one nothing is removed.
+        plugs: number of instances plugged here.
+        resources: kind → state → number.
+        objects: number of kernel objects wanted, and of those that are not as they should be.
+        problems: what fails, with the reason; at most 100.
+        warnings: what is wrong with the agent itself (the local copy, the plug records).
+    """
+
+    host: str
+    pid: int
+    controller: str
+    connected: bool
+    controller_error: str
+    wanted: int
+    applied: int
+    in_sync: bool
+    complete: bool
+    plugs: int
+    resources: dict[str, dict[str, int]]
+    objects: int
+    failing: int
+    problems: list[Problem]
+    warnings: list[str]
+
+
+class PlannedOp(msgspec.Struct, frozen=True, kw_only=True):
+    """One op of a plan.
+
+    Attributes:
+        op: create, replace, delete or blocked.
+        text: as `ip` or `nft` would be told.
+        namespace: where; "" is the host's own.
+        resource: kind and id of the resource that wants it; "" where nobody does any more.
+        feature: the compiler's feature that says so.
+    """
+
+    op: str
+    text: str
+    namespace: str
+    resource: str
+    feature: str
+
+
+class PlanAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
+    """What the agent would do now, in order."""
+
+    complete: bool
+    ops: list[PlannedOp]
+
+
+class TextAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="text"):
+    """A document."""
+
+    text: str
+
+
+Answer = Failed | PortAnswer | StatusAnswer | PlanAnswer | TextAnswer
+
+_ANSWERS: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
+
+
+def call(run_dir: Path, request: Request, answer: type[T]) -> T:
+    """Ask the agent of this host, and wait for its answer.
+
+    Args:
+        run_dir: where its socket is.
+        request: what to do.
+        answer: the kind of answer that belongs to it.
+
+    Raises:
+        OnehopError: it could not be done, as the agent said; or the agent is not there.
+    """
+    reply = _exchange(run_dir / SOCKET, msgspec.json.encode(request) + b"\n")
+    try:
+        decoded = _ANSWERS.decode(reply)
+    except msgspec.DecodeError:
+        raise StateError("the agent ended before it answered; `journalctl -u onehop-agent` says why") from None
+    if isinstance(decoded, Failed):
+        raise _error(decoded)
+    if not isinstance(decoded, answer):
+        raise StateError(f"the agent answered with a {type(decoded).__name__}; is it of another version of onehop?")
+    return decoded
+
+
+def _exchange(path: Path, line: bytes) -> bytes:
+    # A path longer than sun_path (108 octets) still works through the directory.
+    directory = -1
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
+            directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            connection.connect(f"/proc/self/fd/{directory}/{path.name}")
+            connection.sendall(line)
+            with connection.makefile("rb") as reader:
+                return reader.readline(LIMIT)
+    except PermissionError:
+        raise StateError(f"{path} is for root only; use sudo") from None
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise StateError(
+            f"no agent listens on {path}; start it with `systemctl start onehop-agent`, or name its configuration "
+            f"with --config"
+        ) from None
+    except OSError as error:
+        raise StateError(f"cannot talk to the agent on {path}: {error}") from None
+    finally:
+        if directory >= 0:
+            os.close(directory)
+
+
+def _error(failed: Failed) -> OnehopError:
+    found: Any = getattr(errors, failed.error, None)
+    if isinstance(found, type) and issubclass(found, OnehopError):
+        return found(failed.message)
+    return StateError(failed.message)

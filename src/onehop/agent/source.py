@@ -1,0 +1,259 @@
+"""The source of the view: the stream from a controller. Connects, resumes, reports, comes back after every failure."""
+
+import asyncio
+import secrets
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from onehop import __version__
+from onehop.agent import credential
+from onehop.agent.board import Entry, status_of
+from onehop.agent.engine import Outcome
+from onehop.errors import OnehopError, StateError, WireError
+from onehop.log import logger
+from onehop.model.topology import Ref, Topology, Value
+from onehop.settings import AgentSettings
+from onehop.system import until_one_ends
+from onehop.wire import (
+    MAX_FRAME,
+    MAX_VALUES,
+    PROTOCOL_VERSION,
+    Applied,
+    Delta,
+    FromController,
+    Heartbeat,
+    Hello,
+    InSync,
+    Refused,
+    ResourceStatus,
+    Snapshot,
+    Status,
+    Welcome,
+    decode_from_controller,
+    encode,
+)
+from onehop.wire.digest import digest_of
+
+LOG = logger("agent")
+FIRST_SECONDS = 0.2
+ANSWER_SECONDS = 15
+PING_SECONDS = 5
+
+
+class Source:
+    """One agent's side of the stream.
+
+    Args:
+        settings: whom to call, and as whom.
+        underlay_mtu: told to the controller.
+        view: gives the view that is there now, or None before the first.
+        snapshot: takes a whole new view.
+        delta: takes a change of it; also an empty one, which only moves the revision.
+
+    Attributes:
+        controller: address of the controller that it talks, or last talked, to.
+        connected: whether the session is open and the view complete.
+        error: why it is not.
+        wanted: newest revision that a controller told of.
+        synced: revision at which a controller last said that the view is whole.
+        applied: revision that the last pass brought the kernel to.
+        entries: state of every resource, as the passes said.
+    """
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        underlay_mtu: int,
+        view: Callable[[], Awaitable[Topology | None]],
+        snapshot: Callable[[int, list[Value]], None],
+        delta: Callable[[int, list[Value], list[Ref]], None],
+    ) -> None:
+        self.controller = settings.controllers[0]
+        self.connected = False
+        self.error = "not connected yet"
+        self.wanted = 0
+        self.synced = 0
+        self.applied = 0
+        self.errors = 0
+        self.entries: dict[Ref, Entry] = {}
+        self._settings = settings
+        self._underlay_mtu = underlay_mtu
+        self._view = view
+        self._snapshot = snapshot
+        self._delta = delta
+        self._wake = asyncio.Event()
+        self._unsaid: dict[Ref, Entry | None] = {}
+        self._revision = 0
+        self._settled = False
+        self._full_due = True
+        self._synced: int | None = None
+        self._said_applied: tuple[int, int] | None = None
+
+    def outcome(self, outcome: Outcome) -> None:
+        """A pass is done: keep what it changed, and tell the controller."""
+        for ref, entry in outcome.changed.items():
+            if entry is None:
+                self.entries.pop(ref, None)
+            else:
+                self.entries[ref] = entry
+        self._unsaid.update(outcome.changed)
+        self._revision, self._settled, self.errors = outcome.revision, outcome.settled, outcome.errors
+        if outcome.settled:
+            self.applied = outcome.revision
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Keep a session open until cancelled."""
+        wait = FIRST_SECONDS
+        turn = 0
+        while True:
+            self.controller = self._settings.controllers[turn % len(self._settings.controllers)]
+            turn += 1
+            try:
+                await self._session()
+                self.error = "the controller closed the connection"
+            except (ConnectionClosed, InvalidHandshake, OnehopError, OSError, TimeoutError) as error:
+                self.error = _why(error)
+            if self._synced is not None:
+                wait = FIRST_SECONDS
+            if self.connected or wait == FIRST_SECONDS:
+                LOG.warning("not connected to a controller", address=self.controller, why=self.error)
+            self.connected = False
+            self._synced = None
+            await asyncio.sleep(wait * (0.5 + secrets.randbelow(1000) / 1000))
+            wait = min(wait * 2, self._settings.reconnect_seconds)
+
+    async def _session(self) -> None:
+        context = credential.client_context(Path(self._settings.state_dir))
+        async with connect(
+            f"wss://{self.controller}/v1/stream",
+            ssl=context,
+            server_hostname=credential.CONTROLLER_NAME,
+            proxy=None,
+            compression=None,
+            max_size=MAX_FRAME,
+            open_timeout=ANSWER_SECONDS,
+            ping_interval=PING_SECONDS,
+            ping_timeout=3 * PING_SECONDS,
+            close_timeout=2,
+            user_agent_header=None,
+        ) as connection:
+            welcome = await self._greet(connection)
+            self._full_due = True
+            await until_one_ends(
+                self._listen(connection), self._say(connection), self._live(connection, welcome.heartbeat_seconds)
+            )
+
+    async def _greet(self, connection: ClientConnection) -> Welcome:
+        view = await self._view()
+        digest = await asyncio.to_thread(digest_of, view) if view is not None else ""
+        await connection.send(
+            encode(
+                Hello(
+                    version=PROTOCOL_VERSION,
+                    host=self._settings.host,
+                    software=__version__,
+                    vtep=self._settings.vtep,
+                    underlay_mtu=self._underlay_mtu,
+                    physical_networks=tuple(sorted(self._settings.physical_networks)),
+                    gateway_host=self._settings.gateway_host,
+                    revision=view.revision if view is not None else 0,
+                    digest=digest,
+                )
+            )
+        )
+        async with asyncio.timeout(ANSWER_SECONDS):
+            answer = decode_from_controller(await connection.recv())
+        if isinstance(answer, Refused):
+            raise StateError(answer.reason)
+        if not isinstance(answer, Welcome):
+            raise WireError("the controller did not begin with a Welcome")
+        if answer.version != PROTOCOL_VERSION:
+            raise WireError(f"the controller speaks version {answer.version} of the protocol, not {PROTOCOL_VERSION}")
+        return answer
+
+    async def _listen(self, connection: ClientConnection) -> None:
+        values: list[Value] | None = None
+        upserts: list[Value] = []
+        removes: list[Ref] = []
+        async for frame in connection:
+            message: FromController = decode_from_controller(frame)
+            if isinstance(message, Snapshot):
+                values = [*(values or ()), *message.values] if not message.first else list(message.values)
+            elif isinstance(message, Delta):
+                upserts += message.upserts
+                removes += message.removes
+            elif isinstance(message, InSync):
+                if values is not None:
+                    self._snapshot(message.revision, values + upserts)
+                else:
+                    self._delta(message.revision, upserts, removes)
+                values, upserts, removes = None, [], []
+                self._in_sync(message.revision)
+            elif isinstance(message, Heartbeat):
+                self.wanted = max(self.wanted, message.revision)
+            elif isinstance(message, Refused):
+                raise StateError(message.reason)
+            else:
+                raise WireError("a second Welcome in one session")
+
+    def _in_sync(self, revision: int) -> None:
+        if not self.connected:
+            LOG.info("in sync with a controller", address=self.controller, revision=revision)
+        self._synced = self.synced = revision
+        self.wanted = revision
+        self.connected = True
+        self.error = ""
+
+    async def _say(self, connection: ClientConnection) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            # Before it was told what is, an agent judges an old view, which may be of another database.
+            if self._synced is None or self._revision > self._synced:
+                continue
+            revision = self._revision
+            if self._full_due and self._settled:
+                self._unsaid.clear()
+                self._full_due = False
+                await self._statuses(connection, revision, dict(self.entries), full=True)
+                self._said_applied = None
+            elif self._unsaid:
+                unsaid, self._unsaid = self._unsaid, {}
+                await self._statuses(connection, revision, unsaid, full=False)
+            if self._settled and not self._full_due and self._said_applied != (revision, self.errors):
+                self._said_applied = (revision, self.errors)
+                await connection.send(encode(Applied(revision=revision, errors=self.errors)))
+
+    async def _statuses(
+        self,
+        connection: ClientConnection,
+        revision: int,
+        said: "dict[Ref, Entry] | dict[Ref, Entry | None]",
+        full: bool,
+    ) -> None:
+        statuses: list[ResourceStatus] = [s for s in (status_of(r, e) for r, e in said.items()) if s is not None]
+        for start in range(0, len(statuses) or int(full), MAX_VALUES):
+            part = tuple(statuses[start : start + MAX_VALUES])
+            await connection.send(encode(Status(revision=revision, full=full, statuses=part)))
+
+    async def _live(self, connection: ClientConnection, seconds: float) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            await connection.send(encode(Heartbeat(revision=self.applied)))
+
+
+def _why(error: BaseException) -> str:
+    """One sentence for a person."""
+    if isinstance(error, InvalidStatus):
+        body = bytes(error.response.body or b"").decode("utf-8", "replace").strip()
+        return body or f"the controller answered with HTTP status {error.response.status_code}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the controller's certificate is not one of our CA ({error.verify_message}); let this host join again"
+    if isinstance(error, TimeoutError):
+        return "the controller does not answer"
+    return str(error) or type(error).__name__

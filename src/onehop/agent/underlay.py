@@ -1,0 +1,48 @@
+"""The underlay interface: the one that has this host's VTEP address."""
+
+import fcntl
+import socket
+import struct
+from pathlib import Path
+
+from onehop.net import address
+
+_SIOCGIFADDR = 0x8915  # linux/sockios.h
+_SIOCGIFMTU = 0x8921
+
+
+def interface_of(vtep: str) -> str | None:
+    """Name of the interface with an address, or None."""
+    return _interface_v6(vtep) if address.version(vtep) == 6 else _interface_v4(vtep)
+
+
+def mtu_of(interface: str) -> int:
+    """MTU of an interface, in octets; 0 where it cannot be read."""
+    # Not from /sys, which may show another network namespace than ours.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
+        try:
+            reply = fcntl.ioctl(probe, _SIOCGIFMTU, struct.pack("16s16x", interface.encode()))
+        except OSError:
+            return 0
+    return int(struct.unpack_from("16xi", reply)[0])
+
+
+def _interface_v4(vtep: str) -> str | None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
+        for _, name in socket.if_nameindex():
+            try:
+                reply = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("40s", name.encode()))
+            except OSError:
+                continue  # It has no IPv4 address.
+            if socket.inet_ntop(socket.AF_INET, reply[20:24]) == vtep:
+                return name
+    return None
+
+
+def _interface_v6(vtep: str) -> str | None:
+    wanted = address.pack(vtep).hex()
+    try:
+        lines = Path("/proc/net/if_inet6").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((line.split()[5] for line in lines if line.startswith(wanted)), None)

@@ -1,0 +1,167 @@
+"""The worker: the one thread that touches the kernel. What happens elsewhere reaches it as calls in a queue."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from onehop.agent.engine import Engine, Outcome
+from onehop.log import logger
+from onehop.model.locality import changed_between
+from onehop.model.topology import Ref, Topology, Value, ref
+
+LOG = logger("agent")
+T = TypeVar("T")
+
+SETTLE_SECONDS = 0.05
+"""How long news of the kernel is gathered before it is acted on: one change makes many."""
+
+
+class Worker:
+    """Runs an engine.
+
+    Args:
+        engine: touched by nobody else once the worker was started.
+        done: told of every pass, from the worker's thread.
+        observe_seconds: how often everything is read back.
+    """
+
+    def __init__(self, engine: Engine, done: Callable[[Outcome], None], observe_seconds: float) -> None:
+        self._engine = engine
+        self._done = done
+        self._observe_seconds = observe_seconds
+        self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._news: set[tuple[str, str | None]] = set()
+        self._news_since: float | None = None
+        self._news_lock = threading.Lock()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="onehop-kernel", daemon=True)
+        self._next_look = 0.0
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 10) -> None:
+        """End after the pass that is running; what it did stays."""
+
+        def end() -> None:
+            self._stopping = True
+
+        self._calls.put(end)
+        self._thread.join(timeout)
+
+    def snapshot(self, revision: int, values: Iterable[Value]) -> None:
+        """There is a new view, whole."""
+
+        def see() -> None:
+            view = Topology(revision, values)
+            self._engine.see(view, changed_between(self._engine.desire.view, view))
+
+        self._calls.put(see)
+
+    def delta(self, revision: int, upserts: list[Value], removes: list[Ref]) -> None:
+        """The view changed."""
+
+        def see() -> None:
+            view = self._engine.desire.view.apply(revision, upserts, removes)
+            self._engine.see(view, {*map(ref, upserts), *removes})
+
+        self._calls.put(see)
+
+    def noticed(self, namespace: str, link: str | None) -> None:
+        """The kernel told of a change (from any thread); gathered for `SETTLE_SECONDS`."""
+        with self._news_lock:
+            first = not self._news
+            self._news.add((namespace, link))
+            if first:
+                self._news_since = time.monotonic()
+                self._calls.put(lambda: None)
+
+    def call(self, what: Callable[[Engine], T]) -> "Future[T]":
+        """Do something with the engine between two passes."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(what(self._engine))
+            except Exception as error:  # noqa: BLE001  # whoever waits for the future gets it
+                future.set_exception(error)
+
+        self._calls.put(run)
+        return future
+
+    def _run(self) -> None:
+        self._next_look = time.monotonic() + self._observe_seconds
+        while not self._stopping:
+            heard = self._gather()
+            if self._stopping:
+                break
+            now = time.monotonic()
+            if now >= self._next_look:
+                self._next_look = now + self._observe_seconds
+                self._engine.doubt_all()
+            due = self._engine.due()
+            if heard or not self._engine.idle or (due is not None and due <= now):
+                self._pass()
+
+    def _pass(self) -> None:
+        try:
+            outcome = self._engine.run()
+        except Exception:  # a bug must not end the thread: the host would be left alone
+            LOG.exception("a pass failed; everything is read again")
+            self._engine.doubt_all()
+            # Not at once: the same would happen again.
+            self._wait(1.0)
+            return
+        self._done(outcome)
+
+    def _gather(self) -> bool:
+        """Take what was called, waiting for it while there is nothing to do; whether there was anything."""
+        heard = self._wait(self._patience())
+        self._take_news()
+        return heard
+
+    def _wait(self, seconds: float) -> bool:
+        heard = False
+        try:
+            call = self._calls.get(timeout=seconds) if seconds > 0 else self._calls.get_nowait()
+            while True:
+                self._obey(call)
+                heard = True
+                call = self._calls.get_nowait()
+        except queue.Empty:
+            return heard
+
+    def _obey(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception:  # as in `_pass`
+            LOG.exception("a call failed; everything is read again")
+            self._engine.doubt_all()
+
+    def _take_news(self) -> None:
+        with self._news_lock:
+            if self._news_since is None or time.monotonic() - self._news_since < SETTLE_SECONDS:
+                return
+            news, self._news, self._news_since = self._news, set(), None
+        for namespace, link in news:
+            self._engine.doubt(namespace, link)
+
+    def _patience(self) -> float:
+        """Seconds for which there is nothing to do."""
+        if not self._engine.idle:
+            return 0
+        now = time.monotonic()
+        times = [self._next_look]
+        due = self._engine.due()
+        if due is not None:
+            times.append(due)
+        with self._news_lock:
+            if self._news_since is not None:
+                times.append(self._news_since + SETTLE_SECONDS)
+        return max(0.0, min(times) - now)

@@ -1,0 +1,49 @@
+"""`onehop agent`, and `onehop agent join`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from onehop.cli.app import new, show_json
+from onehop.settings import DEFAULT_AGENT_FILE
+
+app = new("Run the agent of this host, or join this host to a controller.")
+
+Config = Annotated[Path, typer.Option(help="Configuration file.")]
+
+
+@app.callback(invoke_without_command=True)
+def agent(context: typer.Context, config: Config = DEFAULT_AGENT_FILE) -> None:
+    """Run the agent of this host. Ends on SIGTERM and leaves everything in the kernel as it is."""
+    if context.invoked_subcommand is not None:
+        context.obj = config
+        return
+    from onehop import log
+    from onehop.agent.daemon import run
+    from onehop.kernel.linux import LinuxKernel
+    from onehop.settings import load_agent
+
+    settings = load_agent(config)
+    log.setup(settings.log_format, settings.log_level)
+    run(settings, LinuxKernel())
+
+
+@app.command()
+def join(
+    context: typer.Context,
+    token: Annotated[str, typer.Argument(help="The word that `onehop host add` printed; '-' reads it from stdin.")],
+    config: Annotated[Path | None, typer.Option(help="Configuration file.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Get this host its certificate, with a token of `onehop host add`."""
+    from onehop.agent.join import join as join_with
+    from onehop.settings import load_agent
+
+    settings = load_agent(config if config is not None else context.obj)
+    word = typer.get_text_stream("stdin").readline() if token == "-" else token
+    host = join_with(word, Path(settings.state_dir), settings.host)
+    if json:
+        show_json({"host": host, "state_dir": settings.state_dir})
+        return
+    typer.echo(f"{host} has its certificate in {settings.state_dir}; start the agent now")

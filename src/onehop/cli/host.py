@@ -1,0 +1,103 @@
+"""`onehop host`: runs where the controller runs, on its store."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from onehop.cli.app import console, new, show_json
+from onehop.settings import DEFAULT_CONTROLLER_FILE
+
+if TYPE_CHECKING:
+    from onehop.settings import ControllerSettings
+    from onehop.store import Store
+
+app = new("Add, list and remove hosts.")
+
+Config = Annotated[Path, typer.Option(help="The controller's configuration file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Name = Annotated[str, typer.Argument(help="The host's name.")]
+Address = Annotated[
+    str, typer.Option(help="Address and port at which the host reaches the controller's stream, if not the configured.")
+]
+
+
+@app.callback()
+def host() -> None:
+    """Add, list and remove hosts. Works on the controller's store, whether the controller runs or not."""
+
+
+@app.command()
+def add(name: Name, config: Config = DEFAULT_CONTROLLER_FILE, address: Address = "", json: Json = False) -> None:
+    """Add a host and print a token with which it joins, once: `onehop agent join TOKEN`."""
+    from onehop.controller.join import add_host
+
+    with _store(config) as (settings, store):
+        token = add_host(store, settings, name, address)
+        _show_token(name, token, settings.join_token_seconds, json)
+
+
+@app.command()
+def token(name: Name, config: Config = DEFAULT_CONTROLLER_FILE, address: Address = "", json: Json = False) -> None:
+    """Print a new token for a host that was added before; the earlier ones end."""
+    from onehop.controller.join import new_token
+    from onehop.net.identifier import parse_host
+
+    with _store(config) as (settings, store):
+        word = new_token(store, settings, parse_host(name), address)
+        _show_token(name, word, settings.join_token_seconds, json)
+
+
+@app.command(name="list")
+def list_(config: Config = DEFAULT_CONTROLLER_FILE, json: Json = False) -> None:
+    """List the hosts."""
+    import datetime as dt
+
+    with _store(config) as (_, store), store.read() as tx:
+        hosts, revision = tx.hosts(), tx.revision()
+    if json:
+        show_json({"revision": revision, "hosts": hosts})
+        return
+    from rich.table import Table
+
+    table = Table("host", "connected", "VTEP", "revision", "last sign of life", box=None)
+    for found in hosts:
+        seen = "never"
+        if found.heartbeat_at is not None:
+            seen = dt.datetime.fromtimestamp(found.heartbeat_at, dt.UTC).isoformat(" ", "seconds")
+        connected = "yes" if found.connected else "no"
+        table.add_row(found.name, connected, found.vtep or "not known yet", f"{found.applied} of {revision}", seen)
+    console().print(table)
+
+
+@app.command()
+def remove(name: Name, config: Config = DEFAULT_CONTROLLER_FILE) -> None:
+    """Remove a host: its certificates are revoked and its session ends. Ports must be moved or unbound before."""
+    with _store(config) as (_, store):
+        store.run(lambda tx: tx.remove_host(name))
+    typer.echo(f"removed {name}; its certificates are revoked")
+
+
+def _show_token(name: str, word: str, seconds: int, json: bool) -> None:
+    if json:
+        show_json({"host": name, "token": word, "seconds": seconds})
+        return
+    typer.echo(f"On {name}, within {seconds // 60} minutes, once:\n")
+    typer.echo(f"  onehop agent join {word}")
+
+
+@contextmanager
+def _store(config: Path) -> "Iterator[tuple[ControllerSettings, Store]]":
+    from onehop import log
+    from onehop.settings import load_controller
+    from onehop.store import Store
+
+    settings = load_controller(config)
+    log.setup("console", "warning")
+    store = Store.open(settings.database_url)
+    try:
+        yield settings, store
+    finally:
+        store.close()

@@ -1,0 +1,164 @@
+"""`onehop controller`: API and stream in one process and one event loop, and a clean end."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import uvicorn
+
+from onehop.controller.app import create_app
+from onehop.controller.auth import refuse_unless_loopback
+from onehop.controller.stream import Stream
+from onehop.errors import SettingsError
+from onehop.log import logger
+from onehop.settings import ControllerSettings, join_address, split_address
+from onehop.store import Store
+from onehop.system import handed_in, listen, notify, until_one_ends, write_whole
+
+LOG = logger("controller")
+FILE = "controller.json"
+PRUNE_SECONDS = 600
+
+
+class Running(msgspec.Struct, frozen=True):
+    """``controller.json``: where a running controller is.
+
+    Attributes:
+        pid: its process.
+        api: address and port of the API.
+        stream: address and port of the stream.
+    """
+
+    pid: int
+    api: str
+    stream: str
+
+
+class _Api(uvicorn.Server):
+    """Signals are ours to handle."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def run(settings: ControllerSettings) -> None:
+    """Run the controller until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: an address cannot be listened on.
+        NotFoundError: `onehop pki init` was not run.
+        OnehopError: the store cannot be opened.
+    """
+    asyncio.run(_main(settings))
+
+
+async def _main(settings: ControllerSettings) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    async def until_told() -> None:
+        await stop.wait()
+        LOG.info("controller ends")
+        notify("STOPPING=1")
+
+    state = Path(settings.state_dir)
+    state.mkdir(parents=True, exist_ok=True, mode=0o750)
+    store = await asyncio.to_thread(Store.open, settings.database_url)
+    try:
+        sockets = handed_in()
+        api = sockets.get("api") or _listen("api_listen", settings.api_listen)
+        stream = sockets.get("stream") or _listen("stream_listen", settings.stream_listen)
+        refuse_unless_loopback(settings, api.getsockname()[0])
+        running = Running(os.getpid(), _bound(api), _bound(stream))
+
+        def ready() -> None:
+            write_whole(state / FILE, msgspec.json.encode(running) + b"\n", 0o644)
+            LOG.info("controller is ready", api=running.api, stream=running.stream, pid=running.pid)
+            notify("READY=1")
+
+        await until_one_ends(serve(store, settings, api, stream, ready), until_told())
+    finally:
+        (state / FILE).unlink(missing_ok=True)
+        await asyncio.to_thread(store.close)
+
+
+async def serve(
+    store: Store,
+    settings: ControllerSettings,
+    api: socket.socket,
+    stream: socket.socket,
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve API and stream until cancelled.
+
+    Args:
+        store: open; stays open.
+        settings: as configured.
+        api: listening socket of the API.
+        stream: listening socket of the stream.
+        ready: called once both answer.
+    """
+    agents = asyncio.Event()
+    await until_one_ends(
+        _serve_api(store, settings, api, agents, ready), Stream(store, settings).run(stream, agents.set), _prune(store)
+    )
+
+
+async def _serve_api(
+    store: Store,
+    settings: ControllerSettings,
+    listener: socket.socket,
+    agents: asyncio.Event,
+    ready: Callable[[], None],
+) -> None:
+    config = uvicorn.Config(
+        create_app(store, settings),
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        ssl_certfile=settings.api_tls_certificate,
+        ssl_keyfile=settings.api_tls_key,
+        timeout_graceful_shutdown=3,
+    )
+    server = _Api(config)
+    serving = asyncio.ensure_future(server.serve(sockets=[listener]))
+    try:
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        if not serving.done():
+            await agents.wait()
+            ready()
+        await asyncio.shield(serving)
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def _prune(store: Store) -> None:
+    """Keep the change log from growing without bound."""
+    while True:
+        await asyncio.sleep(PRUNE_SECONDS)
+        await asyncio.to_thread(store.prune)
+
+
+def _listen(key: str, address: str) -> socket.socket:
+    host, port = split_address(address)
+    try:
+        return listen(host, port)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {address} ({key}): {error.strerror}") from None
+
+
+def _bound(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return join_address(host, port)
