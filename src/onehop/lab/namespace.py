@@ -8,6 +8,7 @@ Refuses to enter a namespace in the calling thread: work is done in a thread of 
 """
 
 import ctypes
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -67,7 +68,12 @@ def _mount(source: str | None, target: str, kind: str | None, flags: int) -> Non
 
 
 def _umount(target: str) -> None:
-    _check(_libc.umount2(target.encode(), _MNT_DETACH), f"umount {target}")
+    """Let go of a mount; one that somebody else took away meanwhile is fine."""
+    try:
+        _check(_libc.umount2(target.encode(), _MNT_DETACH), f"umount {target}")
+    except KernelError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOENT):
+            raise
 
 
 def setns(fd: int) -> None:
