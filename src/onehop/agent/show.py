@@ -8,7 +8,6 @@ from onehop.agent.engine import Engine
 from onehop.agent.request import PlanAnswer, PlannedOp, Problem
 from onehop.compiler.state import Claim
 from onehop.model.topology import Ref
-
 from onehop.reconciler.plan import Op
 from onehop.reconciler.text import op_lines
 

@@ -24,7 +24,8 @@ def mtu_of(interface: str) -> int:
             reply = fcntl.ioctl(probe, _SIOCGIFMTU, struct.pack("16s16x", interface.encode()))
         except OSError:
             return 0
-    return int(struct.unpack_from("16xi", reply)[0])
+    # A loopback of 65,536 is told as what an IP packet can be at most.
+    return min(int(struct.unpack_from("16xi", reply)[0]), 65_535)
 
 
 def _interface_v4(vtep: str) -> str | None:
