@@ -112,6 +112,8 @@ def _order(resource: str, sort: Sequence[tuple[str, str]], *, reverse: bool) -> 
         if direction not in ("asc", "desc"):
             raise InputError(f"the direction of a sort is asc or desc, not {direction!r}")
         column: sa.ColumnElement[Any] = TABLES[resource].c[attribute.column_name]
+        if attribute.column.type == "bool":
+            column = sa.cast(column, sa.Integer())
         if attribute.column.nullable:
             column = sa.func.coalesce(column, sa.literal("" if attribute.column.type == "text" else 0))
         order.append((column, (direction == "asc") is not reverse))

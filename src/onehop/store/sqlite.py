@@ -4,7 +4,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -32,13 +32,12 @@ class Sqlite(Database):
     def __init__(self, url: URL) -> None:
         self._path = Path(url.database or "")
         _create(self._path)
+        _use_wal(self._path)
         self._turn = Turn()
         self._writer = _engine(url, 1, 0, writes=True)
         self._readers = _engine(url, _READERS, _MORE_READERS, writes=False)
         self._ear: sqlite3.Connection | None = None
         self._version = -1
-        with self._turn.wait(WRITE_TIMEOUT):
-            _use_wal(self._writer)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -111,7 +110,7 @@ def _engine(url: URL, size: int, more: int, *, writes: bool) -> sa.Engine:
         poolclass=QueuePool,
         pool_size=size,
         max_overflow=more,
-        connect_args={"check_same_thread": False, "timeout": 0 if writes else WRITE_TIMEOUT, "isolation_level": None},
+        connect_args={"check_same_thread": False, "timeout": WRITE_TIMEOUT, "isolation_level": None},
     )
 
     def connect(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
@@ -120,8 +119,8 @@ def _engine(url: URL, size: int, more: int, *, writes: bool) -> sa.Engine:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA cache_size = -8000")
         connection.execute("PRAGMA journal_size_limit = 67108864")
-        if not writes:
-            connection.execute("PRAGMA query_only = ON")
+        # The head of the writers' queue asks for the lock again and again: see the class.
+        connection.execute("PRAGMA busy_timeout = 0" if writes else "PRAGMA query_only = ON")
 
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
@@ -131,26 +130,23 @@ def _engine(url: URL, size: int, more: int, *, writes: bool) -> sa.Engine:
     return engine
 
 
-def _use_wal(engine: sa.Engine) -> None:
+def _use_wal(path: Path) -> None:
     """Write-ahead logging, which the file remembers; another process may be doing the same just now."""
     deadline = time.monotonic() + WRITE_TIMEOUT
-    connection = engine.raw_connection()
-    try:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         while True:
             try:
-                mode = connection.cursor().execute("PRAGMA journal_mode = WAL").fetchone()
+                mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()
             except sqlite3.OperationalError as error:
-                if time.monotonic() > deadline:
-                    raise BusyError(f"cannot switch the database to write-ahead logging: {error}") from error
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise StoreError(f"cannot open the database {path}: {error}") from error
             except sqlite3.DatabaseError as error:
-                raise StoreError(f"the database file is damaged or is none: {error}") from error
+                raise StoreError(f"{path} is damaged or no database of ours: {error}") from error
             else:
                 if mode == ("wal",):
                     return
-                raise StoreError("the database's file system cannot do write-ahead logging: put it on a local disk")
+                raise StoreError(f"the file system of {path} cannot do write-ahead logging: put it on a local disk")
             time.sleep(_POLL)
-    finally:
-        connection.close()
 
 
 def _unusable(error: OperationalError) -> StoreError:
