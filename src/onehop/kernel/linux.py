@@ -3,11 +3,16 @@
 One thread of its own is moved between namespaces; no other thread of the process ever is, and nothing is forked.
 """
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
+from onehop.errors import KernelError
+from onehop.kernel import feature
 from onehop.kernel.execute import Executor
+from onehop.kernel.monitor import Ears, Watch
 from onehop.kernel.observe import Observer
 from onehop.kernel.rulesets import Rulesets
 from onehop.kernel.space import Spaces
@@ -33,8 +38,9 @@ class LinuxKernel:
             KernelError: the host's namespace cannot be entered.
         """
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kernel")
-        self._host_namespace, self._directory = host_namespace, directory
+        self._directory = Path(directory)
         self._rulesets = Rulesets()
+        self._watches: list[Watch] = []
         try:
             self._spaces = self._inside(lambda: Spaces(host_namespace, directory))
         except BaseException:
@@ -52,6 +58,8 @@ class LinuxKernel:
     def _observe(self, scope: Scope) -> Observation:
         try:
             return Observer(self._spaces, self._rulesets).observe(scope)
+        except OSError as error:
+            raise KernelError(f"namespace {scope.namespace!r} cannot be read: {error}", error.errno or 0) from error
         finally:
             self._spaces.rest()
 
@@ -65,7 +73,44 @@ class LinuxKernel:
         finally:
             self._spaces.rest()
 
+    def watch(self, changed: Callable[[str, str | None], None]) -> Callable[[], None]:
+        """Call back on changes; see `onehop.kernel.base.Kernel.watch`.
+
+        Our own nftables transactions are not told; everything else is, whoever did it. `changed` must not raise.
+
+        Raises:
+            KernelError: the kernel does not let us listen.
+        """
+        try:
+            ears = self._inside(self._listen)
+        except OSError as error:
+            raise KernelError(f"the kernel's notifications cannot be heard: {error}", error.errno or 0) from error
+        watch = Watch(ears, changed)
+        self._watches.append(watch)
+        return watch.stop
+
+    def _listen(self) -> Ears:
+        try:
+            ears = Ears(self._directory, threading.get_native_id())
+            for name in self._spaces.names():
+                space = self._spaces.open(name)
+                if space is not None and space.mark() is not None:
+                    self._spaces.announce(name)
+            return ears
+        finally:
+            self._spaces.rest()
+
+    def check_features(self) -> None:
+        """Try in a scratch namespace all that onehop needs of this kernel and machine.
+
+        Raises:
+            MissingFeatureError: what is missing first, in one sentence that says what to do.
+        """
+        feature.check()
+
     def close(self) -> None:
-        """Give back sockets and threads."""
+        """End watches, give back sockets and threads."""
+        for watch in self._watches:
+            watch.stop()
         self._inside(self._spaces.close)
         self._worker.shutdown()

@@ -9,16 +9,14 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from struct import pack, unpack
 
 from onehop.errors import KernelError
-from onehop.kernel import syscall
+from onehop.kernel import nsid, syscall
 from onehop.kernel.connection import NETFILTER, Connection
 from onehop.net.naming import HOST, MARK
 from onehop.objects import link_codec, netlink
 from onehop.objects.netlink import Request
 
-_NSID, _NSID_FD = 1, 3
 _KEPT = 16
 
 
@@ -209,7 +207,7 @@ class Spaces:
             self.forget(name)
             path.unlink()
             raise
-        self._announce(space)
+        self.announce(name)
         return space
 
     def _reserve(self, name: str) -> Path:
@@ -245,28 +243,17 @@ class Spaces:
                 raise
         path.unlink(missing_ok=True)
 
-    def _announce(self, space: Space) -> None:
-        """Give the namespace a number in the host's, so that the host's sockets hear of what happens in it."""
-        request = Request(netlink.NEWNSID, 0, _nsid_body(space.descriptor) + pack("=HHi", 8, _NSID, -1))
-        self.host.route.carry([[request]])  # refused where it has one already
-        self.number(self.host, space.name)
-
-    def announce(self, name: str) -> int | None:
-        """The host's number for a namespace, given now if need be; None where it is gone."""
+    def announce(self, name: str) -> None:
+        """Give a namespace a number in the host's, so that the host's sockets hear of what happens in it."""
         space = self.open(name)
-        if space is None:
-            return None
-        if name != HOST:
-            self._announce(space)
-        return self.number(self.host, name)
-
-    def number(self, at: Space, name: str) -> int | None:
-        """The number by which `at` knows the namespace `name`; None where it has none."""
-        return next(iter(self._numbers(at, [name])), (None, ""))[0]
+        if space is not None and name != HOST:
+            nsid.give(self.host.route, space.descriptor)
+            self._known.setdefault(HOST, {}).update(nsid.numbers(self.host.route, [(name, space.descriptor)]))
 
     def _numbers(self, at: Space, names: Iterable[str]) -> Iterator[tuple[int, str]]:
         """Numbers by which `at` knows namespaces; those it does not know are left out."""
-        questions, asked, opened = [], [], []
+        asked: list[tuple[str, int]] = []
+        opened: list[int] = []
         for name in names:
             kept = self.host if name == HOST else self._open.get(name)
             descriptor = self.descriptor(name) if kept is None else kept.descriptor
@@ -274,18 +261,9 @@ class Spaces:
                 continue
             if kept is None:
                 opened.append(descriptor)
-            questions.append(Request(netlink.GETNSID, 0, _nsid_body(descriptor)))
-            asked.append(name)
-        known = self._known.setdefault(at.name, {})
+            asked.append((name, descriptor))
         try:
-            for name, answer in zip(asked, at.route.ask(questions), strict=True):
-                if answer is None:
-                    continue
-                values = netlink.attributes(answer.data, answer.start + 4, answer.end)
-                number = unpack("=i", values.get(_NSID, b"\xff" * 4))[0]
-                if number >= 0:
-                    known[number] = name
-                    yield number, name
+            yield from nsid.numbers(at.route, asked)
         finally:
             for descriptor in opened:
                 os.close(descriptor)
@@ -304,9 +282,5 @@ class Spaces:
         if missing:
             others = (name for name in self.names() if name not in guesses)
             found.update({number: name for number, name in self._numbers(at, others) if number in missing})
-        self._known[at.name] = dict(found) if len(known) > 4 * len(found) + 4096 else known | found
+        known.update(found)
         return found
-
-
-def _nsid_body(descriptor: int) -> bytes:
-    return pack("=Bxxx", 0) + netlink.u32(_NSID_FD, descriptor)

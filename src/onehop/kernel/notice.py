@@ -1,0 +1,72 @@
+"""What notifications mean: which are about things that may be ours, and which link they speak of."""
+
+from collections.abc import Callable
+from struct import unpack_from
+
+from onehop.net.naming import PROTOCOL
+from onehop.objects import netlink, nftables
+from onehop.objects.address import IFADDRMSG
+from onehop.objects.neighbour import NDMSG, NUD_NOARP, NUD_PERMANENT
+from onehop.objects.netlink import Found
+from onehop.objects.route import RTMSG
+
+_IFNAME, _FRA_PROTOCOL = 3, 21
+_IFINFOMSG, _FIB_RULE = 16, 12
+_NEWGEN, _SUBSYSTEM = 0x0A0F, 0x0A
+_GEN_PROC_PID, _TABLE = 2, 1
+
+
+class RouteNotices:
+    """Notifications of rtnetlink."""
+
+    def __init__(self, link_name: Callable[[str, int], str | None]) -> None:
+        self._link_name = link_name
+
+    def is_namespace(self, kind: int) -> bool:
+        """Whether it says that a namespace got or lost its number."""
+        return kind in (netlink.NEWNSID, netlink.DELNSID)
+
+    def link(self, kind: int, found: Found, namespace: str) -> tuple[bool, str | None]:
+        """Whether it may be about something of ours, and the link if it is about one."""
+        data, start, end = found
+        if kind in (netlink.NEWLINK, netlink.DELLINK):
+            name = netlink.attributes(data, start + _IFINFOMSG, end).get(_IFNAME)
+            return True, None if name is None else netlink.string(name)
+        if kind in (netlink.NEWADDR, netlink.DELADDR):
+            return True, self._link_name(namespace, IFADDRMSG.unpack_from(data, start)[4])
+        if kind in (netlink.NEWNEIGH, netlink.DELNEIGH):
+            family, index, state, _, _ = NDMSG.unpack_from(data, start)
+            learned = not state & (NUD_NOARP | NUD_PERMANENT)
+            if learned and (kind == netlink.NEWNEIGH or family == netlink.AF_BRIDGE):
+                return False, None
+            return True, self._link_name(namespace, index)
+        if kind in (netlink.NEWROUTE, netlink.DELROUTE):
+            return RTMSG.unpack_from(data, start)[5] == PROTOCOL, None
+        if kind in (netlink.NEWRULE, netlink.DELRULE):
+            protocol = netlink.attributes(data, start + _FIB_RULE, end).get(_FRA_PROTOCOL)
+            return protocol == bytes([PROTOCOL]), None
+        return False, None
+
+
+class RulesetNotices:
+    """Notifications of nftables: what a transaction did, and at its end who made it."""
+
+    def __init__(self, own_thread: int) -> None:
+        self._own_thread = own_thread
+        self._touched: set[int | None] = set()
+
+    def matters(self, kind: int, found: Found, number: int | None) -> bool:
+        """Whether it ends a transaction of somebody else that touched a table of ours.
+
+        Our own are left out: on a host they would make every network suspect for the sake of one.
+        """
+        if kind >> 8 != _SUBSYSTEM:
+            return False
+        values = netlink.attributes(found.data, found.start + 4, found.end)
+        if kind != _NEWGEN:
+            if nftables.is_ours(netlink.string(values.get(_TABLE, b""))):
+                self._touched.add(number)
+            return False
+        touched = number in self._touched
+        self._touched.discard(number)
+        return touched and unpack_from("!I", values.get(_GEN_PROC_PID, b"\0" * 4))[0] != self._own_thread
