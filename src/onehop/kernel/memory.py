@@ -170,6 +170,9 @@ class MemoryKernel:
     def uproot(self, found: KernelObject) -> None:
         """Take something away as somebody else would, and tell the watchers."""
         with self._lock:
+            space = self.world.spaces.get(found.namespace)
+            if space is not None:
+                space.alien.discard(found.key)
             self.world.delete(found)
             self._tell(found)
 

@@ -97,9 +97,11 @@ class World:
                 if found.name in space.devices:
                     self._remove_device(space, space.devices[found.name])
             case Route():
-                space.routes.pop(found.key, None)
+                if found.key not in space.alien:
+                    space.routes.pop(found.key, None)
             case Rule():
-                space.rules.pop(found.key, None)
+                if found.key not in space.alien:
+                    space.rules.pop(found.key, None)
             case Ruleset():
                 space.rulesets.pop(found.key, None)
             case _:
@@ -239,6 +241,8 @@ class World:
                     _refuse(errno.EOPNOTSUPP, f"{wanted.link} is no VXLAN device")
                 device.vxlan_fdb[wanted.key] = wanted
             case Route():
+                if wanted.key in space.alien:
+                    _refuse(errno.EEXIST, f"somebody else has a route to {wanted.destination}")
                 check_route(space, wanted)
                 space.routes[wanted.key] = wanted
             case _:
@@ -277,7 +281,9 @@ class World:
                 gone.update(other.key for other in same)
         device.addresses = [a for a in device.addresses if a.key not in gone]
         if version(found.address) == 4 and not device.has_ipv4():
+            # fib_disable_ip in net/ipv4/fib_frontend.c
             drop_routes(space, device.link.name, 4)
+            device.neighbours = {k: n for k, n in device.neighbours.items() if version(n.address) == 6}
         space.drop_sources()
 
 

@@ -163,7 +163,7 @@ class Simulation:
                 self._lose(hanging, certain=False)  # net.ipv6.conf.*.keep_addr_on_down may keep it
 
     def _strip_subnet(self, gone: Address) -> None:
-        """An IPv4 address is gone from its link: perhaps the later ones of its subnet, with the last one all routes."""
+        """An IPv4 address is gone: perhaps the later ones of its subnet; with the last all that IPv4 has there."""
         if version(gone.address) == 6:
             return
         left: list[Address] = []
@@ -177,8 +177,10 @@ class Simulation:
                     left.append(other)
         if left:
             return
-        for other in hanging:
-            if isinstance(other, Route) and version(other.destination) == 4:
+        for other in hanging:  # fib_disable_ip in net/ipv4/fib_frontend.c
+            if (isinstance(other, Route) and version(other.destination) == 4) or (
+                isinstance(other, Neighbour) and version(other.address) == 4
+            ):
                 self._lose(other, certain=False)
 
     def _strip_source(self, gone: Address) -> None:
