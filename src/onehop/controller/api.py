@@ -56,6 +56,8 @@ class Operations:
         self._resource = resource
         self._logic = LOGIC[resource.name]
         self._parent: Where = {}
+        if not context.caller.may_read:
+            raise forbidden(f"get_{resource.name}")
         if resource.parent is not None:
             parent = find(context, BY_NAME[resource.parent.resource], parent_id or "")
             self._parent = {resource.parent.attribute: [parent["id"]]}

@@ -89,7 +89,9 @@ class Bindings(Logic):
             )
         for other in context.tx.select("binding", {"port_id": [port_id], "status": [ACTIVE]}):
             context.tx.update("binding", (port_id, other["host"]), {"status": INACTIVE})
-        return context.tx.update("binding", (port_id, host), {"status": ACTIVE})
+        updated = context.tx.update("binding", (port_id, host), {"status": ACTIVE})
+        self.complete(context, [updated])
+        return {"binding": updated}
 
     def complete(self, context: Context, rows: Sequence[Row]) -> None:
         """Add how the port is attached there."""

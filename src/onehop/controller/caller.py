@@ -22,6 +22,11 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         return "admin" in self.roles
 
     @property
+    def may_read(self) -> bool:
+        """Whether the caller may see what the project may see."""
+        return not self.roles.isdisjoint(("admin", "manager", "member", "reader"))
+
+    @property
     def may_write(self) -> bool:
         """Whether the caller may change what belongs to the project."""
         return not self.roles.isdisjoint(("admin", "manager", "member"))

@@ -13,7 +13,8 @@ router    own                                             by members  own: membe
 agent     never (an empty list)                           never      never
 ========  ==============================================  =========  ==============
 
-What is not seen is 404; what is seen but may not be changed is 403. A reader changes nothing. Attributes that are
+What is not seen is 404; what is seen but may not be changed is 403. A reader changes nothing; a user without any of the
+roles sees nothing either (403). Attributes that are
 `admin_see` are left out of views; those that are `admin_set` are 403 in a body, unless a create only repeats the
 default. A project's id other than the caller's is 403.
 """
