@@ -81,8 +81,8 @@ class _Build:
     def master(self, bridge: str | None) -> dict:
         return {} if bridge is None else {"master": bridge, "port": BridgePort(*(self.chance() for _ in range(3)))}
 
-    def tunnels(self, namespace: str) -> set[tuple[int, int]]:
-        links = [o for o in self.state.values() if isinstance(o, Link) and o.namespace == namespace]
+    def tunnels(self) -> set[tuple[int, int]]:
+        links = [o for o in self.state.values() if isinstance(o, Link)]
         return {(link.spec.vni, link.spec.port) for link in links if isinstance(link.spec, Vxlan)}
 
     # ---- the host's own namespace
@@ -93,7 +93,7 @@ class _Build:
         vni = self.pick([100, 101, 100 + number])
         vxlan = f"vxlan-{number}"
         guarded = []
-        if (vni, 4789) not in self.tunnels(""):
+        if (vni, 4789) not in self.tunnels():
             local = self.pick(["192.0.2.1", "192.0.2.2"])
             self.link("", vxlan, Vxlan(vni, local, 4789), **self.master(bridge if self.chance(4) else None))
             guarded.append(vxlan)
@@ -236,7 +236,7 @@ class _Build:
                 self.link(*peer, Veth(namespace, name))
             elif kind == "vxlan":
                 spec = Vxlan(200, self.pick(["192.0.2.1", "2001:db8::1"]), self.pick([4789, 8472]))
-                if (200, spec.port) not in self.tunnels(namespace):
+                if (200, spec.port) not in self.tunnels():
                     self.link(namespace, name, spec)
             else:
                 self.link(namespace, name, Bridge())

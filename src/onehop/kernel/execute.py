@@ -250,6 +250,9 @@ class Executor:
     def _set_link(self, number: int, old: Link, new: Link) -> None:
         if not changes_in_place(old, new):
             raise Refused(errno.EOPNOTSUPP, f"{describe(new)} cannot change its kind in place; delete it first")
+        if new.key in self._born:
+            self._flush()  # its index is the kernel's choice
+            self._born.discard(new.key)
         batch = self._batch_in(new.namespace)
         master = 0 if new.master is None else batch.index(new.master)
         batch.add(number, link_codec.to_set(new, batch.index(new.name), master, old))

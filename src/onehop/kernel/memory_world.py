@@ -131,7 +131,8 @@ class World:
         if wanted.master is not None:
             self._bridge(space, wanted.master)
         if isinstance(wanted.spec, Vxlan):
-            for other in space.devices.values():
+            # Its socket is the host's, whichever namespace the device is put into.
+            for other in (device for there in self.spaces.values() for device in there.devices.values()):
                 spec = other.link.spec
                 if isinstance(spec, Vxlan) and (spec.vni, spec.port) == (wanted.spec.vni, wanted.spec.port):
                     _refuse(errno.EEXIST, f"{other.link.name} has VNI {spec.vni} already")

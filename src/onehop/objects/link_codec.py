@@ -22,6 +22,8 @@ IFINFOMSG = Struct("=BxHiII")
 LOOPBACK = 1
 """The index of ``lo`` in every namespace."""
 
+_LARGEST_MTU = 65535
+
 _UP = 1
 _ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _IFALIAS, _AF_SPEC = 1, 3, 4, 5, 10, 18, 20, 26
 _NET_NS_FD, _EXT_MASK, _LINK_NETNSID, _TARGET_NETNSID = 28, 29, 37, 46
@@ -191,7 +193,9 @@ def to_make(wanted: Link, index: int, destination: int | None = None) -> Request
         case Veth():
             body += u32(_MTU, wanted.mtu) + _veth_info(wanted, wanted.spec, destination)
         case Bridge():
-            body += _BRIDGE_INFO
+            # Only a change of its MTU makes a bridge keep it when a port with a smaller one joins, so it is born with
+            # another one than `to_set` gives it (br_change_mtu in net/bridge/br_device.c).
+            body += u32(_MTU, wanted.mtu + 1 if wanted.mtu < _LARGEST_MTU else wanted.mtu - 1) + _BRIDGE_INFO
         case Vxlan():
             body += u32(_MTU, wanted.mtu) + _vxlan_info(wanted.spec)
             if destination is not None:

@@ -136,14 +136,14 @@ class Planner:
             self._delete(peer)
 
     def _free_vni(self, wanted: Link) -> None:
-        """Delete a leaving VXLAN device that has the VNI and port of one to come: a namespace has one of each."""
+        """Delete a leaving VXLAN device that has the VNI and port of one to come: a host has one of each."""
         if not isinstance(wanted.spec, Vxlan):
             return
-        for found in self._now.inside(wanted.namespace):
-            if not isinstance(found, Link) or not isinstance(found.spec, Vxlan) or found.key not in self._gone:
+        for key, found in self._gone.items():
+            if not isinstance(found, Link) or not isinstance(found.spec, Vxlan):
                 continue
             if (found.spec.vni, found.spec.port) == (wanted.spec.vni, wanted.spec.port):
-                self._delete(found.key)
+                self._delete(key)
 
     # ---- 2. build
 
