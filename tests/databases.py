@@ -21,7 +21,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
-from onehop.store import Store
+from onehop.store import Store, migration
 from onehop.store.table import METADATA
 
 VARIABLE = "ONEHOP_TEST_POSTGRESQL"
@@ -86,6 +86,8 @@ def _empty(name: str) -> bool:
             str(row[0]) for row in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         }
         if tables != {*METADATA.tables, "alembic_version"}:
+            return False
+        if connection.execute("SELECT version_num FROM alembic_version").fetchall() != [(migration.head(),)]:
             return False
         names = sql.SQL(", ").join(sql.Identifier(table) for table in METADATA.tables)
         connection.execute(sql.SQL("TRUNCATE {}").format(names))

@@ -27,13 +27,13 @@ def run(connection: Connection) -> None:
     Raises:
         NewerDatabaseError: the database's schema is unknown here.
     """
-    head, known = _versions()
+    newest, known = _versions()
     current = MigrationContext.configure(connection).get_current_revision()
-    if current == head:
+    if current == newest:
         return
     if current is not None and current not in known:
         raise NewerDatabaseError(
-            f"the database has schema {current}, but this onehop knows {head} as the newest: "
+            f"the database has schema {current}, but this onehop knows {newest} as the newest: "
             "upgrade onehop on this machine, or restore the backup from before the other one was started"
         )
     with _ALEMBIC:
@@ -42,6 +42,11 @@ def run(connection: Connection) -> None:
         command.upgrade(config, "head")
     if connection.execute(sa.select(REVISION.c.only)).first() is None:
         connection.execute(sa.insert(REVISION).values(only=1, value=0, pruned=0))
+
+
+def head() -> str:
+    """The newest schema version that this onehop knows."""
+    return _versions()[0]
 
 
 def differences(connection: Connection) -> list[object]:
@@ -57,10 +62,10 @@ def differences(connection: Connection) -> list[object]:
 def _versions() -> tuple[str, frozenset[str]]:
     """The newest schema version that we know, and all of them."""
     script = ScriptDirectory.from_config(_config())
-    head = script.get_current_head()
-    if head is None:
+    newest = script.get_current_head()
+    if newest is None:
         raise LookupError("the package has no migrations")
-    return head, frozenset(s.revision for s in script.walk_revisions())
+    return newest, frozenset(s.revision for s in script.walk_revisions())
 
 
 def _config() -> Config:
