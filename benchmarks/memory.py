@@ -1,0 +1,99 @@
+"""Memory of the real daemons: an agent with 500 routers in its kernel, a controller with 10,000 ports in its store.
+
+The baseline is a Python process that has imported the same code and does nothing.
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from benchmarks import scenario
+from benchmarks.client import Client
+from benchmarks.controller import controller, end, resident_mib, start
+from benchmarks.report import Row, main, say
+from onehop.agent.localcopy import LocalCopy
+from onehop.agent.request import StatusAnswer, StatusRequest, call
+
+ROUTERS = 500
+PORTS = 10_000
+AT_ONCE = 500
+
+
+def imported(*modules: str) -> float:
+    """MiB of a process that has imported modules and nothing else."""
+    code = (
+        f"import {', '.join(modules)}, re; print(re.search(r'VmRSS:\\s+(\\d+)', open('/proc/self/status').read())[1])"
+    )
+    return int(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout) / 1024
+
+
+def agent() -> Row:
+    """The agent comes up from its local copy and makes everything; no controller is there."""
+    say(f"memory of an agent with {ROUTERS} routers: it builds them from its local copy")
+    with tempfile.TemporaryDirectory(prefix="onehop-bench-") as folder:
+        place = Path(folder)
+        (place / "state").mkdir()
+        view = scenario.view(ROUTERS)
+        LocalCopy(place / "state", scenario.HERE).snapshot(view.revision, list(view))
+        config = place / "agent.toml"
+        config.write_text(
+            f'host = "{scenario.HERE}"\ncontroller = "127.0.0.1:9"\nvtep = "192.0.2.1"\nlog_level = "error"\n'
+            f'state_dir = "{place}/state"\nrun_dir = "{place}/run"\n'
+        )
+        process = start("agent", "--config", str(config))
+        try:
+            settled(place / "run", process)
+            used = resident_mib(process.pid)
+        finally:
+            end(process)
+    base = imported("onehop.agent.daemon", "onehop.kernel.linux")
+    return row(f"memory: agent with {ROUTERS} routers", used, base, 150)
+
+
+def settled(run_dir: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Wait until the agent has made everything."""
+    appears_socket = run_dir / "agent.sock"
+    while not appears_socket.exists():
+        if process.poll() is not None:
+            raise RuntimeError("the agent ended; its words are above")
+    while not call(run_dir, StatusRequest(), StatusAnswer).in_sync:
+        if process.poll() is not None:
+            raise RuntimeError("the agent ended; its words are above")
+
+
+def of_controller() -> Row:
+    """The controller that made the ports, in bulk."""
+    say(f"memory of a controller with {PORTS:,} ports: making them")
+    with controller() as (address, pid), closing(Client(address)) as client:
+        network = client.network()
+        for _ in range(PORTS // AT_ONCE):
+            client.ports(network, AT_ONCE)
+        assert len(client.call("GET", "ports?fields=id")["ports"]) == PORTS
+        used = resident_mib(pid)
+    return row(f"memory: controller with {PORTS:,} ports", used, imported("onehop.controller.daemon"), 300)
+
+
+def row(what: str, used: float, base: float, reach: int) -> Row:
+    """One line."""
+    return Row(
+        what=what,
+        value=used,
+        unit="MiB",
+        baseline=base,
+        ratio=used / base,
+        reach=f"≤ {reach} MB",
+        met=used <= reach / 1.048576,
+    )
+
+
+def measure() -> Iterator[Row]:
+    """Both."""
+    yield of_controller()
+    yield agent()
+
+
+if __name__ == "__main__":
+    main("benchmarks.memory", measure)
