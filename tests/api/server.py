@@ -1,0 +1,40 @@
+"""The API behind a real HTTP server on a free port of loopback, for clients that cannot be called in process."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+_LIMIT = 20.0
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, instead of being asked again and again."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+@contextmanager
+def serving(app: Starlette) -> Iterator[str]:
+    """The URL at which `app` is served inside the block."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = _Server(uvicorn.Config(app, log_level="error", access_log=False, server_header=False, lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        assert server.ready.wait(_LIMIT), "the server did not start"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(_LIMIT)
+        listener.close()
+        assert not thread.is_alive()

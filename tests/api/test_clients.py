@@ -1,0 +1,135 @@
+"""Unmodified clients against a real server: openstacksdk and the `openstack` command."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import openstack
+import pytest
+
+from onehop.controller.app import create_app
+from onehop.controller.users import hash_password
+from onehop.settings import ControllerSettings
+from onehop.store import Store
+from tests.api.client import PROJECT_A
+from tests.api.server import serving
+
+PASSWORD = "correct horse"  # noqa: S105  # of a user that lives as long as the test
+
+
+@pytest.fixture
+def endpoint(store: Store, tmp_path: Path) -> Iterator[str]:
+    users = tmp_path / "users.toml"
+    users.write_text(
+        f'[[user]]\nname = "project-a"\npassword = "{hash_password(PASSWORD, 4)}"\nproject = "{PROJECT_A}"\n'
+        'roles = ["member"]\n'
+    )
+    users.chmod(0o600)
+    settings = ControllerSettings(auth="none", users_file=str(users), physical_networks=("external",))
+    store.run(lambda tx: tx.add_host("host-1"))
+    with serving(create_app(store, settings)) as url:
+        yield url
+
+
+@pytest.fixture
+def admin(endpoint: str) -> Iterator[Any]:
+    with openstack.connect(auth_type="none", endpoint=endpoint) as connection:
+        yield connection
+
+
+@pytest.fixture
+def project(endpoint: str) -> Iterator[Any]:
+    auth = {"endpoint": endpoint, "username": "project-a", "password": PASSWORD}
+    with openstack.connect(auth_type="http_basic", auth=auth) as connection:
+        yield connection
+
+
+def test_the_sdk_builds_and_removes_a_routed_network(admin: Any) -> None:
+    net = admin.network
+    network = net.create_network(name="blue")
+    v4 = net.create_subnet(network_id=network.id, ip_version=4, cidr="10.0.0.0/24")
+    v6 = net.create_subnet(
+        network_id=network.id, ip_version=6, cidr="fd00::/64", ipv6_ra_mode="slaac", ipv6_address_mode="slaac"
+    )
+    router = net.create_router(name="r")
+    for subnet in (v4, v6):
+        assert net.add_interface_to_router(router, subnet_id=subnet.id)["subnet_id"] == subnet.id
+    ports = net.create_ports([{"network_id": network.id, "name": f"p{n}"} for n in range(3)])
+    ports = list(ports)
+    assert net.find_network("blue").id == network.id
+    assert net.find_port("p1").fixed_ips[0]["subnet_id"] == v4.id
+    assert {p.name for p in net.ports(network_id=network.id, device_id="")} == {"p0", "p1", "p2"}
+    assert [a.host for a in net.agents()] == ["host-1"]
+    assert net.find_extension("router").alias == "router"
+
+    bound = net.update_port(ports[0], binding_host_id="host-1")
+    assert (bound.binding_host_id, bound.binding_vif_type) == ("host-1", "tap")
+    assert net.set_tags(network, ["red"]).tags == ["red"]
+    assert [n.id for n in net.networks(tags="red")] == [network.id]
+    routed = net.update_router(router, routes=[{"destination": "192.168.0.0/24", "nexthop": "10.0.0.9"}])
+    assert len(routed.routes) == 1
+    net.update_router(router, routes=[])
+    pages = list(net.ports(limit=2))
+    assert len(pages) == len({p.id for p in pages}) == 5
+
+    with pytest.raises(openstack.exceptions.ConflictException, match="ports still in use"):
+        net.delete_network(network, ignore_missing=False)
+    for subnet in (v4, v6):
+        net.remove_interface_from_router(router, subnet_id=subnet.id)
+    for resource, remove in ((router, net.delete_router), *((p, net.delete_port) for p in ports)):
+        remove(resource, ignore_missing=False)
+    net.delete_network(network, ignore_missing=False)
+    assert list(net.subnets()) == []
+
+
+def test_the_sdk_moves_a_port_between_hosts(admin: Any, store: Store) -> None:
+    store.run(lambda tx: tx.add_host("host-2"))
+    net = admin.network
+    network = net.create_network()
+    port = net.create_port(network_id=network.id, binding_host_id="host-1")
+    binding = net.create_port_binding(port, host="host-2")
+    assert binding.status == "INACTIVE"
+    net.activate_port_binding(port, host="host-2")
+    net.delete_port_binding(port, host="host-1")
+    assert net.get_port(port.id).binding_host_id == "host-2"
+    assert [b.host for b in net.port_bindings(port)] == ["host-2"]
+
+
+def test_a_project_of_the_users_file_lives_beside_the_administrator(admin: Any, project: Any) -> None:
+    theirs = admin.network.create_network(name="admin's")
+    mine = project.network.create_network(name="mine")
+    assert mine.project_id == PROJECT_A
+    assert [n.name for n in project.network.networks()] == ["mine"]
+    assert len(list(admin.network.networks())) == 2
+    with pytest.raises(openstack.exceptions.NotFoundException):
+        project.network.get_network(theirs.id)
+    with pytest.raises(openstack.exceptions.ForbiddenException):
+        project.network.create_network(provider_network_type="vxlan")
+
+
+def test_the_openstack_command_works_by_environment_alone(endpoint: str, tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("openstack")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "OS_AUTH_TYPE": "none",
+        "OS_ENDPOINT": endpoint,
+    }
+
+    def run(words: str) -> Any:
+        done = subprocess.run(
+            [command, *words.split(), "-f", "json"], env=environment, capture_output=True, check=False, timeout=120
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return json.loads(done.stdout)
+
+    assert run("network create blue")["provider:network_type"] == "vxlan"
+    run("subnet create --network blue --subnet-range 10.0.0.0/24 blue4")
+    port = run("port create --network blue --host host-1 p1")
+    assert port["fixed_ips"][0]["ip_address"].startswith("10.0.0.")
+    assert [row["Name"] for row in run("port list --fixed-ip ip-substring=10.0.0.")] == ["p1"]
+    assert [row["Host"] for row in run("network agent list")] == ["host-1"]
