@@ -32,7 +32,8 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def world(site: Site) -> Iterator[World]:
-    """A world of one test."""
+    """A world of one test; what an earlier one left stopped is started."""
+    build.up(site.directory, print)
     made = World(site, site.client)
     try:
         yield made

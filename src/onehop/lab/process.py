@@ -64,7 +64,8 @@ class Process(msgspec.Struct, frozen=True):
         except ProcessLookupError:
             return True
         try:
-            if self.alive():
+            # Readable when all threads are gone; until then sockets may still be open, though the first thread is not.
+            if self.boot == _boot() and _stat(self.pid)[1] == self.start:
                 select.select([handle], [], [], limit)
         finally:
             os.close(handle)
@@ -77,12 +78,18 @@ def _boot() -> str:
 
 def _start_time(pid: int) -> int | None:
     """Start time of a running process, or None where there is none or only its zombie."""
+    state, start = _stat(pid)
+    return None if state in ("Z", "X") else start
+
+
+def _stat(pid: int) -> tuple[str, int | None]:
+    """State and start time of a process; X where there is none."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_bytes()
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
-        return None
-    fields = text.rpartition(b")")[2].split()
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+        return "X", None
+    fields = text.rpartition(")")[2].split()
+    return fields[0], int(fields[19])
 
 
 def spawn(
