@@ -16,6 +16,8 @@ from onehop.wire import ResourceStatus, State
 RANK: dict[State, int] = {"ERROR": 0, "DOWN": 1, "ACTIVE": 2, "GONE": 3}
 REPORTED = frozenset({"network", "subnet", "port", "router"})
 REASON_LENGTH = 1000
+UNTRIED = "it was not tried, because something that it needs failed"
+"""The reason of what is only another failure's victim: who failed is ERROR, not who waits for it."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -97,7 +99,7 @@ def judge(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry]:
     for port in desire.view.ports_of(network):
         if any(binding.host == desire.host for binding in port.bindings):
             ref = ("port", port.id)
-            entry = said.get(ref) or _state(port, desire, obstacle)
+            entry = said.get(ref) or _state(port, desire, obstacle or _waits(port, desire, failing))
             said[ref] = msgspec.structs.replace(entry, bindings=port.bindings)
     return said
 
@@ -108,7 +110,7 @@ def _errors(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry
     if wanted is not None:
         said.update({ref: Entry("ERROR", reason) for ref, reason in wanted.refused.items()})
         for key, reason in sorted(failing.get(partition, {}).items(), key=str):
-            if key in wanted.claims:
+            if key in wanted.claims and reason != UNTRIED:
                 said.setdefault(wanted.claims[key].resource, Entry("ERROR", reason))
     if partition in desire.broken:
         kind, _, identifier = partition.partition("/")
@@ -131,6 +133,16 @@ def _state(port: Port, desire: Desire, obstacle: str) -> Entry:
     return Entry("DOWN", obstacle) if obstacle else Entry("ACTIVE")
 
 
+def _waits(port: Port, desire: Desire, failing: Failing) -> str:
+    """Why nothing was tried for the port itself, or ""."""
+    name = naming.network_partition(port.network_id)
+    wanted = desire.partitions.get(name)
+    if wanted is None:
+        return ""
+    mine = (wanted.claims[key].resource for key in failing.get(name, {}) if key in wanted.claims)
+    return UNTRIED if ("port", port.id) in mine else ""
+
+
 def _obstacle(network: NetworkId, desire: Desire, failing: Failing) -> str:
     """Why no port of a network can be ACTIVE here, or ""."""
     name = naming.network_partition(network)
@@ -148,7 +160,7 @@ def _obstacle(network: NetworkId, desire: Desire, failing: Failing) -> str:
         claims: Mapping[Key, Claim] = wanted.claims if wanted is not None else {}
         for key, reason in failing.get(partition, {}).items():
             claim = claims.get(key)
-            if claim is not None and claim.resource in carriers:
+            if claim is not None and claim.resource in carriers and reason != UNTRIED:
                 return f"{' '.join(claim.resource)} is not ready here: {reason}"
         for ref, reason in (wanted.refused if wanted is not None else {}).items():
             if ref in carriers:

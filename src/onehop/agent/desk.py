@@ -67,9 +67,15 @@ class Desk:
             await self._bound_here(plug.port_id, min(GRACE_SECONDS, request.timeout))
         new = await self._hub.ask(lambda _: self._plugs.add(plug))
         name = naming.tap(plug.port_id)
-        count = await self._hub.ask(self._equip)
-        if new and request.adopt:
-            await self._hub.ask(lambda engine: engine.adopt(name))
+
+        def attach(engine: Engine) -> int:
+            # In one call, so that no pass sees the device wanted but still somebody else's.
+            count = self._equip(engine)
+            if request.adopt:
+                engine.adopt(name)
+            return count
+
+        count = await self._hub.ask(attach)
         if not request.wait:
             return self._answer(plug.port_id, new)
         await self._hub.until(lambda: self._judged(plug.port_id, count), request.timeout)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from onehop.agent.board import Board, Entry, judge, neighbours
+from onehop.agent.board import UNTRIED, Board, Entry, judge, neighbours
 from onehop.agent.desire import Desire, partition_of_namespace
 from onehop.agent.holding import STRAY, Holding
 from onehop.agent.scope import settings_of, union
@@ -41,7 +41,6 @@ BATCH = 64
 """Partitions in one pass, so that the first of many are reported before the last are made."""
 
 NOT_HELD = "the kernel accepted it, but does not hold it"
-UNTRIED = "it was not tried, because something that it needs failed"
 LEFT = "it is not wanted any more and could not be removed"
 EVERYTHING = "*"
 """Stands for the whole host among what is to be retried."""
@@ -126,7 +125,12 @@ class Engine:
     @property
     def idle(self) -> bool:
         """Nothing is to be done before `due`."""
-        return not (self.complete and (self._changed or self._doubtful or self._all_doubtful))
+        if not self.complete:
+            return True
+        if self._all_doubtful:
+            return False
+        # A host that could not be read is left alone until that is tried again.
+        return not (self._seen_once and (self._changed or self._doubtful))
 
     def due(self) -> float | None:
         """When the next retry is to be made, by the clock."""
@@ -187,7 +191,9 @@ class Engine:
             raise NotFoundError(f"nothing here wants a device {name}; is the port bound to {self.desire.host}?")
         seen = self._kernel.observe(Scope(namespace=naming.HOST, links=frozenset({name}), tables=frozenset()))
         if key in seen.foreign:
-            self._remark(msgspec.structs.replace(claim.object, alias=""), claim.object)
+            # The mark and nothing else: it comes down and without a bridge, and what else it needs the next pass gives.
+            bare = msgspec.structs.replace(claim.object, master=None, port=None, up=False)
+            self._remark(msgspec.structs.replace(bare, alias=""), bare)
         elif key not in seen.objects:
             raise NotFoundError(f"there is no device {name} to adopt; plug without adopting to make one")
         owner = naming.partition_of_mark(claim.object.alias)
