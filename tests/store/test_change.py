@@ -3,9 +3,11 @@
 import threading
 
 import pytest
+import sqlalchemy as sa
 
 from onehop.errors import StaleError
 from onehop.store import Row, Store, Transaction
+from onehop.store.table import CHANGE_LOG, REVISION
 from tests.store import rows
 
 
@@ -66,6 +68,22 @@ def test_after_pruning_an_old_reader_is_told_to_take_a_snapshot(store: Store) ->
             tx.changes(2)
         assert tx.snapshot()[0] == 5
     assert store.prune(keep=2) == 0
+
+
+def test_the_change_log_does_not_grow_for_ever(database_url: str) -> None:
+    store = Store.open(database_url, keep=3)
+    network = store.run(rows.network)
+    store.run(lambda tx: tx.connection.execute(sa.update(REVISION).values(value=998)))
+    for _ in range(2):
+        store.run(lambda tx: tx.touch("network", network["id"]))
+    with store.read() as tx:
+        assert tx.connection.execute(sa.select(CHANGE_LOG.c.revision).order_by("revision")).scalars().all() == [
+            999,
+            1000,
+        ]
+        with pytest.raises(StaleError):
+            tx.changes(996)
+    store.close()
 
 
 def test_a_reader_from_the_future_is_told_to_take_a_snapshot(store: Store) -> None:

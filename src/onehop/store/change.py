@@ -7,7 +7,11 @@ from onehop.store.record import Change
 from onehop.store.session import Session
 from onehop.store.table import CHANGE_LOG, REVISION
 
-_ADVANCE = sa.update(REVISION).values(value=sa.bindparam("newest"))
+_PRUNE_EVERY = 1000
+
+# Statements that are executed for every port are made once, here and in the other parts: to build one and to work out
+# its cache key costs SQLAlchemy more than the database takes to execute it.
+_ADVANCE = sa.update(REVISION).values(value=REVISION.c.value + 1).returning(REVISION.c.value)
 _LOG = sa.insert(CHANGE_LOG)
 
 
@@ -31,12 +35,14 @@ def changes(session: Session, since: int, limit: int) -> list[Change]:
     return found
 
 
-def record(session: Session) -> int | None:
-    """Give the transaction its revision and write down what changed; None if nothing did."""
+def record(session: Session, keep: int) -> int | None:
+    """Give the transaction its revision and write down what changed; None if nothing did.
+
+    Now and then it forgets all but the last `keep` revisions.
+    """
     if not session.dirty:
         return None
-    number = session.next_revision
-    session.write(_ADVANCE, {"newest": number})
+    number = int(session.write(_ADVANCE).scalar_one())
     session.write(
         _LOG,
         [
@@ -44,6 +50,8 @@ def record(session: Session) -> int | None:
             for (kind, id), deleted in session.dirty.items()
         ],
     )
+    if number % _PRUNE_EVERY == 0:
+        prune(session, keep)
     return number
 
 

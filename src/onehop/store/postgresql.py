@@ -7,6 +7,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from onehop.errors import BusyError, StoreError
 from onehop.store.database import WRITE_TIMEOUT, Database
@@ -121,6 +122,8 @@ class Postgresql(Database):
     def _connect(self, engine: sa.Engine) -> Iterator[Connection]:
         try:
             connection = engine.connect()
+        except PoolTimeoutError as error:
+            raise BusyError(f"all {_POOL + _MORE} connections to the database are in use") from error
         except OperationalError as error:
             raise StoreError(f"cannot reach the database {self._url.render_as_string()}: {error.orig}") from error
         with connection:

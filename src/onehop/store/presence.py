@@ -12,25 +12,27 @@ from onehop.errors import NotFoundError, ReferencedError
 from onehop.model.topology import Ref
 from onehop.store.record import Status
 from onehop.store.session import Session
-from onehop.store.table import CERTIFICATE, HOST_STATUS, LIVENESS, TABLES
+from onehop.store.table import CERTIFICATE, HOST_STATUS, LIVENESS, REVISION, TABLES
 
 REASON_LENGTH = 1024
 _CHUNK = 500
 _PORT = TABLES["port"].c
 _SAID = HOST_STATUS.c
 _BINDING = TABLES["binding"].c
-_ACTIVE = sa.select(_BINDING.host).where(_BINDING.port_id == sa.bindparam("port"), _BINDING.status == "ACTIVE")
+_ACTIVE = sa.select(_BINDING.host).where(_BINDING.port_id == _PORT.id, _BINDING.status == "ACTIVE").scalar_subquery()
+_THERE = sa.func.coalesce(_ACTIVE, sa.literal(""))
+# The revision of this transaction is the one after the newest: there is one writer at a time.
+_SINCE = sa.select(REVISION.c.value + 1).scalar_subquery()
 _REBOUND = (
     sa.update(TABLES["port"])
-    .where(_PORT.id == sa.bindparam("which"), _PORT.binding_host_id != sa.bindparam("there"))
-    .values(binding_host_id=sa.bindparam("there"), status="DOWN", status_reason="", bound_at=sa.bindparam("since"))
+    .where(_PORT.id == sa.bindparam("which"), _PORT.binding_host_id != _THERE)
+    .values(binding_host_id=_THERE, status="DOWN", status_reason="", bound_at=_SINCE)
 )
 
 
 def follow_binding(session: Session, port_id: str) -> None:
     """A binding of the port changed: if the active one did, its host has to say anew how the port is."""
-    host = session.read(_ACTIVE, {"port": port_id}).scalar_one_or_none() or ""
-    session.write(_REBOUND, {"which": port_id, "there": host, "since": session.next_revision})
+    session.write(_REBOUND, {"which": port_id})
 
 
 def put(

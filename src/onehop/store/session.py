@@ -5,18 +5,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy import Connection, CursorResult, Executable
 from sqlalchemy.exc import IntegrityError
 
 from onehop.store import refusal
-from onehop.store.table import REVISION
 
 Result = CursorResult[*tuple[Any, ...]]
-
-# Statements that are executed for every port are made once: to build one and to work out its cache key costs SQLAlchemy
-# more than the database takes to execute it.
-_NEWEST = sa.select(REVISION.c.value)
 
 
 class Session:
@@ -32,7 +26,7 @@ class Session:
         spoiled: a constraint refused a statement; nothing of this transaction may stay.
     """
 
-    __slots__ = ("_next", "claimed", "connection", "dirty", "spoiled", "time", "touched", "writable")
+    __slots__ = ("claimed", "connection", "dirty", "spoiled", "time", "touched", "writable")
 
     def __init__(self, connection: Connection, time: float, *, writable: bool) -> None:
         self.connection = connection
@@ -42,19 +36,11 @@ class Session:
         self.claimed: dict[str, set[tuple[str, str]]] = {}
         self.touched: set[tuple[str, str]] = set()
         self.spoiled = False
-        self._next: int | None = None
 
     @property
     def now(self) -> str:
         """The time as the API writes it."""
         return stamp(self.time)
-
-    @property
-    def next_revision(self) -> int:
-        """The revision that this transaction gets if it changes anything: known, as there is one writer at a time."""
-        if self._next is None:
-            self._next = int(self.connection.execute(_NEWEST).scalar_one()) + 1
-        return self._next
 
     def mark(self, kind: str, id: str, *, deleted: bool = False) -> None:
         """Put a resource into the change log."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from onehop.errors import BusyError, StoreError
@@ -42,7 +43,11 @@ class Sqlite(Database):
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """See `Database.read`."""
-        with self._readers.connect() as connection:
+        try:
+            connection = self._readers.connect()
+        except PoolTimeoutError as error:
+            raise BusyError(f"{_READERS + _MORE_READERS} readers are at work already") from error
+        with connection:
             yield connection
 
     @contextmanager

@@ -21,24 +21,25 @@ T = TypeVar("T")
 
 ATTEMPTS = 5
 KEEP = 100_000
-"""Revisions that the change log keeps unless told otherwise."""
 
 
 class Store:
     """One database. Thread-safe; made by `open`, ended by `close`."""
 
-    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float], keep: int) -> None:
         self._database = database
+        self._keep = keep
         self._clock = clock
         self._wake = Wake(database, self.revision)
 
     @classmethod
-    def open(cls, url: str, *, clock: Callable[[], float] = time.time) -> "Store":
+    def open(cls, url: str, *, clock: Callable[[], float] = time.time, keep: int = KEEP) -> "Store":
         """Open a database and bring it up to date; several processes may do so at once.
 
         Args:
             url: ``sqlite:////absolute/path`` (made if it is not there, mode 0600) or ``postgresql+psycopg://…``.
             clock: seconds since the epoch.
+            keep: how many revisions the change log keeps; every thousandth commit forgets older ones.
 
         Raises:
             SettingsError: not a URL of a database that we can use.
@@ -54,7 +55,7 @@ class Store:
         except BaseException:
             database.close()
             raise
-        return cls(database, clock)
+        return cls(database, clock, keep)
 
     def close(self) -> None:
         """End wake-ups and close every connection. Transactions must have ended."""
@@ -81,7 +82,7 @@ class Store:
                 raise RuntimeError(
                     "a transaction went on after a constraint had refused a change: let the error through"
                 )
-            revision = change.record(session)
+            revision = change.record(session, self._keep)
             with session.constrained():
                 connection.commit()
         if revision is not None:
@@ -125,6 +126,6 @@ class Store:
             host.beat(Session(connection, self._clock(), writable=True), beats)
             connection.commit()
 
-    def prune(self, keep: int = KEEP) -> int:
-        """Forget all but the last `keep` revisions of the change log; how many rows went. To be called now and then."""
+    def prune(self, keep: int) -> int:
+        """Forget all but the last `keep` revisions of the change log now; how many rows went."""
         return self.run(lambda transaction: change.prune(transaction.session, keep))
