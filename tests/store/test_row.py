@@ -117,7 +117,7 @@ def test_after_a_refused_row_nothing_of_the_transaction_stays(store: Store) -> N
         with pytest.raises(TakenError):
             rows.port(tx, network["id"], mac_address="02:00:00:00:00:01")
 
-    with pytest.raises(RuntimeError, match="let the error through"):
+    with pytest.raises(RuntimeError, match="let it through"):
         store.run(catch)
     with store.read() as tx:
         assert tx.count("port") == 0

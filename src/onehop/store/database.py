@@ -28,10 +28,6 @@ class Database(ABC):
         """
 
     @abstractmethod
-    def beat(self) -> AbstractContextManager[Connection]:
-        """As `write`, for rows outside of the change log that need no turn where the database can do without."""
-
-    @abstractmethod
     def is_transient(self, error: DBAPIError) -> bool:
         """Whether the same transaction may well succeed when it is run again."""
 

@@ -73,12 +73,6 @@ class Postgresql(Database):
                 raise
             yield connection
 
-    @contextmanager
-    def beat(self) -> Iterator[Connection]:
-        """See `Database.beat`."""
-        with self._connect(self._engine) as connection:
-            yield connection
-
     def is_transient(self, error: DBAPIError) -> bool:
         """See `Database.is_transient`."""
         return error.connection_invalidated or isinstance(error.orig, _TRANSIENT)

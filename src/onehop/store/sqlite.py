@@ -61,19 +61,10 @@ class Sqlite(Database):
                     break
                 except OperationalError as error:
                     if not self.is_transient(error):
-                        raise _unusable(error) from error
+                        raise
                 if time.monotonic() > deadline:
                     raise BusyError(f"another process held the database {self._path} for {timeout:g} s")
                 time.sleep(_POLL)
-            try:
-                yield connection
-            except OperationalError as error:
-                raise _unusable(error) from error
-
-    @contextmanager
-    def beat(self) -> Iterator[Connection]:
-        """See `Database.beat`."""
-        with self.write() as connection:
             yield connection
 
     def is_transient(self, error: DBAPIError) -> bool:
@@ -152,7 +143,3 @@ def _use_wal(path: Path) -> None:
                     return
                 raise StoreError(f"the file system of {path} cannot do write-ahead logging: put it on a local disk")
             time.sleep(_POLL)
-
-
-def _unusable(error: OperationalError) -> StoreError:
-    return StoreError(f"the database cannot be used: {error.orig}")

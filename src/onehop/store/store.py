@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from onehop.errors import BusyError
+from onehop.errors import BusyError, StoreError
 from onehop.store import change, host, migration
 from onehop.store.database import Database, parse
 from onehop.store.postgresql import Postgresql
@@ -64,47 +64,73 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
-        """A read-only transaction that sees one snapshot and never waits for writers."""
-        with self._database.read() as connection:
-            yield Transaction(Session(connection, self._clock(), writable=False))
+        """A read-only transaction that sees one snapshot and never waits for writers.
+
+        Raises:
+            StoreError: the database cannot be read.
+        """
+        try:
+            with self._database.read() as connection:
+                yield Transaction(Session(connection, self._clock(), writable=False))
+        except DBAPIError as error:
+            raise self._failed(error) from error
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A write transaction: committed at the end, rolled back on an exception. Prefer `run`, which tries again.
 
         Raises:
-            BusyError: no turn to write within 30 seconds.
+            BusyError: no turn to write within 30 seconds, or the connection was lost.
+            StoreError: the database cannot be written.
         """
-        with self._database.write() as connection:
-            session = Session(connection, self._clock(), writable=True)
-            yield Transaction(session)
-            if session.spoiled:
-                raise RuntimeError(
-                    "a transaction went on after a constraint had refused a change: let the error through"
-                )
-            revision = change.record(session, self._keep)
-            with session.constrained():
-                connection.commit()
-        if revision is not None:
-            self._wake.committed(revision)
+        try:
+            with self._write() as transaction:
+                yield transaction
+        except DBAPIError as error:
+            raise self._failed(error) from error
 
     def run(self, fn: Callable[[Transaction], T]) -> T:
         """Run `fn` in a write transaction and commit; its answer. `fn` may be called again after a transient failure.
 
         Raises:
             BusyError: no turn to write within 30 seconds, or the database failed again and again.
+            StoreError: the database cannot be written (disk full, connection refused).
             TakenError, ReferencedError: a constraint that is only checked at the commit.
         """
         for attempt in range(ATTEMPTS):
             try:
-                with self.write() as transaction:
+                with self._write() as transaction:
                     return fn(transaction)
             except DBAPIError as error:
-                if not self._database.is_transient(error):
-                    raise
-                failure = error
+                if attempt + 1 == ATTEMPTS or not self._database.is_transient(error):
+                    raise self._failed(error) from error
             time.sleep(0.01 * 2**attempt)
-        raise BusyError(f"the database refused {ATTEMPTS} times: {failure.orig}") from failure
+        raise AssertionError("the last attempt returns or raises")
+
+    @contextmanager
+    def _write(self) -> Iterator[Transaction]:
+        """As `write`, with the database's own errors while it is sure that nothing was committed."""
+        with self._database.write() as connection:
+            session = Session(connection, self._clock(), writable=True)
+            yield Transaction(session)
+            if session.spoiled:
+                raise RuntimeError("a constraint had refused a change, but its error was caught: let it through")
+            revision = change.record(session, self._keep)
+            try:
+                with session.constrained():
+                    connection.commit()
+            except DBAPIError as error:
+                if error.connection_invalidated:
+                    message = "the database was lost while committing: look whether the change was made, then try again"
+                    raise BusyError(message) from error
+                raise
+        if revision is not None:
+            self._wake.committed(revision)
+
+    def _failed(self, error: DBAPIError) -> StoreError:
+        if self._database.is_transient(error):
+            return BusyError(f"the database is busy or was restarted: {error.orig}")
+        return StoreError(f"the database cannot be used: {error.orig}")
 
     def revision(self) -> int:
         """The newest revision; cheap."""
@@ -122,9 +148,7 @@ class Store:
 
     def put_heartbeats(self, beats: Sequence[Heartbeat]) -> None:
         """Write down signs of life of hosts, many at once; no revision, no change log."""
-        with self._database.beat() as connection:
-            host.beat(Session(connection, self._clock(), writable=True), beats)
-            connection.commit()
+        self.run(lambda transaction: host.beat(transaction.session, beats))
 
     def prune(self, keep: int) -> int:
         """Forget all but the last `keep` revisions of the change log now; how many rows went."""
