@@ -20,6 +20,7 @@ _BUFFER = 1 << 20
 _CHUNK = 1 << 16
 _CAPPED, _ACK_TLVS = 0x100, 0x200
 _MESSAGE = 1
+_BATCH_BEGIN, _BATCH_END = 0x10, 0x11
 _TRIES = 8
 
 BATCH_OCTETS = 60_000
@@ -102,6 +103,25 @@ class Connection:
                     yield sequence, refusal
                 if sequence == last:
                     return
+
+    def transact(self, subsystem: int, request: Request) -> Refusal | None:
+        """Send one message as a transaction of an nfnetlink subsystem; say what was refused.
+
+        Raises:
+            KernelError: it could not be sent or the answer was lost.
+        """
+        frame = pack("!BBH", 0, 0, subsystem)
+        self._sequence += 3
+        middle = self._sequence - 1
+        self._write(
+            netlink.message(Request(_BATCH_BEGIN, 0, frame), middle - 1)
+            + netlink.message(request, middle, netlink.ACK)
+            + netlink.message(Request(_BATCH_END, 0, frame), middle + 1)
+        )
+        while True:
+            for kind, flags, sequence, found in self._read():
+                if kind == netlink.ERROR and sequence in (middle - 1, middle):
+                    return _refusal(found, flags)
 
     def ask(self, questions: Iterable[Request]) -> Iterator[Found | None]:
         """The answer to each question that has one answer, in order; None where the kernel knows nothing.

@@ -138,16 +138,15 @@ def _hanging(
 ) -> Iterator[KernelObject]:
     """Addresses, neighbours and FDB entries of links that are ours."""
     mine = {index: record.name for index, record in ours.items()}
+    # A bridge's port has no part in IP: what somebody puts there has no effect.
+    ends = {index: record.name for index, record in ours.items() if not record.master}
     if inside and scope.links is None:
-        mine[link_codec.LOOPBACK] = "lo"
-    if not mine:
-        return
-    one_by_one = scope.links is not None and len(mine) <= _FEW
-    each: Iterable[int] = mine if one_by_one else (0,)
+        ends[link_codec.LOOPBACK] = "lo"
+    each: Iterable[int] = ends if scope.links is not None and len(ends) <= _FEW else (0,) if ends else ()
     for index in each:
-        yield from _decoded(space, netlink.GETADDR, IFADDRMSG.pack(0, 0, 0, 0, index), Address.decode, mine)
+        yield from _decoded(space, netlink.GETADDR, IFADDRMSG.pack(0, 0, 0, 0, index), Address.decode, ends)
         ask = NDMSG.pack(0, 0, 0, 0, 0) + (netlink.u32(NDA_IFINDEX, index) if index else b"")
-        yield from _decoded(space, netlink.GETNEIGH, ask, Neighbour.decode, mine)
+        yield from _decoded(space, netlink.GETNEIGH, ask, Neighbour.decode, ends)
     bridges = {index for index, record in ours.items() if record.kind == "bridge"}
     vxlans = {index for index, record in ours.items() if record.kind == "vxlan"}
     if not bridges and not vxlans:

@@ -6,7 +6,10 @@ a table in other words than those it was loaded with, the words it was given are
 learned only while the generation says that nobody was in between.
 """
 
-from struct import unpack_from
+import errno
+import os
+from collections.abc import Callable, Sequence
+from struct import pack, unpack_from
 
 import msgspec
 
@@ -17,7 +20,8 @@ from onehop.objects import netlink, nftables
 from onehop.objects.netlink import Request
 from onehop.objects.ruleset import Ruleset
 
-_GETTABLE, _GETGEN = 0x0A01, 0x0A10
+_GETTABLE, _DELTABLE, _GETGEN = 0x0A01, 0x0A02, 0x0A10
+_NFTABLES = 10
 _GEN_ID, _TABLE_NAME = 1, 1
 _GENERIC = b"\0\0\0\0"  # nfgenmsg: family, version, resource
 _KEPT_NAMESPACES = 4096
@@ -54,8 +58,10 @@ class Rulesets:
             KernelError: nftables or the kernel refused; the table is as before.
             IdentifierError: its text is not of our grammar.
         """
-        commands = nftables.to_load(wanted)
-        self._change(space, (wanted.family, wanted.table), commands, wanted.body)
+        table = (wanted.family, wanted.table)
+        # Deleting even an empty table makes the kernel wait for all its readers, some 40 ms.
+        commands = nftables.to_load(wanted, anew=bool(self._tables(space, [table])))
+        self._change(space, table, lambda: _run(space, commands), wanted.body)
 
     def delete(self, space: Space, unwanted: Ruleset) -> None:
         """Take a table away; none there is as good.
@@ -65,14 +71,13 @@ class Rulesets:
             IdentifierError: its name is not ours.
         """
         table = (unwanted.family, unwanted.table)
-        commands = nftables.to_delete(unwanted)
-        if table in self._tables(space):
-            self._change(space, table, commands, None)
+        nftables.check_table(*table)
+        self._change(space, table, lambda: _delete(space, table), None)
 
-    def _change(self, space: Space, table: Table, commands: str, body: str | None) -> None:
+    def _change(self, space: Space, table: Table, work: Callable[[], object], body: str | None) -> None:
         listing = self._listing(space)
         before = self._generation(space)
-        _run(space, commands)
+        work()
         after = self._generation(space)
         listing.bodies.pop(table, None)
         listing.loaded.pop(table, None)
@@ -99,8 +104,7 @@ class Rulesets:
         listing = self._listing(space)
         if listing.generation != generation:
             listing.generation, listing.bodies = generation, {}
-        present = self._tables(space)
-        wanted = [table for table in present if tables is None or table in tables]
+        wanted = self._tables(space, None if tables is None else sorted(tables))
         missing = [table for table in wanted if table not in listing.bodies]
         if missing:
             space.enter()
@@ -112,7 +116,7 @@ class Rulesets:
                 context.close()
             if self._generation(space) != generation:
                 listing.bodies = {}
-                raise KernelError("nftables changed while it was read; try again", 4)
+                raise KernelError("nftables changed while it was read; try again", errno.EINTR)
         return [_named(listing.bodies[table], space.name) for table in wanted]
 
     def _listing(self, space: Space) -> _Listing:
@@ -127,7 +131,12 @@ class Rulesets:
         values = netlink.attributes(answer.data, answer.start + 4, answer.end)
         return int.from_bytes(values[_GEN_ID], "big")
 
-    def _tables(self, space: Space) -> list[Table]:
+    def _tables(self, space: Space, asked: Sequence[Table] | None) -> list[Table]:
+        """Those of our tables that are there, or of those asked for."""
+        if asked is not None:
+            known = [table for table in asked if table[0] in nftables.FAMILIES and nftables.is_ours(table[1])]
+            answers = space.netfilter.ask(Request(_GETTABLE, 0, _question(*table)) for table in known)
+            return [table for table, answer in zip(known, answers, strict=True) if answer is not None]
         found = []
         for message in space.netfilter.dump(_GETTABLE, _GENERIC):
             family = nftables.FAMILY_NAMES.get(unpack_from("=B", message.data, message.start)[0])
@@ -136,6 +145,16 @@ class Rulesets:
             if family is not None and nftables.is_ours(name):
                 found.append((family, name))
         return found
+
+
+def _question(family: str, table: str) -> bytes:
+    return pack("=BBH", nftables.FAMILIES[family], 0, 0) + netlink.text(_TABLE_NAME, table)
+
+
+def _delete(space: Space, table: Table) -> None:
+    refusal = space.netfilter.transact(_NFTABLES, Request(_DELTABLE, 0, _question(*table)))
+    if refusal is not None and refusal.errno != errno.ENOENT:
+        raise KernelError(f"could not be deleted: {os.strerror(refusal.errno)} {refusal.text}".rstrip(), refusal.errno)
 
 
 def _run(space: Space, commands: str) -> str:

@@ -37,8 +37,12 @@ def check_table(family: str, table: str) -> None:
         raise IdentifierError(f"the name of a table of ours begins with {TABLE!r}, unlike {table[:64]!r}")
 
 
-def to_load(wanted: Ruleset) -> str:
-    """The commands that put the table there as declared, whatever it was before, in one transaction.
+def to_load(wanted: Ruleset, anew: bool = True) -> str:
+    """The commands that put the table there as declared, in one transaction.
+
+    Args:
+        wanted: the table.
+        anew: whatever it was before; False where it is not there.
 
     Raises:
         IdentifierError: the table's name is not ours, or the body ends it early.
@@ -46,17 +50,9 @@ def to_load(wanted: Ruleset) -> str:
     check_table(wanted.family, wanted.table)
     _check_body(wanted)
     table = f"{wanted.family} {wanted.table}"
-    return f"table {table}\ndelete table {table}\ntable {table} {{\n{wanted.body.strip(chr(10))}\n}}\n"
-
-
-def to_delete(unwanted: Ruleset) -> str:
-    """The command that takes the table away.
-
-    Raises:
-        IdentifierError: the table's name is not ours.
-    """
-    check_table(unwanted.family, unwanted.table)
-    return f"delete table {unwanted.family} {unwanted.table}\n"
+    # A listing at the end makes libnftables read this one table instead of all, for each of which it takes half a MiB.
+    before = f"table {table}\ndelete table {table}\n" if anew else ""
+    return f"{before}table {table} {{\n{wanted.body.strip(chr(10))}\n}}\n{to_list(wanted.family, wanted.table)}"
 
 
 def to_list(family: str, table: str) -> str:
