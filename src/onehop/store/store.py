@@ -150,6 +150,7 @@ class Store:
         """Write down signs of life of hosts, many at once; no revision, no change log."""
         self.run(lambda transaction: host.beat(transaction.session, beats))
 
-    def prune(self, keep: int) -> int:
-        """Forget all but the last `keep` revisions of the change log now; how many rows went."""
-        return self.run(lambda transaction: change.prune(transaction.session, keep))
+    def prune(self, keep: int | None = None) -> int:
+        """Forget all but the last `keep` revisions (those of `open`) of the change log now; how many rows went."""
+        last = self._keep if keep is None else keep
+        return self.run(lambda transaction: change.prune(transaction.session, last))
