@@ -214,6 +214,8 @@ class Planner:
         """Whether `found`, which is gone from the desired state, goes with a link or namespace that is deleted."""
         leaving_namespace = namespace_key(found.namespace) in self._gone
         if isinstance(found, Link):
+            peer = peer_key(found)
+            leaving_namespace = leaving_namespace or (peer is not None and namespace_key(str(peer[1])) in self._gone)
             return leaving_namespace or found.key not in self._leaving
         if leaving_namespace and not isinstance(found, Namespace):
             return True
