@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
 
-from onehop.controller.share import Shares, changed_between
+from onehop.controller.share import Shares
 from onehop.errors import OnehopError, StaleError
 from onehop.log import logger
+from onehop.model.locality import changed_between
 from onehop.model.topology import VALUES, Ref, Topology, Value, ref
 from onehop.net.identifier import HostName
 from onehop.store import Store

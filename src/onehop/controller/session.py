@@ -112,6 +112,7 @@ class Session:
         self._anew = False
         self._synced = 0
         self._sending = True
+        self._late = True
         self._told = -1
         self._full: list[ResourceStatus] | None = None
 
@@ -168,13 +169,12 @@ class Session:
             await until_one_ends(self._send(), self._heartbeats(), self._receive())
 
     async def _send(self) -> None:
-        first = True
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if not (first or self._dirty or self._anew):
+            if not (self._late or self._dirty or self._anew):
                 continue
-            first = False
+            self._late = False
             self._sending = True
             revision = self._shares.topology.revision
             for message in self._batch(revision):
@@ -213,8 +213,14 @@ class Session:
     async def _heartbeats(self) -> None:
         while True:
             await asyncio.sleep(self._heartbeat_seconds)
-            if not self._sending:
-                await self._put(WireHeartbeat(revision=self._shares.topology.revision))
+            if self._sending:
+                continue
+            if self._synced < self._shares.topology.revision:
+                # Nothing of it concerns this host, but its operator likes to see the newest number.
+                self._late = True
+                self._wake.set()
+            else:
+                await self._put(WireHeartbeat(revision=self._synced))
 
     async def _receive(self) -> None:
         async for frame in self._connection:

@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from onehop.model.host import Host
-from onehop.model.network import Network
+from onehop.model.locality import network_of, touched_networks
 from onehop.model.placement import component_of
-from onehop.model.router import Router
 from onehop.model.topology import Ref, Topology, Value, ref
 from onehop.net.identifier import HostName, NetworkId, RouterId
 
@@ -79,7 +78,7 @@ class Shares:
             return None
         if isinstance(value, Host):
             return value if host in self._neighbours(value.name) else None
-        network = _network_of(self.topology, value)
+        network = network_of(self.topology, value)
         part = self._parts.get(network) if network is not None else None
         return value if part is not None and host in part.hosts else None
 
@@ -98,7 +97,7 @@ class Shares:
 
     def _replace(self, old: Topology, changes: set[Ref]) -> tuple[set[Part], set[Part]]:
         """Work out again what the changes touch: the parts as they were, and as they are."""
-        todo = {n for topology in (old, self.topology) for change in changes for n in _touched(topology, change)}
+        todo = {*touched_networks(old, changes), *touched_networks(self.topology, changes)}
         before: set[Part] = set()
         after: set[Part] = set()
         seen: set[NetworkId] = set()
@@ -151,33 +150,13 @@ def _parts(topology: Topology, networks: Iterable[NetworkId]) -> Iterator[Part]:
         yield Part(component.networks, component.routers, frozenset(hosts))
 
 
-def _touched(topology: Topology, change: Ref) -> Iterator[NetworkId]:
-    value = topology.get(*change)
-    if isinstance(value, Router):
-        yield from (leg.network_id for leg in topology.interfaces_of(value.id))
-    elif value is not None and not isinstance(value, Host):
-        network = _network_of(topology, value)
-        if network is not None:
-            yield network
-
-
-def _network_of(topology: Topology, value: Value) -> NetworkId | None:
-    """A network of the component that a value belongs to."""
-    if isinstance(value, Network):
-        return value.id
-    if isinstance(value, Router):
-        legs = topology.interfaces_of(value.id)
-        return legs[0].network_id if legs else None
-    return None if isinstance(value, Host) else value.network_id
-
-
 def _located(topology: Topology, changes: set[Ref], parts: set[Part]) -> dict[Part, set[Ref]]:
     """Which of the changed refs lie in which part."""
     by_network = {network: part for part in parts for network in part.networks}
     found: dict[Part, set[Ref]] = {}
     for change in changes:
         value = topology.get(*change)
-        network = _network_of(topology, value) if value is not None else None
+        network = network_of(topology, value) if value is not None else None
         if network is not None and network in by_network:
             found.setdefault(by_network[network], set()).add(change)
     return found
@@ -211,10 +190,3 @@ def _values(topology: Topology, part: Part) -> Iterator[Value]:
     for router in part.routers:
         if router in topology.routers:
             yield topology.routers[router]
-
-
-def changed_between(old: Topology, new: Topology) -> set[Ref]:
-    """Every ref whose value differs between two topologies."""
-    before = {ref(value): value for value in old}
-    after = {ref(value): value for value in new}
-    return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
