@@ -54,7 +54,7 @@ class Api:
         self._headers = headers
         # Not raise_app_exceptions=False: an exception that leaves the application is a failed test.
         transport = httpx.ASGITransport(app=app, client=("127.0.0.1", 1))
-        self._client = httpx.AsyncClient(transport=transport, base_url="http://api.test", headers=headers)
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers)
 
     def as_(self, project: str, *roles: str) -> "Api":
         """The same API, used by another."""

@@ -1,15 +1,25 @@
 """Fixtures of the API's tests: an application over a fresh store of each kind, used by an administrator."""
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import structlog
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from onehop.controller.app import create_app
 from onehop.settings import ControllerSettings
 from onehop.store import Store
 from tests.api.client import ADMIN_PROJECT, PROJECT_A, PROJECT_B, Api, identity
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet() -> Iterator[None]:
+    """No line for every request."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

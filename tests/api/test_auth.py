@@ -65,6 +65,23 @@ def test_without_authentication_a_web_page_is_refused(make_api: Callable[..., Ap
     assert ask(make_api(auth="none"), Origin="https://evil.example").status == 401
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:9696", 200),
+        ("[::1]:9696", 200),
+        ("localhost", 200),
+        ("net.example", 200),
+        ("evil.example", 401),
+        ("[", 401),
+    ],
+)
+def test_without_authentication_only_our_own_names_are_answered(
+    make_api: Callable[..., Api], host: str, status: int
+) -> None:
+    assert ask(make_api(auth="none", api_public_url="https://net.example"), Host=host).status == status
+
+
 @pytest.mark.parametrize("address", ["0.0.0.0:9696", "[::]:9696", "192.0.2.1:9696", "host.example:9696"])
 def test_no_authentication_off_loopback_does_not_start(store: Store, address: str) -> None:
     with pytest.raises(SettingsError, match="listen on 127"):
@@ -112,6 +129,11 @@ def test_one_endpoint_serves_an_administrator_and_users(make_api: Callable[..., 
     api.network(name="admin's")
     assert api.send("GET", "networks", headers=basic("alice", "secret")).body == {"networks": []}
     assert len(api.get("networks")["networks"]) == 1
+
+
+def test_a_hash_of_htpasswd_is_understood(users_file: Path) -> None:
+    users_file.write_text(FILE.replace("$2b$", "$2y$"))
+    assert Users(users_file).check("alice", "secret") is not None
 
 
 def test_a_right_password_is_remembered_until_the_file_changes(users_file: Path) -> None:

@@ -23,6 +23,8 @@ def test_binding_host_id_binds_and_an_empty_one_releases(api: Api, host: str) ->
             }
         ]
     }
+    assert api.update("port", port["id"], **{"binding:host_id": None})["binding:host_id"] == ""
+    api.update("port", port["id"], **{"binding:host_id": host})
     released = api.update("port", port["id"], **{"binding:host_id": ""})
     assert released["binding:vif_type"] == "unbound"
     assert api.get(path) == {"bindings": []}

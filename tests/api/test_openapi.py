@@ -47,7 +47,8 @@ def test_every_operation_has_an_id_of_its_own(api: Api) -> None:
 def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     path: Path = tmp_path_factory.mktemp("openapi") / "onehop.db"
     store = Store.open(f"sqlite:///{path}")
-    app = create_app(store, ControllerSettings(auth="none", physical_networks=("external",)))
+    settings_ = ControllerSettings(auth="none", api_public_url="http://testserver", physical_networks=("external",))
+    app = create_app(store, settings_)
     yield schemathesis.openapi.from_asgi("/openapi.json", app)
     store.close()
 

@@ -115,6 +115,18 @@ def test_a_members_view_has_no_administrators_attributes(api: Api, member: Api, 
     assert not hidden & set(shown)
 
 
+@owned
+def test_a_member_cannot_search_or_sort_by_what_it_does_not_see(api: Api, member: Api, resource: Resource) -> None:
+    for attribute in resource.attributes:
+        if attribute.admin_see and attribute.filter:
+            query = f"{resource.collection}?{attribute.name}=1"
+            assert api.send("GET", query).status == 200
+            assert member.send("GET", query).error == (400, "HTTPBadRequest")
+        if attribute.admin_see and attribute.sort:
+            query = f"{resource.collection}?sort_key={attribute.name}"
+            assert member.send("GET", query).error == (400, "HTTPBadRequest")
+
+
 VALUES = {
     "shared": True,
     "router:external": True,

@@ -52,6 +52,7 @@ def test_an_interface_by_subnet_has_the_gateways_address(api: Api, member: Api) 
     assert leg["device_id"] == router["id"]
     assert leg["project_id"] == PROJECT_A
     assert leg["port_security_enabled"] is False
+    assert leg["status"] == "ACTIVE"
     assert leg["binding:vif_type"] == "distributed"
 
 

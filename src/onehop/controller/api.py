@@ -66,7 +66,7 @@ class Operations:
 
     def list_all(self, pairs: Pairs, url: str) -> Row:
         """All that match a query string; `url` is the list's own, for links."""
-        asked = listing.parse(self._resource, pairs)
+        asked = listing.parse(self._resource, pairs, self._context.caller.is_admin)
         rows = self._select(asked)
         answer: Row = {
             self._resource.collection: view.shown_all(self._resource, self._context.caller, rows, asked.fields)

@@ -3,8 +3,9 @@
 ``none``
     Everyone is an administrator. Refused unless every listener is on loopback. A request that carries
     ``Authorization: Basic`` is that user of the users file instead (where there is one), so that one endpoint serves
-    an administrator and ordinary projects; and one that a web page made (it carries ``Origin``) is refused: a browser
-    on the same machine must not act as its administrator for whoever wrote the page.
+    an administrator and ordinary projects. A request that a web page made (it carries ``Origin``, or a ``Host`` that is
+    neither a loopback address, ``localhost`` nor the one of `api_public_url`) is refused: a browser on the same machine
+    must not act as its administrator for whoever wrote the page.
 ``http_basic``
     ``Authorization: Basic``, checked against the users file (`users` says how it is written).
 ``trusted_headers``
@@ -17,6 +18,7 @@ import binascii
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio.to_thread
 from anyio import CapacityLimiter
@@ -67,7 +69,8 @@ class Authenticator:
         self._users = Users(Path(settings.users_file)) if settings.users_file is not None else None
         if self._mode == "http_basic" and self._users is None:
             raise SettingsError('auth = "http_basic" needs users_file')
-        self._limiter: CapacityLimiter | None = None
+        self._public_host = urlsplit(settings.api_public_url).hostname
+        self._limiter = CapacityLimiter(_MAXIMUM_CHECKS)
 
     @property
     def takes_basic(self) -> bool:
@@ -86,10 +89,17 @@ class Authenticator:
         if authorization is not None and self._users is not None:
             return await self._basic(self._users, authorization)
         if self._mode == "none" and authorization is None:
-            if "origin" in headers:
-                raise _unauthorized("a web page cannot use this API without logging in")
+            if "origin" in headers or not self._is_ours(headers.get("host", "localhost")):
+                raise _unauthorized("Without logging in this API is used as localhost, and not by a web page.")
             return ANONYMOUS_ADMIN
         raise _unauthorized("The request you have made requires authentication.")
+
+    def _is_ours(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        return _is_loopback(name) or name == self._public_host
 
     async def _basic(self, users: Users, authorization: str) -> Caller:
         scheme, _, encoded = authorization.partition(" ")
@@ -101,8 +111,6 @@ class Authenticator:
             raise _unauthorized("Authorization must be 'Basic' with a user's name and password.") from None
         caller = users.remembered(name, password)
         if caller is None and colon:
-            if self._limiter is None:
-                self._limiter = CapacityLimiter(_MAXIMUM_CHECKS)
             caller = await anyio.to_thread.run_sync(users.check, name, password, limiter=self._limiter)
         if caller is None:
             raise _unauthorized("The request you have made requires authentication.")

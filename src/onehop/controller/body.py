@@ -13,9 +13,11 @@ from onehop.model.resource import Resource
 from onehop.store import Row
 
 MAXIMUM_OCTETS = 4 * 1024 * 1024
-"""Longer bodies are 413. A bulk create of some 10,000 ports fits."""
+"""Longer bodies are 413."""
 
-MAXIMUM_BULK = 10_000
+MAXIMUM_BULK = 1000
+"""Of one create: writes wait for one another, so none may take long."""
+
 MAXIMUM_TAGS = 50
 MAXIMUM_TAG = 60
 

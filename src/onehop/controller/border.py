@@ -3,6 +3,7 @@
 Everything that leaves passes here, so every answer has a request id and every error is a JSON body, whatever fails.
 """
 
+import time
 from uuid import uuid4
 
 import msgspec
@@ -84,12 +85,14 @@ class Border:
             await self._app(scope, receive, send)
             return
         request_id = f"req-{uuid4()}"
+        begun = time.monotonic()
         started = False
 
         async def send_marked(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                _log_request(scope, request_id, message["status"], begun)
                 MutableHeaders(scope=message)["X-Openstack-Request-Id"] = request_id
             await send(message)
 
@@ -122,3 +125,19 @@ class Border:
         if refused.status >= 500:
             log.error("request failed", request_id=request_id, error=str(error))
         return refusal(refused, basic=self._authenticator.takes_basic)
+
+
+def _log_request(scope: Scope, request_id: str, status: int, begun: float) -> None:
+    """One line for a request: reads are for debugging, changes are kept."""
+    write = log.debug if scope["method"] in ("GET", "HEAD") else log.info
+    caller = scope.get("state", {}).get("caller")
+    write(
+        "request",
+        request_id=request_id,
+        method=scope["method"],
+        path=scope["path"],
+        status=status,
+        user=caller.user if caller is not None else None,
+        project=caller.project_id if caller is not None else None,
+        seconds=round(time.monotonic() - begun, 4),
+    )

@@ -37,7 +37,7 @@ def is_usable(cidr: str, ip: str) -> bool:
 
 def is_automatic(subnet: Row) -> bool:
     """Whether ports' addresses on the subnet follow from their MACs."""
-    return subnet["ipv6_address_mode"] in AUTOMATIC
+    return subnet["ipv6_address_mode"] in AUTOMATIC or subnet["ipv6_ra_mode"] in AUTOMATIC
 
 
 def default_gateway(cidr: str) -> str | None:

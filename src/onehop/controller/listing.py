@@ -44,15 +44,15 @@ class Listing(msgspec.Struct):
     reverse: bool
 
 
-def parse(resource: Resource, pairs: Pairs) -> Listing:
-    """Check a list's query string.
+def parse(resource: Resource, pairs: Pairs, admin: bool = True) -> Listing:
+    """Check a list's query string; only an `admin` filters and sorts by what only administrators see.
 
     Raises:
         FaultError: 400 for an unknown filter or sort key, or a value that cannot be.
     """
     if len(pairs) > MAXIMUM_VALUES:
         raise bad_request(f"The query has more than {MAXIMUM_VALUES} parameters.")
-    listing = Listing(_fields(pairs), {}, {}, _sort(resource, pairs), None, None, False)
+    listing = Listing(_fields(pairs), {}, {}, _sort(resource, pairs, admin), None, None, False)
     for name, value in pairs:
         if not is_storable(value):
             raise bad_request(f"The value of {shown(name)} contains a character that cannot be stored.")
@@ -63,7 +63,7 @@ def parse(resource: Resource, pairs: Pairs) -> Listing:
         elif name == "page_reverse":
             listing.reverse = value.lower() in ("true", "1")
         elif name not in _CONTROL:
-            _filter(resource, listing, name, value)
+            _filter(resource, listing, name, value, admin)
     return listing
 
 
@@ -83,14 +83,14 @@ def _limit(value: str) -> int | None:
     return min(number, MAXIMUM_LIMIT) if number else None
 
 
-def _sort(resource: Resource, pairs: Pairs) -> list[tuple[str, str]]:
+def _sort(resource: Resource, pairs: Pairs, admin: bool) -> list[tuple[str, str]]:
     keys = [_stored_name(value) for name, value in pairs if name == "sort_key"]
     directions = [value for name, value in pairs if name == "sort_dir"]
     if directions and len(keys) != len(directions):
         raise bad_request("The number of sort_keys and sort_dirs must be same")
     for key in keys:
         attribute = resource.attribute(key)
-        if attribute is None or not attribute.sort or attribute.column is None:
+        if attribute is None or not attribute.sort or (attribute.admin_see and not admin):
             raise bad_request(f"{shown(key)} is invalid attribute for sort keys")
     for direction in directions:
         if direction not in ("asc", "desc"):
@@ -102,7 +102,7 @@ def _stored_name(name: str) -> str:
     return "project_id" if name == "tenant_id" else name
 
 
-def _filter(resource: Resource, listing: Listing, name: str, value: str) -> None:
+def _filter(resource: Resource, listing: Listing, name: str, value: str, admin: bool) -> None:
     name = _stored_name(name)
     if name in _TAG_FILTERS and resource.tags:
         listing.where.setdefault(name, []).extend(tag for tag in value.split(",") if tag)
@@ -115,7 +115,7 @@ def _filter(resource: Resource, listing: Listing, name: str, value: str) -> None
         listing.where[name] = [value[:10] + "T" + value[11:19] + "Z"]
         return
     attribute = resource.attribute(name)
-    if attribute is None or not attribute.filter:
+    if attribute is None or not attribute.filter or (attribute.admin_see and not admin):
         raise bad_request(f"[{shown(name)}] is invalid attribute for filtering")
     if attribute.name == "fixed_ips":
         _fixed_ips(listing, value)

@@ -33,7 +33,7 @@ class Subnets(Logic):
             values["gateway_ip"] = ipam.default_gateway(values["cidr"])
         else:
             _check_gateway(values["cidr"], values["gateway_ip"])
-        if values.get("allocation_pools"):
+        if "allocation_pools" in values:
             values["allocation_pools"] = ipam.checked_pools(values["cidr"], values["allocation_pools"])
         else:
             values["allocation_pools"] = ipam.default_pools(values["cidr"], values["gateway_ip"])

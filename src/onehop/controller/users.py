@@ -4,7 +4,7 @@ TOML, one table a user; an unknown key, a missing key or a hash that is no bcryp
 
     [[user]]
     name = "alice"
-    password = "$2b$12$…"            # onehop user hash, or htpasswd -B
+    password = "$2b$12$…"            # htpasswd -nB alice prints one
     project = "9c4a1d0e7f6b4c55a1b2c3d4e5f60718"
     roles = ["member"]               # admin, manager, member, reader
 

@@ -47,12 +47,12 @@ def shown(value: Json) -> str:
     return repr(value)[:64] if not isinstance(value, str) else repr(value[:62])
 
 
-def text(maximum: int = MAX_TEXT, none: bool = False) -> Kind:
-    """A string of at most `maximum` characters without NUL; with `none` also null."""
+def text(maximum: int = MAX_TEXT, none: bool = False, null_is_empty: bool = False) -> Kind:
+    """A string of at most `maximum` characters without NUL; with `none` also null; or null is read as the empty one."""
 
     def check(value: Json) -> Json:
-        if value is None and none:
-            return None
+        if value is None and (none or null_is_empty):
+            return "" if null_is_empty else None
         if not isinstance(value, str):
             raise ValidationError(f"{shown(value)} is not a valid string")
         if len(value) > maximum:
@@ -61,7 +61,7 @@ def text(maximum: int = MAX_TEXT, none: bool = False) -> Kind:
             raise ValidationError(f"{shown(value)} contains a character that cannot be stored")
         return value
 
-    return _kind(check, {"type": ["string", "null"] if none else "string", "maxLength": maximum})
+    return _kind(check, {"type": ["string", "null"] if none or null_is_empty else "string", "maxLength": maximum})
 
 
 def is_storable(value: str) -> bool:

@@ -159,7 +159,7 @@ PORT = Resource(
         ),
         Attribute(
             name="binding:host_id",
-            kind=text(63),
+            kind=text(63, null_is_empty=True),
             column=Column(type="text", index=True),
             post=True,
             put=True,
