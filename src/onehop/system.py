@@ -64,7 +64,7 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=1024)
-    # Inherited by what it accepts. asyncio sets it only where it can tell that a socket is TCP, which it cannot here, and
+    # Inherited by what it accepts. asyncio sets it only where it can tell that a socket is TCP, which it cannot here;
     # without it an answer of two writes waits for the client's delayed acknowledgement: 40 ms for each request.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
