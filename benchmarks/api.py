@@ -36,19 +36,21 @@ def bare(insert: Callable[[int], object]) -> float:
 
 def bare_sqlite() -> float:
     """Rows that SQLite commits in a second, in the mode that our store uses."""
-    with tempfile.TemporaryDirectory() as folder:
-        with closing(sqlite3.connect(Path(folder, "bare.sqlite"), isolation_level=None)) as database:
-            database.execute("PRAGMA journal_mode = wal")
-            database.execute("PRAGMA synchronous = full")
-            database.execute("CREATE TABLE bare (id INTEGER PRIMARY KEY, text TEXT)")
-            return bare(lambda number: database.execute("INSERT INTO bare VALUES (?, ?)", (number, "x" * 500)))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(sqlite3.connect(Path(folder, "bare.sqlite"), isolation_level=None)) as database,
+    ):
+        database.execute("PRAGMA journal_mode = wal")
+        database.execute("PRAGMA synchronous = full")
+        database.execute("CREATE TABLE bare (id INTEGER PRIMARY KEY, text TEXT)")
+        return bare(lambda number: database.execute("INSERT INTO bare VALUES (?, ?)", (number, "x" * 500)))
 
 
 def bare_postgresql(url: str) -> float:
     """Rows that PostgreSQL commits in a second."""
     where = make_url(url)
-    words = {"host": str(where.query["host"]), "user": where.username, "dbname": where.database}
-    with psycopg.connect(autocommit=True, **words) as database:
+    words = f"host={where.query['host']} user={where.username} dbname={where.database}"
+    with psycopg.connect(words, autocommit=True) as database:
         database.execute("CREATE TABLE bare (id INTEGER PRIMARY KEY, text TEXT)")
         result = bare(lambda number: database.execute("INSERT INTO bare VALUES (%s, %s)", (number, "x" * 500)))
         database.execute("DROP TABLE bare")
@@ -65,8 +67,9 @@ def measure() -> Iterator[Row]:
 def on(name: str, url: str, floor: float, reach: float | None) -> Iterator[Row]:
     """One database."""
     say(f"API on {name}: making ports")
-    with controller(url) as (address, _), closing(Client(address)) as client:
-        network = client.network()
+    with controller(url) as (address, _):
+        with closing(Client(address)) as client:
+            network = client.network()
         for clients in (1, 4):
             made = rate(address, clients, CREATES, lambda one: one.port(network))
             met = None if reach is None or clients > 1 else made >= reach
@@ -79,8 +82,9 @@ def on(name: str, url: str, floor: float, reach: float | None) -> Iterator[Row]:
                 reach=f"≥ {reach:g} /s" if met is not None else "",
                 met=met,
             )
-        client.ports(network, LISTED - 2 * CREATES)
-        yield listing(name, client)
+        with closing(Client(address)) as client:
+            client.ports(network, LISTED - 2 * CREATES)
+            yield listing(name, client)
 
 
 def listing(name: str, client: Client) -> Row:
@@ -95,9 +99,8 @@ def listing(name: str, client: Client) -> Row:
         codec.append((time.perf_counter() - middle) * 1e3)
     assert len(answer["ports"]) == LISTED
     took, floor = statistics.median(times), statistics.median(codec)
-    return Row(
-        what=f"API on {name}: a list of {LISTED:,} ports", value=took, unit="ms", baseline=floor, ratio=took / floor
-    )
+    what = f"API on {name}: a list of {LISTED:,} ports"
+    return Row(what=what, value=took, unit="ms", baseline=floor, ratio=took / floor)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,8 @@ def controller(database_url: str = "") -> Iterator[tuple[int, int]]:
         subprocess.run([*ONEHOP, "pki", "init", "--config", str(config)], check=True, stdout=subprocess.DEVNULL)
         process = start("controller", "--config", str(config))
         try:
-            where = json.loads(appears(place / "state/controller.json", process))
+            appears(place / "state/controller.json", process)
+            where = json.loads((place / "state/controller.json").read_text())
             yield int(where["api"].rpartition(":")[2]), process.pid
         finally:
             end(process)
@@ -60,8 +61,8 @@ def end(process: "subprocess.Popen[bytes]") -> None:
     process.wait(LIMIT_S)
 
 
-def appears(path: Path, process: "subprocess.Popen[bytes]") -> str:
-    """What is in a file as soon as it is there.
+def appears(path: Path, process: "subprocess.Popen[bytes]") -> None:
+    """Wait until a file is there.
 
     Raises:
         NotStartedError: the process ended before, or it took too long.
@@ -71,19 +72,23 @@ def appears(path: Path, process: "subprocess.Popen[bytes]") -> str:
         if process.poll() is not None or time.monotonic() > deadline:
             raise NotStartedError(f"{path.name} did not appear; exit status {process.poll()}")
         select.select([], [], [], 0.02)
-    return path.read_text()
 
 
 def resident_mib(pid: int) -> float:
     """Resident memory of a process in MiB."""
-    found = re.search(r"^VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return resident(Path(f"/proc/{pid}/status").read_text())
+
+
+def resident(status: str) -> float:
+    """Resident memory in MiB, of what ``/proc/<pid>/status`` said."""
+    found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
     assert found is not None
     return int(found[1]) / 1024
 
 
 @contextmanager
 def postgresql() -> Iterator[str]:
-    """A private PostgreSQL server with its defaults (it syncs to disk), on a unix socket only; gives a database's URL."""
+    """A private PostgreSQL server with its defaults (it syncs), on a unix socket only; gives a database's URL."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda p: int(p.parts[4]))
     if not programs:
         raise NotStartedError("PostgreSQL is missing: install the Debian package postgresql")
