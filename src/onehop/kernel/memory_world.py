@@ -219,8 +219,8 @@ class World:
         space = self._space(wanted)
         match wanted:
             case Sysctl():
-                if wanted.link is not None:
-                    self._device(space, wanted.link)
+                if wanted.link is not None and wanted.link not in space.devices:
+                    _refuse(errno.ENOENT, f"there is no link {wanted.link}")
                 space.sysctls[wanted.path] = wanted.value
             case Ruleset():
                 for name in wanted.devices:
