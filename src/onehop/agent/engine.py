@@ -12,7 +12,7 @@ one on, what is ours and not wanted goes, also what an earlier life of the agent
 """
 
 import errno
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -31,7 +31,7 @@ from onehop.objects import KernelObject, Key, Link, Namespace, Sysctl, Veth
 from onehop.objects.agreement import agrees
 from onehop.reconciler.backoff import Backoff
 from onehop.reconciler.diff import diff
-from onehop.reconciler.plan import Plan, Replace, Scope
+from onehop.reconciler.plan import Observation, Plan, Replace, Scope
 
 LOG = logger("agent")
 ROUNDS = 3
@@ -316,15 +316,9 @@ class Engine:
 
     def _look_at_everything(self) -> None:
         """Read the whole host; every partition is compared afterwards."""
-        wanted = self.desire.partitions.values()
-        settings = settings_of(wanted)
+        fresh = Holding()
         try:
-            host = self._kernel.observe(Scope(namespace=naming.HOST, sysctls=settings.get(naming.HOST, frozenset())))
-            seen = [host]
-            for found in host.objects.values():
-                if isinstance(found, Namespace):
-                    paths = settings.get(found.namespace, frozenset())
-                    seen.append(self._kernel.observe(Scope(namespace=found.namespace, sysctls=paths)))
+            fresh.read(self._observations(), self.desire.partitions.values())
         except KernelError as error:
             LOG.error("could not read the host back", why=str(error))
             self._retry.failed(EVERYTHING, self._clock())
@@ -334,8 +328,17 @@ class Engine:
         self._all_doubtful = False
         self._seen_once = True
         self._unread.clear()
-        self._holding.replace_all(seen, wanted)
+        self._holding = fresh
         self._changed |= self._known()
+
+    def _observations(self) -> Iterator[Observation]:
+        settings = settings_of(self.desire.partitions.values())
+        host = self._kernel.observe(Scope(namespace=naming.HOST, sysctls=settings.get(naming.HOST, frozenset())))
+        yield host
+        for found in host.objects.values():
+            if isinstance(found, Namespace):
+                paths = settings.get(found.namespace, frozenset())
+                yield self._kernel.observe(Scope(namespace=found.namespace, sysctls=paths))
 
     def _settle(self, names: set[str], reasons: Mapping[Key, str]) -> None:
         """Work out what is not as it should be, and when to try again."""

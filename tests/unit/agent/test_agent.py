@@ -222,7 +222,7 @@ def test_status_and_plan_tell_what_fails_and_what_is_to_do(place: Place) -> None
             async with place.running():
                 port = place.port()
                 await place.ask(PlugRequest(port_id=port), PortAnswer)
-                status = await place.until(lambda answer: answer.in_sync)
+                status = await place.until(lambda answer: answer.connected and answer.in_sync)
                 assert status.resources["port"] == {"ACTIVE": 1}
                 assert status.connected
                 assert status.failing == 0
@@ -274,7 +274,7 @@ def test_with_a_damaged_copy_a_host_waits_for_the_controller_and_deletes_nothing
         assert place.kernel.writes == writes
         place.site.stream = Stream(place.site.store, place.site.settings)
         async with place.site.running(), place.running():
-            await place.until(lambda answer: answer.in_sync)
+            await place.until(lambda answer: answer.connected and answer.in_sync)
             assert place.kernel.writes == writes
 
     asyncio.run(scenario())
@@ -290,7 +290,7 @@ def test_a_restarted_agent_writes_nothing_and_says_everything_again(place: Place
                 await eventually(lambda: place.port_status(port) == "ACTIVE")
             writes = place.kernel.writes
             async with place.running():
-                await place.until(lambda answer: answer.in_sync)
+                await place.until(lambda answer: answer.connected and answer.in_sync)
             assert place.kernel.writes == writes
             assert place.port_status(port) == "ACTIVE"
 
