@@ -78,6 +78,11 @@ class World:
                 self._change_link(wanted)
             case Rule():
                 _refuse(errno.EOPNOTSUPP, "a rule cannot be changed")
+            case Route():
+                found = self._space(wanted).routes.get(wanted.key)
+                if found is not None and not found.type == wanted.type == "unicast":
+                    self.delete(found)  # it changes its type by going first
+                self._put(wanted)
             case _:
                 self._put(wanted)
 
