@@ -10,12 +10,11 @@ Nothing is trusted for ever: after `_LONGEST` seconds, or when a notification wa
 import errno
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from struct import unpack
 
 from onehop.errors import KernelError
 from onehop.kernel.connection import ROUTE, split
-from onehop.kernel.listener import LISTEN_ALL_NSID, listener
+from onehop.kernel.listener import LISTEN_ALL_NSID, listener, may_hear_all, without_fdb
 from onehop.kernel.nsid import number_of
 from onehop.kernel.space import Space, Spaces
 from onehop.net.address import unpack as unpack_address
@@ -29,7 +28,6 @@ _GROUPS = (3, 28)
 """RTNLGRP_NEIGH, RTNLGRP_NSID."""
 _LONGEST = 600.0
 _CHUNK = 1 << 16
-_CAP_NET_BROADCAST = 1 << 11
 
 
 class _Table:
@@ -67,10 +65,11 @@ class Neighbourhood:
         self._spaces = spaces
         spaces.host.enter()
         self._socket = listener(ROUTE, _GROUPS)
+        without_fdb(self._socket)
         self._tables: dict[int | None, _Table] = {}
         """By the host's number of the namespace, None for its own."""
         # Without this right the kernel is silent about the other namespaces.
-        self._hears_all = _may_hear_all()
+        self._hears_all = may_hear_all()
 
     def close(self) -> None:
         """Stop listening."""
@@ -135,9 +134,3 @@ class Neighbourhood:
             gone = number_of(found.data[found.start : found.end])
             if gone is not None:
                 self._tables.pop(gone, None)
-
-
-def _may_hear_all() -> bool:
-    status = Path("/proc/thread-self/status").read_text()
-    effective = next(line for line in status.splitlines() if line.startswith("CapEff:"))
-    return bool(int(effective.split()[1], 16) & _CAP_NET_BROADCAST)
