@@ -178,8 +178,14 @@ class Engine:
             self._remark(link, msgspec.structs.replace(link, alias=""))
         self.doubt(naming.HOST, name)
 
+    def has_device(self, name: str) -> bool:
+        """Whether the host's namespace holds a link of that name, whoever's it is."""
+        key: Key = ("link", naming.HOST, name)
+        seen = self._kernel.observe(Scope(namespace=naming.HOST, links=frozenset({name}), tables=frozenset()))
+        return key in seen.foreign or key in seen.objects
+
     def adopt(self, name: str) -> None:
-        """Make a foreign link of the host's namespace ours, that is wanted here by its name.
+        """Make a link of the host's namespace ours, that is wanted here by its name.
 
         Raises:
             NotFoundError: it is not there, or not wanted.
@@ -189,12 +195,9 @@ class Engine:
         claim = next((p.claims[key] for p in self.desire.partitions.values() if key in p.claims), None)
         if claim is None or not isinstance(claim.object, Link):
             raise NotFoundError(f"nothing here wants a device {name}; is the port bound to {self.desire.host}?")
-        seen = self._kernel.observe(Scope(namespace=naming.HOST, links=frozenset({name}), tables=frozenset()))
-        if key in seen.foreign:
-            # The mark and nothing else: it comes down and without a bridge, and what else it needs the next pass gives.
-            bare = msgspec.structs.replace(claim.object, master=None, port=None, up=False)
-            self._remark(msgspec.structs.replace(bare, alias=""), bare)
-        elif key not in seen.objects:
+        # The mark and nothing else: it comes down and without a bridge, and what else it needs the next pass gives.
+        bare = msgspec.structs.replace(claim.object, master=None, port=None, up=False)
+        if not self._remark(msgspec.structs.replace(bare, alias=""), bare):
             raise NotFoundError(f"there is no device {name} to adopt; plug without adopting to make one")
         owner = naming.partition_of_mark(claim.object.alias)
         if owner is not None:
@@ -207,15 +210,20 @@ class Engine:
         found = self._holding.objects(owner).get(("link", naming.HOST, name)) if owner is not None else None
         return found if isinstance(found, Link) else None
 
-    def _remark(self, old: Link, new: Link) -> None:
+    def _remark(self, old: Link, new: Link) -> bool:
+        """Change a link's mark; whether it is there."""
         report = self._kernel.execute(Plan((Replace(old, new),)))
         self.writes += len(report.done)
         gone = [failure for failure in report.failed if failure.errno != errno.ENODEV]
         if gone:
             raise KernelError(f"the mark of {old.name} could not be changed: {gone[0].reason}", gone[0].errno)
+        return not report.failed
 
     def _known(self) -> set[str]:
         return self.desire.partitions.keys() | self._holding.partitions.keys() | self.failing.keys()
+
+    def _is_known(self, name: str) -> bool:
+        return name in self.desire.partitions or name in self._holding.partitions or name in self.failing
 
     def _claimant(self, link: str) -> str | None:
         key = ("link", naming.HOST, link)
@@ -251,7 +259,7 @@ class Engine:
         if name.startswith("router/") and wanted is not None:
             legs = self.desire.view.interfaces_of(RouterId(name.removeprefix("router/")))
             joined |= {naming.network_partition(leg.network_id) for leg in legs}
-        return joined & self._known()
+        return {other for other in joined if self._is_known(other)}
 
     def _reconcile(self, names: set[str], doubtful: set[str]) -> dict[Key, str]:
         """Make these partitions as they should be; returns why, by key, where that failed."""
