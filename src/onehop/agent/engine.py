@@ -304,10 +304,15 @@ class Engine:
             else:
                 scopes[name] = scope
         reasons: dict[Key, str] = {}
+        if STRAY in names:
+            # Nobody knows where to look for these but everywhere. They wait for their retry like everything that fails.
+            self._look_at_everything()
+            self._changed.discard(STRAY)
+            return reasons
         for name, scope in scopes.items():
             reasons.update(self._read({name}, scope))
         if host:
-            reasons.update(self._read({n for n in names if n not in scopes and n != STRAY}, union(host)))
+            reasons.update(self._read(names - scopes.keys(), union(host)))
         return reasons
 
     def _read(self, names: set[str], scope: Scope) -> dict[Key, str]:
