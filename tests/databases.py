@@ -99,6 +99,7 @@ def stop() -> None:
     """End this run's server, if there is one, and wait until nothing of it is left."""
     guardian = directory() / "guardian"
     if not guardian.exists():
+        shutil.rmtree(directory(), ignore_errors=True)
         return
     handle = os.pidfd_open(int(guardian.read_text()))
     try:

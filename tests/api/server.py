@@ -26,7 +26,10 @@ class _Server(uvicorn.Server):
 @contextmanager
 def serving(app: Starlette) -> Iterator[str]:
     """The URL at which `app` is served inside the block."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    # With the protocol named, asyncio switches Nagle's algorithm off for connections of this socket.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
     server = _Server(uvicorn.Config(app, log_level="error", access_log=False, server_header=False, lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

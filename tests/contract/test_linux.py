@@ -192,6 +192,19 @@ def test_a_table_that_nft_lists_in_other_words_is_known_by_ours(host: LinuxHost)
     assert seen(host.kernel)[loose.key] != loose
 
 
+def test_a_table_in_other_words_is_loaded_once_too_often_at_most(host: LinuxHost) -> None:
+    loose = change(things.table, body="\tchain a {\n\t\ttcp dport ssh accept\n\t}\n")
+    put(host.kernel, things.namespace, loose)
+    host.run(ROUTER, "nft", "add", "table", "inet", "somebody")
+    found = seen(host.kernel)[loose.key]
+    carry_out(host.kernel, Replace(found, loose))
+    assert_there(host.kernel, loose)
+    host.run(ROUTER, "nft", "delete", "table", "inet", "somebody")
+    assert_there(host.kernel, loose)
+    host.run(ROUTER, "nft", "add", "rule", "inet", "onehop", "a", "drop")
+    assert seen(host.kernel)[loose.key] != loose
+
+
 def test_counters_do_not_make_a_table_differ(host: LinuxHost) -> None:
     put(host.kernel, *ALL)
     host.run(ROUTER, "ip", "route", "get", "10.0.1.7")
@@ -224,3 +237,46 @@ def test_a_vxlan_device_of_a_router_goes_through_the_hosts_namespace(host: Linux
     put(host.kernel, things.namespace, transit)
     assert_there(host.kernel, transit)
     assert host.run("", "ss", "-lnu").count(":4789") == 1
+
+
+BEHIND_OUR_BACK = (
+    (ROUTER, "ip neighbour del 10.0.1.7 dev qr-1"),
+    (ROUTER, "ip neighbour add 10.0.1.8 lladdr fa:16:3e:00:00:08 dev qr-1 nud permanent"),
+    (ROUTER, "ip neighbour replace fd00:1::7 lladdr fa:16:3e:00:00:99 dev qr-1 nud permanent"),
+    (ROUTER, "ip neighbour replace 10.0.1.7 lladdr fa:16:3e:00:00:98 dev qr-1 nud reachable"),
+    (ROUTER, "ip neighbour flush dev qr-1 nud permanent"),
+    (ROUTER, "ip link set qr-1 down"),
+    (ROUTER, "ip link set qr-1 address fa:16:3e:00:00:97"),
+    (ROUTER, "ip address flush dev qr-1"),
+    (ROUTER, "ip link set qr-1 name qr-2"),
+    ("", "ip neighbour flush dev brq1 nud permanent"),
+    ("", "ip link set brq1 down"),
+    ("", "ip link del brq1"),
+    ("", "ip link del hr-1"),
+)
+
+
+@pytest.mark.parametrize(("namespace", "command"), BEHIND_OUR_BACK)
+def test_what_was_seen_before_does_not_hide_what_is(host: LinuxHost, namespace: str, command: str) -> None:
+    put(host.kernel, *ALL)
+    seen(host.kernel)
+    host.run(namespace, *command.split())
+    fresh = LinuxKernel(host.path, str(host.directory))
+    try:
+        assert seen(host.kernel) == seen(fresh)
+    finally:
+        fresh.close()
+
+
+def test_a_namespace_that_others_made_anew_is_seen_anew(host: LinuxHost) -> None:
+    put(host.kernel, *ALL)
+    seen(host.kernel)
+    carry_out(host.kernel, Delete(things.namespace))
+    other = LinuxKernel(host.path, str(host.directory))
+    try:
+        put(other, things.namespace, things.near, things.neighbour6)
+        assert seen(host.kernel) == seen(other)
+        carry_out(other, Delete(things.namespace))
+        assert seen(host.kernel) == seen(other)
+    finally:
+        other.close()

@@ -27,8 +27,14 @@ def test_decisions_are_numbered_without_a_gap() -> None:
 
 def test_pages_name_only_commands_that_exist() -> None:
     known = {command.name for command in COMMANDS}
-    said = re.compile(r"(?:`|^(?:\$ |# )?)(?:sudo )?onehop ([a-z]+)", re.MULTILINE)
-    named = {(page.name, word) for page in docs.pages() for word in said.findall(page.read_text())}
+    said = re.compile(r"`(?:sudo )?onehop ([a-z]+)\b(?![/.])|^(?:sudo )?onehop ([a-z]+)\b", re.MULTILINE)
+    named = set()
+    for page in docs.pages():
+        text = page.read_text()
+        fenced = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+        prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+        named |= {(page.name, match[1]) for match in said.finditer(prose) if match[1]}
+        named |= {(page.name, match[2]) for match in said.finditer(fenced) if match[2]}
     assert {(page, word) for page, word in named if word not in known} == set()
 
 

@@ -1,6 +1,8 @@
 """The desk: what is done for those who ask over the agent's socket: plug, unplug, release, cloud-init."""
 
+import asyncio
 import re
+import time
 from pathlib import Path
 
 from onehop.agent.board import Entry
@@ -28,6 +30,9 @@ from onehop.objects import Key
 GRACE_SECONDS = 3.0
 """How long a port may take to become known here: what was just asked of the API is still under way."""
 
+ARRIVAL_SECONDS = 0.002
+"""How often is looked whether a device that is to be adopted has come."""
+
 _NETNS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@-]{0,99}")
 _DEVICE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}")
 
@@ -49,10 +54,12 @@ class Desk:
         self._plugs = plugs
         self._local = local
         self._netns_dir = netns_dir
+        self._expected: frozenset[PortId] = frozenset()
 
     def local(self) -> Local:
         """What this host knows of itself now."""
-        return Local(self._plugs.all, self._local.physical_networks, self._local.vxlan_port)
+        plugs = {port: plug for port, plug in self._plugs.all.items() if port not in self._expected}
+        return Local(plugs, self._local.physical_networks, self._local.vxlan_port)
 
     async def plug(self, request: PlugRequest) -> Answer:
         """Attach an instance.
@@ -65,8 +72,11 @@ class Desk:
         there = self._plugs.get(plug.port_id)
         if there is None or there != plug:
             await self._bound_here(plug.port_id, min(GRACE_SECONDS, request.timeout))
-        new = await self._hub.ask(lambda _: self._plugs.add(plug))
         name = naming.tap(plug.port_id)
+        if request.adopt:
+            new = await self._expect(plug, request.timeout)
+        else:
+            new = await self._hub.ask(lambda _: self._plugs.add(plug))
 
         def attach(engine: Engine) -> int:
             # In one call, so that no pass sees the device wanted but still somebody else's.
@@ -86,6 +96,29 @@ class Desk:
                 f"the agent keeps trying"
             )
         return answer
+
+    async def _expect(self, plug: Plug, seconds: float) -> bool:
+        """Keep the plug of a device that is on its way here, and wait for it; whether the plug is new.
+
+        What takes time is done before it comes. Until it is here nothing is wanted for it: one would be made.
+
+        Raises:
+            NotFoundError: it did not come; nothing is kept.
+        """
+        port, name = plug.port_id, naming.tap(plug.port_id)
+        self._expected |= {port}
+        try:
+            new = await self._hub.ask(lambda _: self._plugs.add(plug))
+            deadline = time.monotonic() + seconds
+            while not await self._hub.ask(lambda engine: engine.has_device(name)):
+                if time.monotonic() > deadline:
+                    if new:
+                        await self._hub.ask(lambda _: self._plugs.remove(port))
+                    raise NotFoundError(f"there is no device {name} to adopt; plug without adopting to make one")
+                await asyncio.sleep(ARRIVAL_SECONDS)
+        finally:
+            self._expected -= {port}
+        return new
 
     async def unplug(self, request: UnplugRequest) -> Answer:
         """Detach an instance.

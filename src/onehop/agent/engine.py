@@ -12,7 +12,7 @@ one on, what is ours and not wanted goes, also what an earlier life of the agent
 """
 
 import errno
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -31,7 +31,7 @@ from onehop.objects import KernelObject, Key, Link, Namespace, Sysctl, Veth
 from onehop.objects.agreement import agrees
 from onehop.reconciler.backoff import Backoff
 from onehop.reconciler.diff import diff
-from onehop.reconciler.plan import Plan, Replace, Scope
+from onehop.reconciler.plan import Observation, Plan, Replace, Scope
 
 LOG = logger("agent")
 ROUNDS = 3
@@ -178,8 +178,14 @@ class Engine:
             self._remark(link, msgspec.structs.replace(link, alias=""))
         self.doubt(naming.HOST, name)
 
+    def has_device(self, name: str) -> bool:
+        """Whether the host's namespace holds a link of that name, whoever's it is."""
+        key: Key = ("link", naming.HOST, name)
+        seen = self._kernel.observe(Scope(namespace=naming.HOST, links=frozenset({name}), tables=frozenset()))
+        return key in seen.foreign or key in seen.objects
+
     def adopt(self, name: str) -> None:
-        """Make a foreign link of the host's namespace ours, that is wanted here by its name.
+        """Make a link of the host's namespace ours, that is wanted here by its name.
 
         Raises:
             NotFoundError: it is not there, or not wanted.
@@ -189,12 +195,9 @@ class Engine:
         claim = next((p.claims[key] for p in self.desire.partitions.values() if key in p.claims), None)
         if claim is None or not isinstance(claim.object, Link):
             raise NotFoundError(f"nothing here wants a device {name}; is the port bound to {self.desire.host}?")
-        seen = self._kernel.observe(Scope(namespace=naming.HOST, links=frozenset({name}), tables=frozenset()))
-        if key in seen.foreign:
-            # The mark and nothing else: it comes down and without a bridge, and what else it needs the next pass gives.
-            bare = msgspec.structs.replace(claim.object, master=None, port=None, up=False)
-            self._remark(msgspec.structs.replace(bare, alias=""), bare)
-        elif key not in seen.objects:
+        # The mark and nothing else: it comes down and without a bridge, and what else it needs the next pass gives.
+        bare = msgspec.structs.replace(claim.object, master=None, port=None, up=False)
+        if not self._remark(msgspec.structs.replace(bare, alias=""), bare):
             raise NotFoundError(f"there is no device {name} to adopt; plug without adopting to make one")
         owner = naming.partition_of_mark(claim.object.alias)
         if owner is not None:
@@ -207,15 +210,20 @@ class Engine:
         found = self._holding.objects(owner).get(("link", naming.HOST, name)) if owner is not None else None
         return found if isinstance(found, Link) else None
 
-    def _remark(self, old: Link, new: Link) -> None:
+    def _remark(self, old: Link, new: Link) -> bool:
+        """Change a link's mark; whether it is there."""
         report = self._kernel.execute(Plan((Replace(old, new),)))
         self.writes += len(report.done)
         gone = [failure for failure in report.failed if failure.errno != errno.ENODEV]
         if gone:
             raise KernelError(f"the mark of {old.name} could not be changed: {gone[0].reason}", gone[0].errno)
+        return not report.failed
 
     def _known(self) -> set[str]:
         return self.desire.partitions.keys() | self._holding.partitions.keys() | self.failing.keys()
+
+    def _is_known(self, name: str) -> bool:
+        return name in self.desire.partitions or name in self._holding.partitions or name in self.failing
 
     def _claimant(self, link: str) -> str | None:
         key = ("link", naming.HOST, link)
@@ -251,7 +259,7 @@ class Engine:
         if name.startswith("router/") and wanted is not None:
             legs = self.desire.view.interfaces_of(RouterId(name.removeprefix("router/")))
             joined |= {naming.network_partition(leg.network_id) for leg in legs}
-        return joined & self._known()
+        return {other for other in joined if self._is_known(other)}
 
     def _reconcile(self, names: set[str], doubtful: set[str]) -> dict[Key, str]:
         """Make these partitions as they should be; returns why, by key, where that failed."""
@@ -296,10 +304,15 @@ class Engine:
             else:
                 scopes[name] = scope
         reasons: dict[Key, str] = {}
+        if STRAY in names:
+            # Nobody knows where to look for these but everywhere. They wait for their retry like everything that fails.
+            self._look_at_everything()
+            self._changed.discard(STRAY)
+            return reasons
         for name, scope in scopes.items():
             reasons.update(self._read({name}, scope))
         if host:
-            reasons.update(self._read({n for n in names if n not in scopes and n != STRAY}, union(host)))
+            reasons.update(self._read(names - scopes.keys(), union(host)))
         return reasons
 
     def _read(self, names: set[str], scope: Scope) -> dict[Key, str]:
@@ -316,15 +329,9 @@ class Engine:
 
     def _look_at_everything(self) -> None:
         """Read the whole host; every partition is compared afterwards."""
-        wanted = self.desire.partitions.values()
-        settings = settings_of(wanted)
+        fresh = Holding()
         try:
-            host = self._kernel.observe(Scope(namespace=naming.HOST, sysctls=settings.get(naming.HOST, frozenset())))
-            seen = [host]
-            for found in host.objects.values():
-                if isinstance(found, Namespace):
-                    paths = settings.get(found.namespace, frozenset())
-                    seen.append(self._kernel.observe(Scope(namespace=found.namespace, sysctls=paths)))
+            fresh.read(self._observations(), self.desire.partitions.values())
         except KernelError as error:
             LOG.error("could not read the host back", why=str(error))
             self._retry.failed(EVERYTHING, self._clock())
@@ -334,8 +341,17 @@ class Engine:
         self._all_doubtful = False
         self._seen_once = True
         self._unread.clear()
-        self._holding.replace_all(seen, wanted)
+        self._holding = fresh
         self._changed |= self._known()
+
+    def _observations(self) -> Iterator[Observation]:
+        settings = settings_of(self.desire.partitions.values())
+        host = self._kernel.observe(Scope(namespace=naming.HOST, sysctls=settings.get(naming.HOST, frozenset())))
+        yield host
+        for found in host.objects.values():
+            if isinstance(found, Namespace):
+                paths = settings.get(found.namespace, frozenset())
+                yield self._kernel.observe(Scope(namespace=found.namespace, sysctls=paths))
 
     def _settle(self, names: set[str], reasons: Mapping[Key, str]) -> None:
         """Work out what is not as it should be, and when to try again."""

@@ -5,7 +5,7 @@ so that a freshly started agent sorts what an earlier life left behind as well.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -13,7 +13,19 @@ from onehop.agent.scope import scope_of
 from onehop.compiler.state import Partition
 from onehop.net import naming
 from onehop.net.identifier import is_uuid
-from onehop.objects import Address, BridgeFdb, KernelObject, Key, Link, Namespace, Neighbour, Route, Ruleset, VxlanFdb
+from onehop.objects import (
+    Address,
+    BridgeFdb,
+    KernelObject,
+    Key,
+    Link,
+    Namespace,
+    Neighbour,
+    Route,
+    Ruleset,
+    Sysctl,
+    VxlanFdb,
+)
 from onehop.reconciler.plan import Observation, Scope
 
 STRAY = ""
@@ -52,18 +64,17 @@ class Holding:
             scope, links=scope.links | links, tables=None if scope.tables is None else scope.tables | tables
         )
 
-    def replace_all(self, observations: Iterable[Observation], wanted: Iterable[Partition]) -> None:
-        """Take a complete observation of the host."""
-        self.partitions.clear()
-        self.foreign.clear()
-        self._links.clear()
-        settings = {key: p.name for p in wanted for key, c in p.claims.items() if c.object.kind == "sysctl"}
+    def read(self, observations: Iterable[Observation], wanted: Collection[Partition]) -> None:
+        """Take a complete observation of the host, into a holding that is still empty."""
+        settings = _settings(wanted)
         for observation in observations:
             self.foreign |= observation.foreign
             for name, objects in self._sorted(observation, settings).items():
                 self.partitions.setdefault(name, {}).update(objects)
+        for partition in wanted:
+            self._share(partition)
 
-    def replace(self, names: set[str], scope: Scope, observation: Observation, wanted: Iterable[Partition]) -> None:
+    def replace(self, names: set[str], scope: Scope, observation: Observation, wanted: Collection[Partition]) -> None:
         """Take an observation of some partitions, which were read in one scope."""
         for name in names:
             for key in self.partitions.pop(name, _EMPTY):
@@ -74,10 +85,20 @@ class Holding:
         else:
             self.foreign -= {("link", scope.namespace, link) for link in scope.links}
         self.foreign |= observation.foreign
-        settings = {key: p.name for p in wanted for key, c in p.claims.items() if c.object.kind == "sysctl"}
-        for name, objects in self._sorted(observation, settings).items():
+        for name, objects in self._sorted(observation, _settings(wanted)).items():
             if name in names:
                 self.partitions[name] = objects
+        for partition in wanted:
+            self._share(partition)
+
+    def _share(self, wanted: Partition) -> None:
+        """Where what was found is what is wanted, keep one value of the two: that is nearly all, for ever."""
+        found = self.partitions.get(wanted.name)
+        if not found:
+            return
+        same = {key: claim.object for key, claim in wanted.claims.items() if found.get(key) == claim.object}
+        same.update((key, value) for key, value in found.items() if key not in same)
+        self.partitions[wanted.name] = same
 
     def _sorted(self, observation: Observation, settings: dict[Key, str]) -> dict[str, Objects]:
         for found in observation.objects.values():
@@ -85,7 +106,7 @@ class Holding:
                 self._links[found.name] = _named(naming.partition_of_mark(found.alias))
         parts: dict[str, Objects] = {}
         for key, found in observation.objects.items():
-            name = settings.get(key) if found.kind == "sysctl" else self._partition(found)
+            name = settings.get(key) if isinstance(found, Sysctl) else self._partition(found)
             if name is not None:
                 parts.setdefault(name, {})[key] = found
         return parts
@@ -106,6 +127,11 @@ class Holding:
             match = _TABLE.match(found.table)
             return _named("net/" + match.group(1)) if match else STRAY
         return STRAY
+
+
+def _settings(wanted: Iterable[Partition]) -> dict[Key, str]:
+    """Which partition asked for which setting: nothing else tells."""
+    return {key: p.name for p in wanted for key, claim in p.claims.items() if claim.object.kind == Sysctl.kind}
 
 
 def _named(partition: str | None) -> str:

@@ -114,11 +114,13 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
         controller_error: why not.
         wanted: newest revision that it knows of.
         applied: revision that the kernel was brought to.
-        in_sync: everything that is known is applied, and nothing fails.
+        in_sync: everything that is known is applied, and nothing fails; without a controller more may be wanted.
         complete: there was a complete view in this life; before one nothing is removed.
         plugs: number of instances plugged here.
         resources: kind → state → number.
-        objects: number of kernel objects wanted, and of those that are not as they should be.
+        objects: number of kernel objects wanted.
+        failing: number of those that are not as they should be, leftovers included.
+        writes: number of ops carried out in this life.
         problems: what fails, with the reason; at most 100.
         warnings: what is wrong with the agent itself (the local copy, the plug records).
     """
@@ -136,6 +138,7 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
     resources: dict[str, dict[str, int]]
     objects: int
     failing: int
+    writes: int
     problems: list[Problem]
     warnings: list[str]
 

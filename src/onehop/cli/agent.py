@@ -21,12 +21,22 @@ def agent(context: typer.Context, config: Config = DEFAULT_AGENT_FILE) -> None:
         return
     from onehop import log
     from onehop.agent.daemon import run
+    from onehop.errors import KernelError
     from onehop.kernel.linux import LinuxKernel
     from onehop.settings import load_agent
 
     settings = load_agent(config)
     log.setup(settings.log_format, settings.log_level)
-    run(settings, LinuxKernel())
+    try:
+        kernel = LinuxKernel()
+    except PermissionError as error:
+        raise KernelError(
+            f"the kernel refuses what the agent needs ({error.strerror}): run it as root, with the capabilities "
+            f"CAP_NET_ADMIN, CAP_NET_BROADCAST and CAP_SYS_ADMIN",
+            error.errno or 0,
+        ) from None
+    kernel.check_features()
+    run(settings, kernel)
 
 
 @app.command()

@@ -93,6 +93,11 @@ def _run(command: Command, arguments: list[str]) -> int:
     except OnehopError as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.stderr.write(f"{error.filename}: {error.strerror}\n")
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return 1

@@ -9,6 +9,7 @@ import http
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
@@ -52,7 +53,7 @@ class Stream:
         self._feed = Feed(store, self._changed)
         self._sessions: dict[HostName, Session] = {}
         self._memories: dict[HostName, Memory] = {}
-        self._hosts: dict[ServerConnection, HostName] = {}
+        self._hosts: WeakKeyDictionary[ServerConnection, HostName] = WeakKeyDictionary()
         self._joins = asyncio.Semaphore(JOINS_AT_ONCE)
 
     @property

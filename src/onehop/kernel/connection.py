@@ -78,11 +78,7 @@ class Connection:
                 parts.append(netlink.message(request, self._sequence))
         results: list[Refusal | None] = [None] * len(groups)
         start = 0
-        while start < len(parts):
-            end, size = start, 0
-            while end < len(parts) and (end == start or size + len(parts[end]) <= BATCH_OCTETS):
-                size += len(parts[end])
-                end += 1
+        for end in _ends(parts):
             for sequence, refusal in self._send(parts[start:end], first + end - 1):
                 number = owner[sequence - first]
                 if results[number] is None:
@@ -191,6 +187,17 @@ class Connection:
         except OSError as error:
             raise KernelError(f"the kernel's answer was lost: {error.strerror}", error.errno or 0) from error
         return split(data)
+
+
+def _ends(parts: Sequence[bytes]) -> Iterator[int]:
+    """Where to cut messages into sends."""
+    size = 0
+    for number, part in enumerate(parts):
+        if size and size + len(part) > BATCH_OCTETS:
+            yield number
+            size = 0
+        size += len(part)
+    yield len(parts)
 
 
 def split(data: bytes) -> Iterator[tuple[int, int, int, Found]]:

@@ -9,6 +9,7 @@ from onehop.errors import IdentifierError, KernelError
 from onehop.kernel import setting, tap
 from onehop.kernel.batch import LONGEST, Batch
 from onehop.kernel.connection import Refusal
+from onehop.kernel.neighbourhood import Neighbourhood
 from onehop.kernel.observe import Observer
 from onehop.kernel.rulesets import Rulesets
 from onehop.kernel.space import Space, Spaces
@@ -39,8 +40,9 @@ class Refused(Exception):  # noqa: N818  # not an error of ours: it becomes a Fa
 class Executor:
     """Carries out one plan; belongs to the thread of its `Spaces`."""
 
-    def __init__(self, spaces: Spaces, rulesets: Rulesets) -> None:
+    def __init__(self, spaces: Spaces, rulesets: Rulesets, neighbourhood: Neighbourhood) -> None:
         self._spaces = spaces
+        self._neighbourhood = neighbourhood
         self._rulesets = rulesets
         self._ops: tuple[Op, ...] = ()
         self._refused: dict[int, Refused] = {}
@@ -161,6 +163,7 @@ class Executor:
             elif not (refusal.errno == errno.EEXIST and self._is_there(op)):
                 self._refuse(number, Refused(refusal.errno, _sentence(op, refusal)))
         self._mark_far_ends(made)
+        self._neighbourhood.listen()
 
     def _mark_far_ends(self, pairs: Iterable[Link]) -> None:
         """Give the other ends of new pairs our mark at once, so that they are not taken for somebody else's."""
@@ -181,7 +184,7 @@ class Executor:
         wanted = op.object
         links = frozenset({wanted.link}) if hasattr(wanted, "link") else None
         scope = Scope(namespace=wanted.namespace, links=links, tables=frozenset())
-        found = Observer(self._spaces, self._rulesets).observe(scope).objects.get(wanted.key)
+        found = Observer(self._spaces, self._rulesets, self._neighbourhood).observe(scope).objects.get(wanted.key)
         return found is not None and agrees(found, wanted)
 
     # Namespaces and rulesets
@@ -200,7 +203,7 @@ class Executor:
                 self._clear(space)
             self._spaces.delete(item.namespace)
         elif space is None:
-            self._spaces.create(item.namespace, item.mark)
+            self._neighbourhood.begin(self._spaces.create(item.namespace, item.mark))
             self._cursors[item.namespace] = _FIRST_INDEX
         elif mark != item.mark:
             if isinstance(op, Create):
@@ -306,7 +309,7 @@ class Executor:
     def _adopt(self, number: int, item: Link) -> None:
         """Take over a link that is there: the other end of one just made, or ours from an earlier try."""
         scope = Scope(namespace=item.namespace, links=frozenset({item.name}), tables=frozenset())
-        found = Observer(self._spaces, self._rulesets).observe(scope).objects.get(item.key)
+        found = Observer(self._spaces, self._rulesets, self._neighbourhood).observe(scope).objects.get(item.key)
         if not isinstance(found, Link):
             raise Refused(errno.EEXIST, f"somebody else has a link {item.name}; rename or remove it")
         if not changes_in_place(found, item):

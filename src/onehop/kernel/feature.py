@@ -9,6 +9,7 @@ import threading
 from onehop.errors import KernelError, MissingFeatureError
 from onehop.kernel import syscall, tap
 from onehop.kernel.connection import Connection
+from onehop.kernel.listener import may_hear_all
 from onehop.kernel.nft import Nftables
 from onehop.objects import Bridge, BridgePort, Link, Veth, Vxlan, link_codec
 from onehop.objects.netlink import Request
@@ -70,6 +71,8 @@ def _try_all() -> None:
             "CAP_NET_ADMIN, on a kernel with CONFIG_NET_NS",
             error.errno or 0,
         ) from error
+    if not may_hear_all():
+        raise MissingFeatureError("changes in other namespaces cannot be heard: run as root, or with CAP_NET_BROADCAST")
     connection = Connection()
     try:
         _try_links(connection)

@@ -13,6 +13,7 @@ from onehop.errors import KernelError
 from onehop.kernel import feature
 from onehop.kernel.execute import Executor
 from onehop.kernel.monitor import Ears, Watch
+from onehop.kernel.neighbourhood import Neighbourhood
 from onehop.kernel.observe import Observer
 from onehop.kernel.rulesets import Rulesets
 from onehop.kernel.space import Spaces
@@ -43,6 +44,7 @@ class LinuxKernel:
         self._watches: list[Watch] = []
         try:
             self._spaces = self._inside(lambda: Spaces(host_namespace, directory))
+            self._neighbourhood = self._inside(lambda: Neighbourhood(self._spaces))
         except BaseException:
             self._worker.shutdown()
             raise
@@ -57,7 +59,7 @@ class LinuxKernel:
 
     def _observe(self, scope: Scope) -> Observation:
         try:
-            return Observer(self._spaces, self._rulesets).observe(scope)
+            return Observer(self._spaces, self._rulesets, self._neighbourhood).observe(scope)
         except OSError as error:
             raise KernelError(f"namespace {scope.namespace!r} cannot be read: {error}", error.errno or 0) from error
         finally:
@@ -69,7 +71,7 @@ class LinuxKernel:
 
     def _execute(self, plan: Plan) -> Report:
         try:
-            return Executor(self._spaces, self._rulesets).execute(plan)
+            return Executor(self._spaces, self._rulesets, self._neighbourhood).execute(plan)
         finally:
             self._spaces.rest()
 
@@ -112,5 +114,6 @@ class LinuxKernel:
         """End watches, give back sockets and threads."""
         for watch in self._watches:
             watch.stop()
+        self._inside(self._neighbourhood.close)
         self._inside(self._spaces.close)
         self._worker.shutdown()

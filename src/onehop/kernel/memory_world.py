@@ -78,6 +78,11 @@ class World:
                 self._change_link(wanted)
             case Rule():
                 _refuse(errno.EOPNOTSUPP, "a rule cannot be changed")
+            case Route():
+                found = self._space(wanted).routes.get(wanted.key)
+                if found is not None and not found.type == wanted.type == "unicast":
+                    self.delete(found)  # it changes its type by going first
+                self._put(wanted)
             case _:
                 self._put(wanted)
 
@@ -219,8 +224,8 @@ class World:
         space = self._space(wanted)
         match wanted:
             case Sysctl():
-                if wanted.link is not None:
-                    self._device(space, wanted.link)
+                if wanted.link is not None and wanted.link not in space.devices:
+                    _refuse(errno.ENOENT, f"there is no link {wanted.link}")
                 space.sysctls[wanted.path] = wanted.value
             case Ruleset():
                 for name in wanted.devices:

@@ -16,19 +16,16 @@ from struct import unpack
 from onehop.kernel import nsid, syscall
 from onehop.kernel.connection import NETFILTER, ROUTE, Connection, split
 from onehop.kernel.inotify import Inotify
+from onehop.kernel.listener import LISTEN_ALL_NSID, listener
 from onehop.kernel.notice import RouteNotices, RulesetNotices
 from onehop.net.naming import HOST
 from onehop.objects import netlink
 
 Changed = Callable[[str, str | None], None]
 
-_SOL_NETLINK = 270
-_ADD_MEMBERSHIP, _LISTEN_ALL_NSID = 1, 8
 _ROUTE_GROUPS = (1, 3, 5, 7, 8, 9, 11, 19, 28)
 """RTNLGRP_LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE, NSID."""
 _NFTABLES_GROUPS = (7,)
-_SO_RCVBUFFORCE = 33
-_BUFFER = 1 << 23
 _CHUNK = 1 << 16
 _AT_ONCE = 512
 
@@ -47,8 +44,8 @@ class Ears:
         self.directory = directory
         self.own_thread = own_thread
         self.questions = Connection()
-        self.route = _listener(ROUTE, _ROUTE_GROUPS)
-        self.netfilter = _listener(NETFILTER, _NFTABLES_GROUPS)
+        self.route = listener(ROUTE, _ROUTE_GROUPS)
+        self.netfilter = listener(NETFILTER, _NFTABLES_GROUPS)
         self.names = Inotify(str(directory))
         self.wake, self.waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -60,16 +57,6 @@ class Ears:
         self.names.close()
         os.close(self.wake)
         os.close(self.waker)
-
-
-def _listener(protocol: int, groups: Iterable[int]) -> socket.socket:
-    listener = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-    listener.setsockopt(_SOL_NETLINK, _LISTEN_ALL_NSID, 1)
-    listener.bind((0, 0))  # before joining: it leaves all groups
-    for group in groups:
-        listener.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
-    return listener
 
 
 class Watch:
@@ -124,10 +111,10 @@ class Watch:
             if link is None or namespace not in whole:
                 self._changed(namespace, link)
 
-    def _hear(self, listener: socket.socket, take: Callable[[bytes, int | None], None]) -> None:
+    def _hear(self, ear: socket.socket, take: Callable[[bytes, int | None], None]) -> None:
         for _ in range(_AT_ONCE):
             try:
-                data, ancillary, _, _ = listener.recvmsg(_CHUNK, 64)
+                data, ancillary, _, _ = ear.recvmsg(_CHUNK, 64)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -136,7 +123,7 @@ class Watch:
                 # Something was lost, and nobody knows from where.
                 self._dirty.update(dict.fromkeys((name, None) for name in (HOST, *self._all_names())))
                 continue
-            number = next((unpack("=i", value)[0] for _, kind, value in ancillary if kind == _LISTEN_ALL_NSID), None)
+            number = next((unpack("=i", value)[0] for _, kind, value in ancillary if kind == LISTEN_ALL_NSID), None)
             take(data, number)
 
     def _hear_route(self, data: bytes, number: int | None) -> None:

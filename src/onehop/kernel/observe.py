@@ -6,6 +6,7 @@ Filtered dumps keep the reading of one network cheap on a host with thousands of
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from onehop.kernel import setting
+from onehop.kernel.neighbourhood import Neighbourhood
 from onehop.kernel.rulesets import Rulesets
 from onehop.kernel.space import Space, Spaces
 from onehop.net.naming import HOST, PROTOCOL
@@ -13,7 +14,7 @@ from onehop.objects import KernelObject, Key, Link, Namespace, link_codec, netli
 from onehop.objects.address import IFADDRMSG, Address
 from onehop.objects.fdb import BridgeFdb, VxlanFdb
 from onehop.objects.link_codec import LinkRecord
-from onehop.objects.neighbour import NDA_IFINDEX, NDA_MASTER, NDMSG, Neighbour
+from onehop.objects.neighbour import NDA_MASTER, NDMSG
 from onehop.objects.netlink import Found, Request
 from onehop.objects.route import RTMSG, Route
 from onehop.objects.rule import FIB_RULE, Rule
@@ -26,8 +27,9 @@ _FEW = 24
 class Observer:
     """Reads namespaces; belongs to the thread of its `Spaces`."""
 
-    def __init__(self, spaces: Spaces, rulesets: Rulesets) -> None:
+    def __init__(self, spaces: Spaces, rulesets: Rulesets, neighbourhood: Neighbourhood) -> None:
         self._spaces = spaces
+        self._neighbourhood = neighbourhood
         self._rulesets = rulesets
 
     def observe(self, scope: Scope) -> Observation:
@@ -68,7 +70,7 @@ class Observer:
             else:
                 ours[record.ifindex] = record
                 yield link
-        yield from _hanging(space, scope, ours, names, inside)
+        yield from _hanging(space, scope, ours, names, inside, self._neighbourhood)
         if scope.links is None:
             yield from _routing(space, names)
         if scope.tables is None or scope.tables:
@@ -134,7 +136,12 @@ def _records(space: Space, links: frozenset[str] | None) -> Iterator[LinkRecord]
 
 
 def _hanging(
-    space: Space, scope: Scope, ours: Mapping[int, LinkRecord], names: dict[int, str], inside: bool
+    space: Space,
+    scope: Scope,
+    ours: Mapping[int, LinkRecord],
+    names: dict[int, str],
+    inside: bool,
+    neighbourhood: Neighbourhood,
 ) -> Iterator[KernelObject]:
     """Addresses, neighbours and FDB entries of links that are ours."""
     mine = {index: record.name for index, record in ours.items()}
@@ -145,8 +152,8 @@ def _hanging(
     each: Iterable[int] = ends if scope.links is not None and len(ends) <= _FEW else (0,) if ends else ()
     for index in each:
         yield from _decoded(space, netlink.GETADDR, IFADDRMSG.pack(0, 0, 0, 0, index), Address.decode, ends)
-        ask = NDMSG.pack(0, 0, 0, 0, 0) + (netlink.u32(NDA_IFINDEX, index) if index else b"")
-        yield from _decoded(space, netlink.GETNEIGH, ask, Neighbour.decode, ends)
+    if ends:
+        yield from neighbourhood.of(space, ends)
     bridges = {index for index, record in ours.items() if record.kind == "bridge"}
     vxlans = {index for index, record in ours.items() if record.kind == "vxlan"}
     if not bridges and not vxlans:

@@ -3,7 +3,8 @@
 The kernel counts the transactions of a namespace (its generation). A listing is good for as long as that number
 stays, and the step of one that our own transaction makes spoils only the tables in it. Where this version of nft lists
 a table in other words than those it was loaded with, the words it was given are remembered for the words it gives,
-learned only while the generation says that nobody was in between.
+learned only while the generation says that nobody was in between. So a table that somebody changed by hand is never
+taken for ours, and one in other words is loaded once too often at most.
 """
 
 import errno
@@ -37,6 +38,8 @@ class _Listing:
         self.bodies: dict[Table, Ruleset] = {}
         self.loaded: dict[Table, tuple[int, str]] = {}
         """By table the generation after our own transaction, and the body we sent."""
+        self.suspects: set[Table] = set()
+        """Tables that were once listed in words we did not know: read back after the next load to learn them."""
         self.words: dict[Table, tuple[str, str]] = {}
         """By table the body as listed, and as declared."""
 
@@ -83,12 +86,21 @@ class Rulesets:
         listing.loaded.pop(table, None)
         listing.words.pop(table, None)
         alone = after == before + 1
-        if alone and body is not None:
-            listing.loaded[table] = (after, body)
-        if alone and listing.generation == before:
+        if not alone:
+            return
+        if listing.generation == before:
             # Nobody else was in between, so what we knew of the other tables still holds.
-            listing.generation = after
             listing.loaded = {key: (after, text) for key, (_, text) in listing.loaded.items()}
+        else:
+            listing.bodies = {}
+        listing.generation = after
+        if body is None:
+            return
+        if table in listing.suspects:
+            listing.loaded[table] = (after, body)
+        else:
+            # The kernel took the whole transaction, and its generation says that nobody came after us.
+            listing.bodies[table] = _ruleset(space.name, table, body)
 
     def observe(self, space: Space, tables: frozenset[Table] | None) -> list[Ruleset]:
         """Our tables that are there.
@@ -173,8 +185,17 @@ def _read(context: Nftables, listing: _Listing, generation: int, namespace: str,
         listing.words[table] = (body, loaded[1])
     listed, declared = listing.words.get(table, ("", ""))
     if body == listed:
-        body = declared
-    return Ruleset(namespace=namespace, family=table[0], table=table[1], body=body, devices=nftables.devices_of(body))
+        return _ruleset(namespace, table, declared)
+    if loaded is not None and loaded[1] == body:
+        listing.suspects.discard(table)
+    else:
+        listing.suspects.add(table)
+    return _ruleset(namespace, table, body)
+
+
+def _ruleset(namespace: str, table: Table, body: str) -> Ruleset:
+    family, name = table
+    return Ruleset(namespace=namespace, family=family, table=name, body=body, devices=nftables.devices_of(body))
 
 
 def _named(ruleset: Ruleset, namespace: str) -> Ruleset:

@@ -247,8 +247,16 @@ class Spaces:
         """Give a namespace a number in the host's, so that the host's sockets hear of what happens in it."""
         space = self.open(name)
         if space is not None and name != HOST:
+            self.number(space)
+
+    def number(self, space: Space) -> int | None:
+        """The host's number for a namespace, given now if need be."""
+        for _ in range(2):
+            for number, name in nsid.numbers(self.host.route, [(space.name, space.descriptor)]):
+                self._known.setdefault(HOST, {})[number] = name
+                return number
             nsid.give(self.host.route, space.descriptor)
-            self._known.setdefault(HOST, {}).update(nsid.numbers(self.host.route, [(name, space.descriptor)]))
+        return None
 
     def _numbers(self, at: Space, names: Iterable[str]) -> Iterator[tuple[int, str]]:
         """Numbers by which `at` knows namespaces; those it does not know are left out."""

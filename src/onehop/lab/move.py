@@ -4,8 +4,10 @@ What a hypervisor does by copying memory is one step here: the tap's end of the 
 namespace. Around that step everything is prepared, so that the gap is the time of the step itself:
 
 1. a second binding: the target host builds all but the tap;
-2. the source agent forgets the plug (the device stays);
-3. the device moves, the target agent adopts it, and meanwhile the API makes the target's binding the active one;
+2. at the same time, the target's agent waits for the device to adopt it, the device moves, and the API makes the
+   target's binding the active one;
+3. the source's agent forgets the device (it would make a new one, but not so soon, and not while the instance has an
+   ``eth0``);
 4. every host knows; the old binding is deleted and the old name of the namespace goes.
 """
 
@@ -15,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from onehop.client import Client, segment
-from onehop.errors import ConflictError
+from onehop.errors import ConflictError, OnehopError
 from onehop.lab import guest, host, instance, wait
 from onehop.lab.namespace import NETNS, inside, name_netns, open_netns, remove_netns
 from onehop.lab.netlink import push_link
@@ -44,8 +46,8 @@ def move(directory: Directory, name: str, target: str) -> None:
     client = Client(directory.endpoint)
     try:
         _prepare(directory, client, record, target)
-        _switch(directory, client, record, target)
         moved = msgspec.structs.replace(record, host=target)
+        _switch(directory, client, record, target)
         directory.set_instance(moved)
         instance.wait_active(client, moved)
         wait.acknowledged(directory, client, instance.ACKNOWLEDGED_SECONDS)
@@ -83,11 +85,24 @@ def _switch(directory: Directory, client: Client, record: InstanceRecord, target
     tap = naming.tap(PortId(record.port))
     destination = os.open(directory.pins(target).net, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            guest.release(directory.run(record.host), record.port)
+        with ThreadPoolExecutor(max_workers=3) as pool:
+            plugged = pool.submit(guest.plug, directory.run(target), record.port, record.name, adopt=True)
             activated = pool.submit(client.put, f"{_bindings(record)}/{segment(target)}/activate")
-            inside(directory.pins(record.host), lambda: push_link(tap, destination))
-            guest.plug(directory.run(target), record.port, record.name, adopt=True)
-            activated.result()
+            try:
+                inside(directory.pins(record.host), lambda: push_link(tap, destination))
+            except OnehopError:
+                activated.result()
+                _stay(directory, client, record, target)
+                raise
+            released = pool.submit(guest.release, directory.run(record.host), record.port)
+            for step in (plugged, activated, released):
+                step.result()
     finally:
         os.close(destination)
+
+
+def _stay(directory: Directory, client: Client, record: InstanceRecord, target: str) -> None:
+    """The device did not move: make the old binding the active one again."""
+    client.put(f"{_bindings(record)}/{segment(record.host)}/activate")
+    client.delete(f"{_bindings(record)}/{segment(target)}")
+    inside(directory.pins(target), lambda: remove_netns(record.name))

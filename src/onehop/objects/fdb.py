@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from onehop.net.address import pack, pack_mac, unpack, unpack_mac
+from onehop.net.address import pack, unpack, unpack_mac
 from onehop.objects import netlink
 from onehop.objects.base import Carried, IndexOf, Key
 from onehop.objects.neighbour import (
@@ -16,6 +16,7 @@ from onehop.objects.neighbour import (
     NTF_SELF,
     NUD_NOARP,
     NUD_PERMANENT,
+    lladdr,
 )
 from onehop.objects.netlink import Found, Request
 
@@ -55,7 +56,7 @@ class BridgeFdb(Carried, frozen=True, kw_only=True):
 
     def _body(self, index: IndexOf) -> bytes:
         header = NDMSG.pack(netlink.AF_BRIDGE, index(self.port), NUD_NOARP, NTF_MASTER, 0)
-        return header + netlink.attribute(NDA_LLADDR, pack_mac(self.mac))
+        return header + lladdr(self.mac)
 
     @classmethod
     def decode(cls, found: Found, namespace: str, names: Mapping[int, str]) -> "BridgeFdb | None":
@@ -108,8 +109,7 @@ class VxlanFdb(Carried, frozen=True, kw_only=True):
 
     def _body(self, index: IndexOf) -> bytes:
         header = NDMSG.pack(netlink.AF_BRIDGE, index(self.link), NUD_NOARP | NUD_PERMANENT, NTF_SELF, 0)
-        mac = netlink.attribute(NDA_LLADDR, pack_mac(self.mac))
-        return header + mac + netlink.attribute(NDA_DST, pack(self.vtep))
+        return header + lladdr(self.mac) + netlink.attribute(NDA_DST, pack(self.vtep))
 
     @classmethod
     def decode(cls, found: Found, namespace: str, names: Mapping[int, str]) -> "VxlanFdb | None":

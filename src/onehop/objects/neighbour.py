@@ -1,6 +1,7 @@
 """A permanent entry of the neighbour table (ARP for IPv4, ND for IPv6)."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from struct import Struct
 from typing import ClassVar
 
@@ -15,6 +16,12 @@ NDMSG = Struct("=BxxxiHBB")
 NDA_DST, NDA_LLADDR, NDA_VLAN, NDA_IFINDEX, NDA_MASTER = 1, 2, 5, 8, 9
 NUD_NOARP, NUD_PERMANENT = 0x40, 0x80
 NTF_SELF, NTF_MASTER, NTF_PROXY = 0x02, 0x04, 0x08
+
+
+@lru_cache(maxsize=65536)
+def lladdr(mac: str) -> bytes:
+    """NDA_LLADDR of a MAC (cached: each is in a neighbour entry and in FDB entries)."""
+    return netlink.attribute(NDA_LLADDR, pack_mac(mac))
 
 
 class Neighbour(Carried, frozen=True, kw_only=True):
@@ -37,8 +44,7 @@ class Neighbour(Carried, frozen=True, kw_only=True):
 
     def to_create(self, index: IndexOf) -> Request:
         # What the kernel learned by itself gives way.
-        mac = netlink.attribute(NDA_LLADDR, pack_mac(self.mac))
-        return Request(netlink.NEWNEIGH, netlink.CREATE | netlink.REPLACE, self._body(index) + mac)
+        return Request(netlink.NEWNEIGH, netlink.CREATE | netlink.REPLACE, self._body(index) + lladdr(self.mac))
 
     def to_delete(self, index: IndexOf) -> Request:
         return Request(netlink.DELNEIGH, 0, self._body(index))

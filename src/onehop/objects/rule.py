@@ -58,7 +58,7 @@ class Rule(Carried, frozen=True, kw_only=True):
     def to_create(self, index: IndexOf) -> Request:  # noqa: ARG002  # rules speak of links by name
         return Request(netlink.NEWRULE, netlink.CREATE | netlink.EXCL, self._body())
 
-    def to_delete(self, index: IndexOf) -> Request:  # noqa: ARG002
+    def to_delete(self, index: IndexOf) -> Request:  # noqa: ARG002  # as above
         return Request(netlink.DELRULE, 0, self._body())
 
     def _body(self) -> bytes:
@@ -81,7 +81,7 @@ class Rule(Carried, frozen=True, kw_only=True):
         )
 
     @classmethod
-    def decode(cls, found: Found, namespace: str, names: Mapping[int, str]) -> "Rule | None":  # noqa: ARG003
+    def decode(cls, found: Found, namespace: str, names: Mapping[int, str]) -> "Rule | None":  # noqa: ARG003  # links by name
         data, start, end = found
         family, to_length, from_length, _, table, _, _, action, _ = FIB_RULE.unpack_from(data, start)
         values = netlink.attributes(data, start + FIB_RULE.size, end)

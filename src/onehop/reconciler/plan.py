@@ -23,7 +23,7 @@ class Create(msgspec.Struct, frozen=True, tag="create"):
 
 
 class Replace(msgspec.Struct, frozen=True, tag="replace"):
-    """Change an object in place; the kernel need not take it down for that."""
+    """Change an object in place; the kernel need not take it down for that. A route that has gone is put there."""
 
     old: KernelObject
     new: KernelObject

@@ -178,7 +178,9 @@ class Planner:
     def _put(self, key: Key) -> None:
         wanted, found = self._desired[key], self._now.objects.get(key)
         if found is None:
-            self._do(Create(wanted))
+            # A route may have been left with fewer hops; the others are either there as they were or not at all.
+            left = self._now.doubtful.get(key)
+            self._do(Replace(left, wanted) if isinstance(left, Route) else Create(wanted))
         elif not agrees(found, wanted):
             self._do(Replace(found, wanted))
 

@@ -57,22 +57,21 @@ class Simulation:
 
     def apply(self, op: Op) -> None:
         """Let one op happen."""
-        match op:
-            case Create(wanted):
-                self._put(wanted)
-                self._spoil_settings(wanted)
-                far_end = wanted.far_end if isinstance(wanted, Link) else None
-                if far_end is not None:
-                    self._put(far_end)
-            case Replace(old, new):
-                self._put(new)
-                self._spoil_settings(new)
-                if isinstance(old, Link) and isinstance(new, Link):
-                    self._change_link(old, new)
-            case Delete(found):
-                self.doubtful.pop(found.key, None)
-                if self.objects.pop(found.key, None) is not None:
-                    self._follow(found)
+        if isinstance(op, Delete):
+            self.doubtful.pop(op.object.key, None)
+            if self.objects.pop(op.object.key, None) is not None:
+                self._follow(op.object)
+            return
+        wanted = op.object if isinstance(op, Create) else op.new
+        self._put(wanted)
+        if isinstance(wanted, Sysctl):
+            self._spoil_settings(wanted)
+        elif isinstance(wanted, Link):
+            if isinstance(op, Replace):
+                assert isinstance(op.old, Link)  # noqa: S101 - equal keys are of one kind
+                self._change_link(op.old, wanted)
+            elif (far_end := wanted.far_end) is not None:
+                self._put(far_end)
 
     def on(self, namespace: str, link: str) -> list[KernelObject]:
         """What surely hangs on a link."""
@@ -204,10 +203,8 @@ class Simulation:
                 return True
         return False
 
-    def _spoil_settings(self, wanted: KernelObject) -> None:
+    def _spoil_settings(self, wanted: Sysctl) -> None:
         """``all`` and ``default`` of a setting may overwrite the links' own values."""
-        if not isinstance(wanted, Sysctl):
-            return
         path = "net/ipv4/conf/all/forwarding" if wanted.path == "net/ipv4/ip_forward" else wanted.path
         parts = path.split("/")
         if len(parts) != 5 or parts[3] not in ("all", "default"):

@@ -26,6 +26,7 @@ _SELECT = sa.select(
     LIVENESS.c.connected,
     LIVENESS.c.applied,
 ).join_from(TABLES["agent"], LIVENESS, _AGENT.host == LIVENESS.c.host)
+_BY_NAME = _SELECT.where(_AGENT.host == sa.bindparam("name"))
 
 
 def add(session: Session, name: str) -> HostRow:
@@ -47,7 +48,7 @@ def hosts(session: Session) -> list[HostRow]:
 
 def get(session: Session, name: str) -> HostRow | None:
     """One host, or None."""
-    found = session.read(_SELECT.where(_AGENT.host == name)).one_or_none()
+    found = session.read(_BY_NAME, {"name": name}).one_or_none()
     return None if found is None else _of(found)
 
 

@@ -358,3 +358,29 @@ def test_a_cold_host_of_many_routers_reports_the_first_before_the_last_are_made(
     assert not first.settled
     assert any(entry is not None and entry.state == "ACTIVE" for entry in first.changed.values())
     assert rest[-1].settled
+
+
+def test_what_bears_our_mark_but_belongs_nowhere_goes_too() -> None:
+    world, one, _ = routed()
+    bench = Bench()
+    for name, alias in (("odd0", "onehop router/../../etc port/x"), ("odd1", "onehop nonsense")):
+        bench.kernel.plant(Link(namespace="", name=name, spec=Bridge(), alias=alias, mtu=1500))
+    bench.plug(one)
+    bench.see(world)
+    assert bench.holds(world)
+    assert bench.engine.failing == {}
+
+
+def test_a_stray_that_cannot_be_removed_is_tried_again_and_holds_nothing_up() -> None:
+    world, one, _ = routed()
+    bench = Bench()
+    bench.kernel.plant(Link(namespace="", name="odd0", spec=Bridge(), alias="onehop nonsense", mtu=1500))
+    bench.kernel.fail(lambda op: isinstance(op, Delete) and op.key == ("link", "", "odd0"), errno.EBUSY, times=2)
+    bench.plug(one)
+    bench.see(world)
+    assert bench.state("port", one.id) == "ACTIVE"
+    assert bench.engine.failing
+    for _ in range(3):
+        bench.wait(120)
+    assert bench.holds(world)
+    assert bench.engine.failing == {}

@@ -52,8 +52,8 @@ class Site:
         self.address = ""
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["Site"]:
-        listener = listen("127.0.0.1", 0)
+    async def running(self, port: int = 0) -> AsyncIterator["Site"]:
+        listener = listen("127.0.0.1", port)
         # Small, so that a slow reader is felt after little data; accepted connections inherit it.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32_768)
         self.address = f"127.0.0.1:{listener.getsockname()[1]}"

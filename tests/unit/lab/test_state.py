@@ -94,5 +94,11 @@ def test_numbers_that_do_not_fit_are_refused_before_anything_is_made(
 
 
 def test_settings_are_written_as_toml_that_says_the_same() -> None:
-    settings: dict[str, config.Setting] = {"a": 'quote " and \\', "b": ("x", "y"), "c": 1, "d": True, "e": {"external": "br-ex"}}
+    settings: dict[str, config.Setting] = {
+        "a": 'quote " and \\',
+        "b": ("x", "y"),
+        "c": 1,
+        "d": True,
+        "e": {"external": "br-ex"},
+    }
     assert tomllib.loads(config.toml(settings)) == {**settings, "b": ["x", "y"]}

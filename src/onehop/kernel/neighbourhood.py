@@ -1,0 +1,136 @@
+"""Permanent neighbours, read once for each namespace and kept by the kernel's own notifications.
+
+Linux has one neighbour table for all namespaces, and a dump walks all of it, whatever it is filtered by: 2 ms at 44,000
+entries, for a namespace with ten. So each namespace is dumped once, and from then on every notification is applied to
+what was read: they carry the entries themselves. A namespace that we made begins empty and needs no dump at all.
+
+Nothing is trusted for ever: after `_LONGEST` seconds, or when a notification was lost, it is read again.
+"""
+
+import errno
+import time
+from collections.abc import Iterator, Mapping
+from struct import unpack
+
+from onehop.errors import KernelError
+from onehop.kernel.connection import ROUTE, split
+from onehop.kernel.listener import LISTEN_ALL_NSID, listener, may_hear_all, without_fdb
+from onehop.kernel.nsid import number_of
+from onehop.kernel.space import Space, Spaces
+from onehop.net.address import unpack as unpack_address
+from onehop.net.address import unpack_mac
+from onehop.net.naming import HOST
+from onehop.objects import Neighbour, netlink
+from onehop.objects.neighbour import NDA_DST, NDA_LLADDR, NDMSG, NTF_PROXY, NUD_PERMANENT
+from onehop.objects.netlink import Found
+
+_GROUPS = (3, 28)
+"""RTNLGRP_NEIGH, RTNLGRP_NSID."""
+_LONGEST = 600.0
+_CHUNK = 1 << 16
+
+
+class _Table:
+    """The permanent neighbours of one namespace: MAC by address by index of the link."""
+
+    def __init__(self, cookie: int) -> None:
+        self.cookie = cookie
+        self.read_at = time.monotonic()
+        self.links: dict[int, dict[str, str]] = {}
+
+    def apply(self, kind: int, found: Found) -> None:
+        """Take over what one message says."""
+        data, start, end = found
+        family, index, state, flags, _ = NDMSG.unpack_from(data, start)
+        if family == netlink.AF_BRIDGE or flags & NTF_PROXY:
+            return
+        permanent = kind == netlink.NEWNEIGH and state & NUD_PERMANENT
+        if not permanent and index not in self.links:
+            return
+        values = netlink.attributes(data, start + NDMSG.size, end)
+        address, mac = values.get(NDA_DST), values.get(NDA_LLADDR)
+        if address is None:
+            return
+        if permanent and mac is not None:
+            self.links.setdefault(index, {})[unpack_address(address)] = unpack_mac(mac)
+        else:
+            self.links.get(index, {}).pop(unpack_address(address), None)
+
+
+class Neighbourhood:
+    """The neighbours of all namespaces that were looked at; belongs to the thread of its `Spaces`."""
+
+    def __init__(self, spaces: Spaces) -> None:
+        """Begin to listen, in the host's namespace."""
+        self._spaces = spaces
+        spaces.host.enter()
+        self._socket = listener(ROUTE, _GROUPS)
+        without_fdb(self._socket)
+        self._tables: dict[int | None, _Table] = {}
+        """By the host's number of the namespace, None for its own."""
+        # Without this right the kernel is silent about the other namespaces.
+        self._hears_all = may_hear_all()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._socket.close()
+
+    def begin(self, space: Space) -> None:
+        """Note that a namespace was just made, and has no neighbours."""
+        number = self._number(space)
+        if number is not None:
+            self._tables[number] = _Table(space.cookie)
+
+    def of(self, space: Space, links: Mapping[int, str]) -> Iterator[Neighbour]:
+        """The permanent neighbours of links, by index and name.
+
+        Raises:
+            KernelError: they could not be read.
+        """
+        table = self._table(space)
+        for index, name in links.items():
+            for address, mac in table.links.get(index, {}).items():
+                yield Neighbour(namespace=space.name, link=name, address=address, mac=mac)
+
+    def _table(self, space: Space) -> _Table:
+        self.listen()
+        number = None if space.name == HOST else self._number(space)
+        tracked = space.name == HOST or number is not None
+        table = self._tables.get(number) if tracked else None
+        if table is None or table.cookie != space.cookie or time.monotonic() - table.read_at > _LONGEST:
+            table = _Table(space.cookie)
+            for found in space.route.dump(netlink.GETNEIGH, NDMSG.pack(0, 0, 0, 0, 0)):
+                table.apply(netlink.NEWNEIGH, found)
+            if tracked:
+                self._tables[number] = table
+        return table
+
+    def _number(self, space: Space) -> int | None:
+        return self._spaces.number(space) if self._hears_all else None
+
+    def listen(self) -> None:
+        """Take over all that was notified so far."""
+        while True:
+            try:
+                data, ancillary, _, _ = self._socket.recvmsg(_CHUNK, 64)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    text = f"the kernel's notifications cannot be read: {error.strerror}"
+                    raise KernelError(text, error.errno or 0) from error
+                self._tables.clear()
+                continue
+            number = next((unpack("=i", value)[0] for _, kind, value in ancillary if kind == LISTEN_ALL_NSID), None)
+            for kind, _, _, found in split(data):
+                self._take(number, kind, found)
+
+    def _take(self, number: int | None, kind: int, found: Found) -> None:
+        if kind in (netlink.NEWNEIGH, netlink.DELNEIGH):
+            table = self._tables.get(number)
+            if table is not None:
+                table.apply(kind, found)
+        elif kind == netlink.DELNSID and number is None:
+            gone = number_of(found.data[found.start : found.end])
+            if gone is not None:
+                self._tables.pop(gone, None)
