@@ -114,7 +114,7 @@ class Engine:
             if name is not None:
                 self._doubtful.add(name)
         else:
-            self._doubtful |= {name for name in self.desire.partitions if name.startswith("net/")}
+            self._doubtful |= {name for name in self.desire.partitions if not name.startswith("router/")}
 
     def doubt_all(self) -> None:
         """It is time to look at everything."""
@@ -259,6 +259,7 @@ class Engine:
         if name.startswith("router/") and wanted is not None:
             legs = self.desire.view.interfaces_of(RouterId(name.removeprefix("router/")))
             joined |= {naming.network_partition(leg.network_id) for leg in legs}
+            joined.add(naming.gate_partition(RouterId(name.removeprefix("router/"))))
         return {other for other in joined if self._is_known(other)}
 
     def _reconcile(self, names: set[str], doubtful: set[str]) -> dict[Key, str]:

@@ -15,6 +15,7 @@ from onehop.compiler.instances import instances
 from onehop.compiler.interfaces import interfaces
 from onehop.compiler.networks import networks
 from onehop.compiler.northbound import northbound
+from onehop.compiler.policy import policy
 from onehop.compiler.routing import routing, untracked
 from onehop.compiler.state import Claim, HostState, Local, Partition, Refusal, merge
 from onehop.model.placement import Component, components_of
@@ -32,6 +33,7 @@ FEATURES: tuple[Feature, ...] = (
     interfaces,
     routing,
     untracked,
+    policy,
     gateway,
     northbound,
 )

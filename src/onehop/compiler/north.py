@@ -37,13 +37,15 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
         others: the router's other hosts.
         gateways: the router's IPv4 addresses outside; the first is translated to.
         inside: inside prefixes, IPv4.
-        translated: floating IP → fixed IP, of those translated here.
+        translated: floating IP → fixed IP, of those translated here; during a move also where the port leaves.
         virtual: fixed IPs of floating IPs that the owner translates for whoever has them.
-        published: addresses that this host's external leg carries.
+        published: addresses that this host's external leg carries: whoever asks outside is answered by one host only.
         steered: external address → number of the host that translates all of it.
         forwards: port forwardings translated here.
         steered_forwards: (forward, number of the host that translates it).
         floating: every external address of the router but its gateways'.
+        answered: addresses that this host translates or steers when a packet reaches it by its external leg. Wider than
+            `published`, so that what is still sent to an owner of yesterday is steered as well.
     """
 
     router: Router
@@ -64,6 +66,7 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
     forwards: tuple[Forward, ...]
     steered_forwards: tuple[tuple[Forward, int], ...]
     floating: tuple[str, ...]
+    answered: tuple[str, ...]
 
     @property
     def namespace(self) -> str:
@@ -80,6 +83,22 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
         """Name of the transit leg."""
         return naming.transit_leg(self.gateway.port_id)
 
+    @property
+    def blocks(self) -> tuple[tuple[int, int], ...]:
+        """This host's ranges of ports for translation, in ascending order.
+
+        An owner that was given none takes the widest range that nobody has: with ports of another host's block the
+        answers would be steered there.
+        """
+        ranges = tuple(blocks_of(self.me)) if self.gateway.distributed else ()
+        return ranges or ((self._widest_gap(),) if self.owner else ())
+
+    def _widest_gap(self) -> tuple[int, int]:
+        taken = sorted(r for other in self.others if self.gateway.distributed for r in blocks_of(other))
+        edges = [1023, *(port for r in taken for port in r), 65536]
+        gaps = [(edges[i] + 1, edges[i + 1] - 1) for i in range(0, len(edges), 2)]
+        return max(gaps, key=lambda gap: (gap[1] - gap[0], -gap[0]))
+
 
 def norths(context: Context) -> Iterator[North]:
     """North-south of every router held here that has a gateway and a place for this host in it."""
@@ -90,7 +109,7 @@ def norths(context: Context) -> Iterator[North]:
 
 
 def north_of(context: Context, router: Router, inside: list[str]) -> North | None:
-    """The facts, or None where the router has no gateway or the controller has not yet given this host a place in it."""
+    """The facts, or None where the router has no gateway or has given this host no place in it yet."""
     gateway = router.gateway
     places = {h.host: h for h in gateway.hosts if h.host in context.view.hosts} if gateway is not None else {}
     me = places.get(context.host)
@@ -103,8 +122,8 @@ def north_of(context: Context, router: Router, inside: list[str]) -> North | Non
     for floating_ip in context.view.floating_ips_of(router.id):
         sorter.add(floating_ip)
     gateways = tuple(ip.ip_address for ip in gateway.fixed_ips if address.version(ip.ip_address) == 4)
-    mine = sorter.translated.keys() if bridge is not None else set()
-    published = {*gateways, *sorter.steered, *sorter.forwarded, *mine} if owner else mine
+    shared = {*gateways, *sorter.steered, *sorter.forwarded, *(sorter.virtual if owner else ())}
+    published = sorter.here | (shared if owner else set()) if bridge is not None else set()
     return North(
         router=router,
         gateway=gateway,
@@ -118,12 +137,13 @@ def north_of(context: Context, router: Router, inside: list[str]) -> North | Non
         gateways=gateways,
         inside=tuple(p for p in inside if address.version(p) == 4),
         translated=sorter.translated,
-        virtual=tuple(sorted(sorter.virtual)),
+        virtual=tuple(sorted(set(sorter.virtual.values()))),
         published=tuple(sorted(published)),
         steered=sorter.steered,
         forwards=tuple(sorter.forwards),
         steered_forwards=tuple(sorter.steered_forwards),
         floating=tuple(sorted(sorter.all)),
+        answered=tuple(sorted(shared | sorter.translated.keys())) if bridge is not None else (),
     )
 
 
@@ -139,7 +159,8 @@ class _Sorter:
         self._me = me
         self._owner = owner
         self.translated: dict[str, str] = {}
-        self.virtual: set[str] = set()
+        self.here: set[str] = set()
+        self.virtual: dict[str, str] = {}
         self.steered: dict[str, int] = {}
         self.forwards: list[Forward] = []
         self.steered_forwards: list[tuple[Forward, int]] = []
@@ -159,22 +180,24 @@ class _Sorter:
 
     def _whole(self, external: str, fixed: str, port: Port) -> None:
         if port.host is None or all(ip.ip_address != fixed for ip in port.fixed_ips):
-            self.virtual.add(fixed)
+            self.virtual[external] = fixed
             if self._owner:
                 self.translated[external] = fixed
-        elif self._context.is_local(port):
+            return
+        if self._context.is_local(port):
             self.translated[external] = fixed
-        elif port.host in self._places and not self._has_leg(port.host):
-            if port.host != self._me.host:
-                self.steered[external] = self._places[port.host].number
+            if port.host == self._me.host:
+                self.here.add(external)
+        if port.host != self._me.host and port.host in self._places and not self._has_leg(port.host):
+            self.steered[external] = self._places[port.host].number
 
     def _forward(self, forward: Forward) -> None:
         port = self._context.view.ports.get(forward.rule.port_id)
-        if port is None or port.host not in self._places:
+        if port is None:
             return
-        if port.host == self._me.host:
+        if self._context.is_local(port):
             self.forwards.append(forward)
-        else:
+        if port.host in self._places and port.host != self._me.host:
             self.steered_forwards.append((forward, self._places[port.host].number))
 
     def _has_leg(self, host: HostName) -> bool:

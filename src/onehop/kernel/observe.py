@@ -156,22 +156,27 @@ def _hanging(
         yield from neighbourhood.of(space, ends)
     bridges = {index for index, record in ours.items() if record.kind == "bridge"}
     vxlans = {index for index, record in ours.items() if record.kind == "vxlan"}
-    if not bridges and not vxlans:
+    # On a bridge of somebody else only what is behind a port of ours is ours.
+    guests = {index for index, record in ours.items() if record.master and record.master not in bridges}
+    if not bridges and not vxlans and not guests:
         return
     if scope.links is None:
         dumps = [NDMSG.pack(netlink.AF_BRIDGE, 0, 0, 0, 0)]
     else:
         # A bridge's dump holds its ports' own entries too.
         dumps = [NDMSG.pack(netlink.AF_BRIDGE, 0, 0, 0, 0) + netlink.u32(NDA_MASTER, index) for index in bridges]
-        alone = [index for index in vxlans if ours[index].master not in bridges]
-        dumps += [NDMSG.pack(netlink.AF_BRIDGE, index, 0, 0, 0) for index in alone]
+        alone = {index for index in vxlans if ours[index].master not in bridges} | guests
+        dumps += [NDMSG.pack(netlink.AF_BRIDGE, index, 0, 0, 0) for index in sorted(alone)]
+    places = {mine[i] for i in bridges}, {mine[i] for i in guests}
     for body in dumps:
-        yield from _fdb(space, body, {mine[i] for i in bridges}, {i: mine[i] for i in vxlans}, names)
+        yield from _fdb(space, body, places, {i: mine[i] for i in vxlans}, names)
 
 
 def _fdb(
-    space: Space, body: bytes, bridges: set[str], vxlans: Mapping[int, str], names: dict[int, str]
+    space: Space, body: bytes, places: tuple[set[str], set[str]], vxlans: Mapping[int, str], names: dict[int, str]
 ) -> Iterator[KernelObject]:
+    """Entries of our VXLAN devices and bridges, and those of our ports on others' bridges."""
+    bridges, guests = places
     for message in space.route.dump(netlink.GETNEIGH, body):
         own = VxlanFdb.decode(message, space.name, vxlans)
         if own is not None:
@@ -181,7 +186,7 @@ def _fdb(
         if index not in names:
             names[index] = space.link_name(index) or f"index {index}"
         entry = BridgeFdb.decode(message, space.name, names)
-        if entry is not None and entry.bridge in bridges:
+        if entry is not None and (entry.bridge in bridges or entry.port in guests):
             yield entry
 
 

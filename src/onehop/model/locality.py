@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from onehop.model.floating_ip import FloatingIp
 from onehop.model.host import Host
 from onehop.model.network import Network
 from onehop.model.router import Router
@@ -10,11 +11,11 @@ from onehop.net.identifier import NetworkId
 
 
 def network_of(topology: Topology, value: Value) -> NetworkId | None:
-    """A network of the component that a value belongs to; None for hosts and routers without interfaces."""
+    """A network of the component that a value belongs to; None for hosts, and routers without interfaces."""
     if isinstance(value, Network):
         return value.id
-    if isinstance(value, Router):
-        legs = topology.interfaces_of(value.id)
+    if isinstance(value, Router | FloatingIp):
+        legs = topology.interfaces_of(value.id if isinstance(value, Router) else value.router_id)
         return legs[0].network_id if legs else None
     return None if isinstance(value, Host) else value.network_id
 

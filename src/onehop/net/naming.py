@@ -142,3 +142,8 @@ def partition_of_mark(alias: str) -> str | None:
 def network_table(network: NetworkId) -> str:
     """The netdev table that guards a network's VXLAN port and bridge: ``onehop-net-<id>``."""
     return f"{TABLE}-net-{network}"
+
+
+def gate_table(router: RouterId) -> str:
+    """The netdev table that keeps a provider bridge's questions from a router: ``onehop-gate-<id>``."""
+    return f"{TABLE}-gate-{router}"
