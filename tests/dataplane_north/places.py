@@ -110,7 +110,7 @@ def in_thread(work: Callable[[], T]) -> T:
     def run() -> None:
         try:
             results.append(work())
-        except BaseException as error:  # handed on to the caller
+        except BaseException as error:  # noqa: BLE001  # handed on to the caller
             errors.append(error)
 
     thread = threading.Thread(target=run)

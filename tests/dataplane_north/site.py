@@ -187,9 +187,10 @@ class Site:
 
     def _announce(self, machine: Machine, before: State) -> None:
         for key, found in machine.state.items():
-            if isinstance(found, Address) and found.link.startswith("qg-") and key not in before:
-                if found.scope == "global" and ":" not in found.address:
-                    self.announce(machine.name, found.namespace, found.link, found.address.partition("/")[0])
+            if not isinstance(found, Address) or not found.link.startswith("qg-") or key in before:
+                continue
+            if found.scope == "global" and ":" not in found.address:
+                self.announce(machine.name, found.namespace, found.link, found.address.partition("/")[0])
 
     def announce(self, name: HostName, namespace: str, link: str, ip: str) -> None:
         """Send one announcement out of a router's external leg."""

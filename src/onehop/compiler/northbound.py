@@ -71,9 +71,9 @@ def _chains(north: North) -> Iterator[str]:
     yield nft.chain("astray", _astray(north), "type filter hook prerouting priority -90; policy accept;")
     yield nft.chain("forward", _forward(north), "type filter hook forward priority filter; policy accept;")
     yield nft.chain("own_source", _own_source(north), "type filter hook output priority raw; policy accept;")
-    # Walk 6: what this router itself has to say of a steered packet goes where that came from.
-    errors = [f"{ERRORS} {UNMARKED} jump steer"]
-    yield nft.chain("own_errors", errors, "type route hook output priority mangle; policy accept;")
+    # Walk 6: what this router itself answers, and what it has to say of a steered packet, goes where that came from.
+    hook = "type route hook output priority mangle; policy accept;"
+    yield nft.chain("own_answers", [f"{UNMARKED} jump steer"], hook)
     hook = "type nat hook postrouting priority srcnat; policy accept;"
     yield nft.chain("translate_out", translation.outwards(north), hook)
     yield nft.chain("leave", _leave(north), "type filter hook postrouting priority 200; policy accept;")

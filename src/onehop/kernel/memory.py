@@ -228,7 +228,8 @@ class MemoryKernel:
                 continue
             if self._is_ours(device.link):
                 yield from self._see_device(device)
-                yield from self._see_guest(space, device)
+                if scope.links is None or device.link.master in scope.links:
+                    yield from self._see_guest(space, device)
             else:
                 foreign.add(device.link.key)
         if scope.links is None:

@@ -70,7 +70,9 @@ class Observer:
             else:
                 ours[record.ifindex] = record
                 yield link
-        yield from _hanging(space, scope, ours, names, inside, self._neighbourhood)
+        hosts = {record.ifindex for record in records} - ours.keys()
+        guests = {index for index, record in ours.items() if record.master in hosts}
+        yield from _hanging(space, scope, ours, guests, names, inside, self._neighbourhood)
         if scope.links is None:
             yield from _routing(space, names)
         if scope.tables is None or scope.tables:
@@ -139,11 +141,15 @@ def _hanging(
     space: Space,
     scope: Scope,
     ours: Mapping[int, LinkRecord],
+    guests: set[int],
     names: dict[int, str],
     inside: bool,
     neighbourhood: Neighbourhood,
 ) -> Iterator[KernelObject]:
-    """Addresses, neighbours and FDB entries of links that are ours."""
+    """Addresses, neighbours and FDB entries of links that are ours.
+
+    `guests` are ports of ours on bridges of others: what those know of them is ours, and nothing else there.
+    """
     mine = {index: record.name for index, record in ours.items()}
     # A bridge's port has no part in IP: what somebody puts there has no effect.
     ends = {index: record.name for index, record in ours.items() if not record.master}
@@ -156,8 +162,6 @@ def _hanging(
         yield from neighbourhood.of(space, ends)
     bridges = {index for index, record in ours.items() if record.kind == "bridge"}
     vxlans = {index for index, record in ours.items() if record.kind == "vxlan"}
-    # On a bridge of somebody else only what is behind a port of ours is ours.
-    guests = {index for index, record in ours.items() if record.master and record.master not in bridges}
     if not bridges and not vxlans and not guests:
         return
     if scope.links is None:

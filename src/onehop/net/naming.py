@@ -10,7 +10,7 @@ the namespace gets its name; routes and rules carry protocol number ``PROTOCOL``
 
 from hashlib import sha256
 
-from onehop.net.identifier import NetworkId, PortId, RouterId
+from onehop.net.identifier import HostName, NetworkId, PortId, RouterId
 
 MARK = "onehop "
 """Begin of the alias of every link that is ours."""
@@ -86,6 +86,11 @@ def external_peer(gateway: PortId) -> str:
 def transit_leg(gateway: PortId) -> str:
     """The router's VXLAN device towards its other hosts: ``qt-<first 11 of the gateway port's id>``."""
     return "qt-" + gateway[:11]
+
+
+def probe_mac(host: HostName, leg: PortId) -> str:
+    """The MAC under which a host's router leg asks across the underlay, where its own is every host's: ``0e:…``."""
+    return "0e:" + sha256(f"{host} {leg}".encode()).digest()[:5].hex(":")
 
 
 def steering_mark(number: int) -> int:

@@ -63,8 +63,12 @@ class Rule(Carried, frozen=True, kw_only=True):
         return Request(netlink.NEWRULE, netlink.CREATE | netlink.EXCL, self._body())
 
     def to_delete(self, index: IndexOf) -> Request:  # noqa: ARG002  # as above
-        # In a namespace of ours it may be the kernel's.
-        return Request(netlink.DELRULE, 0, self._body(PROTOCOL if self.namespace == HOST else 0))
+        return Request(netlink.DELRULE, 0, self._body(0 if self.is_born else PROTOCOL))
+
+    @property
+    def is_born(self) -> bool:
+        """Whether it is one that the kernel makes in each of our namespaces: its own, or ours put back in its place."""
+        return self.namespace != HOST and self in born_rules(self.namespace)
 
     def _body(self, protocol: int = PROTOCOL) -> bytes:
         lengths, body = [0, 0], b""
