@@ -1,8 +1,9 @@
-"""What a kernel is to the rest of onehop: three methods."""
+"""What a kernel is to the rest of onehop: three methods for what it holds, two for what passes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from onehop.objects.conntrack import Translations
 from onehop.reconciler.plan import Observation, Plan, Report, Scope
 
 
@@ -32,6 +33,22 @@ class Kernel(Protocol):
 
         `link` is None where the whole namespace may have changed (nftables, a lost notification). Returns a function
         that ends the watch.
+        """
+        ...
+
+    def announce(self, namespace: str, link: str, frames: Iterable[bytes]) -> None:
+        """Put whole Ethernet frames on a link.
+
+        Raises:
+            KernelError: namespace or link is not there, or the link is down.
+        """
+        ...
+
+    def cut(self, namespace: str, allowed: Translations) -> int:
+        """Forget every tracked IPv4 connection whose translation is not allowed; returns how many.
+
+        Raises:
+            KernelError: they could not be read. A namespace that is not there has none.
         """
         ...
 

@@ -3,20 +3,22 @@
 One thread of its own is moved between namespaces; no other thread of the process ever is, and nothing is forked.
 """
 
+import errno
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from onehop.errors import KernelError
-from onehop.kernel import feature
+from onehop.kernel import feature, outward
 from onehop.kernel.execute import Executor
 from onehop.kernel.monitor import Ears, Watch
 from onehop.kernel.neighbourhood import Neighbourhood
 from onehop.kernel.observe import Observer
 from onehop.kernel.rulesets import Rulesets
 from onehop.kernel.space import Spaces
+from onehop.objects.conntrack import Translations
 from onehop.reconciler.plan import Observation, Plan, Report, Scope
 
 T = TypeVar("T")
@@ -109,6 +111,32 @@ class LinuxKernel:
             MissingFeatureError: what is missing first, in one sentence that says what to do.
         """
         feature.check()
+
+    def announce(self, namespace: str, link: str, frames: Iterable[bytes]) -> None:
+        """Put frames on a link; see `onehop.kernel.base.Kernel.announce`."""
+
+        def send() -> None:
+            space = self._spaces.open(namespace)
+            if space is None:
+                raise KernelError(f"there is no namespace {namespace} to announce in", errno.ENOENT)
+            outward.send(space, link, frames)
+
+        self._inside(lambda: self._rested(send))
+
+    def cut(self, namespace: str, allowed: Translations) -> int:
+        """Cut connections; see `onehop.kernel.base.Kernel.cut`."""
+
+        def forget() -> int:
+            space = self._spaces.open(namespace)
+            return 0 if space is None else outward.cut(space, allowed)
+
+        return self._inside(lambda: self._rested(forget))
+
+    def _rested(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        finally:
+            self._spaces.rest()
 
     def close(self) -> None:
         """End watches, give back sockets and threads."""

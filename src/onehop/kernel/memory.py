@@ -4,9 +4,10 @@ It is held to the contract that LinuxKernel is held to. Ownership is read off as
 namespace by its mark, a table by its name; what is put there by `plant` with ``foreign=True`` bears none of ours.
 """
 
+import errno
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from onehop.errors import KernelError
@@ -24,6 +25,7 @@ from onehop.objects import (
     Veth,
     VxlanFdb,
 )
+from onehop.objects.conntrack import Translations
 from onehop.reconciler.needs import Fallout
 from onehop.reconciler.plan import Create, Failure, Observation, Op, Plan, Replace, Report, Scope
 
@@ -44,6 +46,8 @@ class MemoryKernel:
 
     Attributes:
         writes: number of ops carried out.
+        announced: namespace, link and frame of everything announced.
+        allowed: namespace → translations that were allowed when connections were last cut.
         world: the state itself, for tests that want to look or to break something behind everybody's back.
     """
 
@@ -53,6 +57,8 @@ class MemoryKernel:
         self._lock = threading.RLock()
         self._traps: list[_Trap] = []
         self._left: int | None = None
+        self.announced: list[tuple[str, str, bytes]] = []
+        self.allowed: dict[str, Translations] = {}
         self._watchers: list[queue.SimpleQueue[tuple[str, str | None] | None]] = []
 
     # ---- the contract
@@ -123,6 +129,18 @@ class MemoryKernel:
                 thread.join()
 
         return stop
+
+    def announce(self, namespace: str, link: str, frames: Iterable[bytes]) -> None:
+        """Put frames on a link; see `onehop.kernel.base.Kernel.announce`. They are kept in `announced`."""
+        space = self.world.spaces.get(namespace)
+        if space is None or link not in space.devices:
+            raise KernelError(f"nothing can be announced on {link}: it is not there", errno.ENODEV)
+        self.announced.extend((namespace, link, frame) for frame in frames)
+
+    def cut(self, namespace: str, allowed: Translations) -> int:
+        """Cut connections; see `onehop.kernel.base.Kernel.cut`. It holds none; what is allowed is kept in `allowed`."""
+        self.allowed[namespace] = allowed
+        return 0
 
     def close(self) -> None:
         """End all watches."""

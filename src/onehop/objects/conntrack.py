@@ -1,0 +1,130 @@
+"""Tracked connections that were translated: read, judged and deleted by ctnetlink (linux/nfnetlink_conntrack.h).
+
+They are no kernel objects of ours: nobody declares a connection. Declared is which translations there may be; what is
+tracked under another one is cut.
+"""
+
+from collections.abc import Mapping
+from struct import pack
+
+import msgspec
+
+from onehop.net.address import unpack
+from onehop.objects import netlink
+from onehop.objects.netlink import Found, Request
+
+_SUBSYSTEM = 1 << 8
+_GET, _DELETE = _SUBSYSTEM | 1, _SUBSYSTEM | 2
+_NFGENMSG = pack("=BBH", netlink.AF_INET, 0, 0)
+_ORIGINAL, _REPLY = 1, 2
+_IP, _PROTOCOL = 1, 2
+_SOURCE, _DESTINATION = 1, 2
+_NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3
+PROTOCOLS = {6: "tcp", 17: "udp"}
+
+
+class Tuple(msgspec.Struct, frozen=True):
+    """One direction of a connection: addresses, protocol number, and ports (0 where it has none)."""
+
+    source: str
+    destination: str
+    protocol: int
+    source_port: int = 0
+    destination_port: int = 0
+
+
+class Tracked(msgspec.Struct, frozen=True):
+    """A connection: as it began, and as its answers are expected.
+
+    Attributes:
+        original, reply: the two directions.
+        identity: the attribute by which the kernel knows it.
+    """
+
+    original: Tuple
+    reply: Tuple
+    identity: bytes
+
+
+class Forwarded(msgspec.Struct, frozen=True):
+    """Ports of an external address that may be translated to an internal one, one by one."""
+
+    external: str
+    protocol: str
+    first: int
+    last: int
+    internal: str
+    internal_first: int
+
+
+class Translations(msgspec.Struct, frozen=True):
+    """Every translation that a router may make on a host.
+
+    Attributes:
+        gateways: addresses that anything inside may be translated to.
+        whole: (external, internal) of floating IPs.
+        forwarded: port forwardings.
+    """
+
+    gateways: frozenset[str] = frozenset()
+    whole: frozenset[tuple[str, str]] = frozenset()
+    forwarded: frozenset[Forwarded] = frozenset()
+
+    def allow(self, tracked: Tracked) -> bool:
+        """Whether a connection is translated as it would be today, or not at all."""
+        begun, answered = tracked.original, tracked.reply
+        if begun.destination != answered.source and not self._inwards(begun, answered):
+            return False
+        if begun.source == answered.destination or answered.destination in self.gateways:
+            return True
+        return (answered.destination, begun.source) in self.whole
+
+    def _inwards(self, begun: Tuple, answered: Tuple) -> bool:
+        if (begun.destination, answered.source) in self.whole:
+            return True
+        return any(
+            (f.external, f.internal, f.protocol)
+            == (begun.destination, answered.source, PROTOCOLS.get(begun.protocol, ""))
+            and f.first <= begun.destination_port <= f.last
+            and answered.source_port == f.internal_first + begun.destination_port - f.first
+            for f in self.forwarded
+        )
+
+
+def dump() -> tuple[int, bytes]:
+    """Kind and body of the question for every IPv4 connection of a namespace."""
+    return _GET, _NFGENMSG
+
+
+def delete(tracked: Tracked) -> Request:
+    """The request that forgets a connection."""
+    return Request(_DELETE, 0, _NFGENMSG + tracked.identity)
+
+
+def decode(found: Found) -> Tracked | None:
+    """A connection of an answer; None where it lacks what every IPv4 connection has."""
+    found_attributes = netlink.attributes(found.data, found.start + len(_NFGENMSG), found.end)
+    original, reply = found_attributes.get(_ORIGINAL), found_attributes.get(_REPLY)
+    if original is None or reply is None:
+        return None
+    begun, answered = _tuple(original), _tuple(reply)
+    if begun is None or answered is None:
+        return None
+    return Tracked(begun, answered, netlink.attribute(_ORIGINAL | netlink.NESTED, original))
+
+
+def _tuple(data: bytes) -> Tuple | None:
+    parts = netlink.attributes(data, 0, len(data))
+    addresses = _inside(parts, _IP)
+    protocol = _inside(parts, _PROTOCOL)
+    source, destination = addresses.get(_SOURCE), addresses.get(_DESTINATION)
+    number = protocol.get(_NUMBER)
+    if source is None or destination is None or number is None:
+        return None
+    ports = (int.from_bytes(protocol.get(kind, b""), "big") for kind in (_SOURCE_PORT, _DESTINATION_PORT))
+    return Tuple(unpack(source), unpack(destination), number[0], *ports)
+
+
+def _inside(parts: Mapping[int, bytes], kind: int) -> Mapping[int, bytes]:
+    data = parts.get(kind, b"")
+    return netlink.attributes(data, 0, len(data))
