@@ -6,7 +6,7 @@ import pytest
 
 from onehop.errors import ConflictError, NotFoundError
 from onehop.lab import power
-from tests.dataplane.prober import probing
+from onehop.lab.prober import probing
 from tests.dataplane.site import Site, World, until
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
@@ -23,11 +23,11 @@ def test_a_move_loses_at_most_100_ms_of_a_1_khz_probe(site: Site, world: World, 
     guest = world.instance(red, "host-2")
     lost = []
     for target in ("host-3", "host-1", "host-2"):
-        with probing(site, source, guest, family) as probes:
+        with probing(site.directory, source.name, guest.name, guest.address(family)) as probes:
             world.move(guest, target)
-        lost.append(probes.lost)
-        assert probes.sent > 100
-        assert probes.answered_from == {guest.address(family)}
+        lost.append(probes.result.lost)
+        assert probes.result.sent > 100
+        assert probes.result.answered_from == (guest.address(family),)
         assert guest.name in site.namespaces(target)
         assert not any(guest.name in site.namespaces(host) for host in site.hosts if host != target)
     # The one in the middle: what else the machine was busy with may have hit one of them.
@@ -75,14 +75,14 @@ def test_no_packet_is_lost_while_agents_restart(site: Site, world: World, family
     router = world.router(red, blue)
     source, sink = world.instance(red, "host-1"), world.instance(blue, "host-2")
     before = {host: (site.namespaces(host), site.links(host)) for host in site.hosts}
-    with probing(site, source, sink, family) as probes:
+    with probing(site.directory, source.name, sink.name, sink.address(family)) as probes:
         for host in ("host-1", "host-2"):
             power.agent(site.directory, host, how)
             assert f"qrouter-{router}" in site.namespaces(host)
             probes.settle()
             power.agent(site.directory, host, "start")
         site.wait()
-    assert probes.lost == 0
+    assert probes.result.lost == 0
     assert {host: (site.namespaces(host), site.links(host)) for host in site.hosts} == before
 
 
@@ -91,12 +91,12 @@ def test_no_packet_is_lost_while_the_controller_restarts(site: Site, world: Worl
     red, blue = world.network(), world.network()
     world.router(red, blue)
     source, sink = world.instance(red, "host-1"), world.instance(blue, "host-2")
-    with probing(site, source, sink, family) as probes:
+    with probing(site.directory, source.name, sink.name, sink.address(family)) as probes:
         power.controller(site.directory, "kill")
         probes.settle()
         power.controller(site.directory, "start")
         site.wait()
-    assert probes.lost == 0
+    assert probes.result.lost == 0
 
 
 @pytest.mark.parametrize("controller", ["runs", "is stopped"])
