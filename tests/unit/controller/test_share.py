@@ -19,7 +19,8 @@ def pool() -> list[Value]:
     for n in range(1, 5):
         world.network(n, six=False)
     world.router(1, (1, 2))
-    world.router(2, (2, 3))
+    world.router(2, (3,))
+    world.leg(2, 2, suffix=2)
     world.router(3, ())
     world.leg(3, 3, suffix=3)
     world.leg(3, 4)
