@@ -2,6 +2,7 @@
 
 import errno
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +32,7 @@ STEP = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(st.lists(STEP, min_size=1, max_size=8))
 def test_the_kernel_holds_what_the_present_wants_after_any_history(steps: list[tuple[str, set[int]]]) -> None:
@@ -71,6 +73,7 @@ def test_the_kernel_holds_what_the_present_wants_after_any_history(steps: list[t
     assert bench.kernel.writes == writes
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(INDEX, min_size=1, max_size=4), st.integers(0, 60))
 def test_dying_in_the_middle_of_any_plan_leaves_nothing_that_the_next_life_cannot_mend(
