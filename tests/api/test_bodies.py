@@ -100,6 +100,7 @@ def complete(api: Api, resource: Resource) -> dict[str, Any]:
     return {"network_id": network["id"]}
 
 
+@pytest.mark.slow
 @by_name
 def test_no_value_of_any_attribute_is_more_than_a_client_error(api: Api, resource: Resource) -> None:
     row, body = api.create(resource.name, **complete(api, resource)), complete(api, resource)

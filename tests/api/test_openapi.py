@@ -58,6 +58,7 @@ OPERATIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "method"), OPERATIONS, ids=lambda x: x.removeprefix("/v2.0/"))
 def test_no_described_request_breaks_the_server_or_the_description(described: Any, path: str, method: str) -> None:
     operation = described[path][method.upper()]
