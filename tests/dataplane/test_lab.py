@@ -260,6 +260,28 @@ def test_down_leaves_the_machine_as_it_was(site: Site, world: World) -> None:
     site.ping(box, box.v4)
 
 
+def test_jumbo_frames_of_the_underlay_are_there_for_instances() -> None:
+    name = f"jumbo-{os.getpid()}"
+    try:
+        done = lab("up", "--hosts", "2", "--underlay-mtu", "9000", "--json", name=name)
+        assert done.returncode == 0, done.stderr
+        client = Client(json.loads(done.stdout)["endpoint"])
+        net = client.post("/v2.0/networks", {"network": {}})["network"]
+        client.post("/v2.0/subnets", {"subnet": {"network_id": net["id"], "ip_version": 4, "cidr": "10.1.0.0/24"}})
+        ports = [client.post("/v2.0/ports", {"port": {"network_id": net["id"]}})["port"] for _ in range(2)]
+        client.close()
+        for number, port in enumerate(ports, 1):
+            done = lab("boot", f"vm{number}", "--port", port["id"], "--host", f"host-{number}", name=name)
+            assert done.returncode == 0, done.stderr
+        address = ports[1]["fixed_ips"][0]["ip_address"]
+        ping = ("exec", "vm1", "--", "ping", "-c1", "-W1", "-M", "do", address, "-s")
+        assert net["mtu"] == 8950
+        assert lab(*ping, str(8950 - 28), name=name).returncode == 0
+        assert lab(*ping, str(8950 - 27), name=name).returncode == 1
+    finally:
+        lab("down", name=name)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_up_leaves_nothing(number: signal.Signals) -> None:
     name = f"stop{number}-{os.getpid()}"

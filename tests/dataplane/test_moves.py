@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from onehop.errors import ConflictError, NotFoundError
-from onehop.lab import power
+from onehop.lab import instance, power
 from onehop.lab.prober import probing
 from tests.dataplane.site import Site, World, until
 
@@ -97,6 +97,21 @@ def test_no_packet_is_lost_while_the_controller_restarts(site: Site, world: Worl
         power.controller(site.directory, "start")
         site.wait()
     assert probes.result.lost == 0
+
+
+def test_an_instance_deleted_while_its_host_was_off_does_not_come_back(site: Site, world: World) -> None:
+    red = world.network()
+    guest, other = world.instance(red, "host-3"), world.instance(red, "host-1")
+    power.stop_host(site.directory, "host-3")
+    with pytest.raises(ConflictError, match="start"):
+        instance.boot(site.directory, "more", guest.port, "host-3")
+    world.gone(guest)
+    power.start_host(site.directory, "host-3")
+    site.wait()
+    assert guest.name not in site.namespaces("host-3")
+    assert red.bridge not in site.links("host-3")
+    site.no_ping(other, guest.v4)
+    assert site.client.get(f"/v2.0/ports/{guest.port}")["port"]["binding:host_id"] == ""
 
 
 @pytest.mark.parametrize("controller", ["runs", "is stopped"])
