@@ -34,7 +34,7 @@ class Machine:
         )
         Path("/run/netns").mkdir(parents=True, exist_ok=True)
         self.holder = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", script])
-        self.daemons: list["Daemon"] = []
+        self.daemons: list[Daemon] = []
         until(ready.exists)
 
     def command(self, *words: str) -> list[str]:
