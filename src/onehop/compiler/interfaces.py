@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from onehop.compiler.context import Context, Segment
 from onehop.compiler.state import Claim, Refusal
 from onehop.model.port import Port
+from onehop.model.topology import Ref
 from onehop.net import address, naming
 from onehop.net.identifier import RouterId
 from onehop.objects import Address, BridgePort, KernelObject, Link, Namespace, Neighbour, Sysctl, Veth
@@ -37,7 +38,7 @@ def interfaces(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
     for router in context.routers:
         partition = naming.router_partition(router)
         namespace = naming.router_namespace(router)
-        resource = ("router", router)
+        resource: Ref = ("router", router)
         for item in _namespace(router, namespace, partition):
             yield partition, Claim(item, "interfaces", resource)
         for segment, leg in context.interfaces(router):
