@@ -304,6 +304,7 @@ class Executor:
         descriptor = self._spaces.descriptor(namespace)
         if descriptor is None:
             raise Refused(errno.ENOENT, f"there is no namespace {namespace} for the other end")
+        self._spaces.meet(namespace)
         return descriptor
 
     def _adopt(self, number: int, item: Link) -> None:
