@@ -1,6 +1,6 @@
 """Shares: worked out step by step they are what they would be worked out at once, and the dirty refs suffice."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from onehop.controller.share import Shares
@@ -43,7 +43,6 @@ def consistent(chosen: set[int]) -> list[Value]:
     return [value for value in values if getattr(value, "network_id", None) in (None, *networks)]
 
 
-@settings(max_examples=150, deadline=None)
 @given(STEPS)
 def test_shares_of_any_history_are_those_of_the_present(history: list[set[int]]) -> None:
     topology = Topology()
