@@ -7,6 +7,7 @@ from tests.api.client import Api
 def test_every_resource_path_and_action_is_described(api: Api) -> None:
     document = api.get("/openapi.json")
     assert document["openapi"] == "3.1.0"
+    assert document["paths"].keys() >= {"/", "/v2.0/", "/v2.0/extensions", "/v2.0/extensions/{alias}"}
     for resource in RESOURCES:
         schema = document["components"]["schemas"][resource.name]
         assert set(schema["properties"]) - {"tags"} == {a.name for a in resource.attributes if a.view}
