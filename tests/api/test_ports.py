@@ -286,6 +286,7 @@ def test_a_project_cannot_name_another_projects_router_as_device(member: Api, st
     assert member.refused("port", network_id=network["id"], device_id=router["id"]) == refused
     port = member.port(network)
     assert member.not_updated("port", port["id"], device_id=router["id"]) == refused
+    assert member.not_updated("port", port["id"], device_id=router["id"].upper()) == refused
     assert member.port(network, device_id=member.router()["id"])
 
 

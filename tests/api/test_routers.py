@@ -187,6 +187,31 @@ def test_an_interfaces_addresses_can_be_changed_within_the_rules(api: Api) -> No
     assert legs(api, router)[0]["fixed_ips"] == wanted[:1]
 
 
+def test_an_interface_that_a_route_needs_keeps_its_subnet_and_takes_no_next_hops_address(api: Api) -> None:
+    network = api.network()
+    v4, v6 = api.subnet(network), api.subnet(network, "fd00::/64")
+    router = api.router(v4)
+    (leg,) = legs(api, router)
+    both = [{"subnet_id": v4["id"], "ip_address": "10.0.0.1"}, {"subnet_id": v6["id"], "ip_address": "fd00::1"}]
+    api.update("port", leg["id"], fixed_ips=both)
+    routes = [{"destination": "fd77::/64", "nexthop": "fd00::9"}]
+    api.update("router", router["id"], routes=routes)
+    refused = (409, "RouterInterfaceInUseByRoute")
+    assert api.not_updated("port", leg["id"], fixed_ips=both[:1]) == refused
+    next_hops = {"subnet_id": v6["id"], "ip_address": "fd00::9"}
+    assert api.not_updated("port", leg["id"], fixed_ips=[both[0], next_hops]) == refused
+    assert legs(api, router)[0]["fixed_ips"] == both
+    moved = [both[0], {"subnet_id": v6["id"], "ip_address": "fd00::2"}]
+    assert api.update("port", leg["id"], fixed_ips=moved)["fixed_ips"] == moved
+
+
+def test_whether_another_projects_subnet_exists_is_not_told(member: Api, stranger: Api) -> None:
+    router, foreign = member.router(), stranger.subnet(stranger.network())
+    for subnet_id in (foreign["id"], "11111111-1111-4111-8111-111111111111"):
+        answer = member.send("PUT", f"routers/{router['id']}/remove_router_interface", {"subnet_id": subnet_id})
+        assert answer.error == (404, "SubnetNotFound")
+
+
 def test_a_router_with_interfaces_stays(api: Api) -> None:
     router = api.router(api.subnet(api.network()))
     assert api.send("DELETE", f"routers/{router['id']}").error == (409, "RouterInUse")
@@ -205,6 +230,8 @@ def test_routes_go_to_neighbours_on_connected_subnets(api: Api) -> None:
     for wrong in (
         {"destination": "192.168.7.0/24", "nexthop": "10.9.0.9"},
         {"destination": "192.168.7.0/24", "nexthop": "10.0.0.1"},
+        {"destination": "192.168.7.0/24", "nexthop": "10.0.0.0"},
+        {"destination": "192.168.7.0/24", "nexthop": "10.0.0.255"},
         {"destination": "192.168.7.0/24", "nexthop": "fd00::9"},
     ):
         assert api.not_updated("router", router["id"], routes=[wrong]) == (400, "InvalidRoutes")

@@ -60,6 +60,7 @@ class Square:
 @pytest.fixture(scope="module")
 def square(site: Site) -> Iterator[Square]:
     """The world of walks 1 and 2, for the tests of a module that do not change it."""
+    build.up(site.directory, print)
     world = World(site, site.client)
     try:
         yield Square(world)

@@ -39,6 +39,7 @@ def break_connections(store: Store) -> None:
         tx.connection.exec_driver_sql(f"{others} WHERE datname = current_database() AND pid != pg_backend_pid()")
 
 
+@pytest.mark.slow
 def test_a_controller_that_dies_in_a_transaction_leaves_nothing_and_holds_nobody_up(database_url: str) -> None:
     store = Store.open(database_url)
     command = [sys.executable, "-c", DYING, database_url]
