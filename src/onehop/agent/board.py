@@ -14,7 +14,7 @@ from onehop.objects import Key
 from onehop.wire import ResourceStatus, State
 
 RANK: dict[State, int] = {"ERROR": 0, "DOWN": 1, "ACTIVE": 2, "GONE": 3}
-REPORTED = frozenset({"network", "subnet", "port", "router"})
+REPORTED = frozenset({"network", "subnet", "port", "router", "floatingip"})
 REASON_LENGTH = 1000
 UNTRIED = "it was not tried, because something that it needs failed"
 """The reason of what is only another failure's victim: who failed is ERROR, not who waits for it."""
@@ -83,14 +83,19 @@ Failing = Mapping[str, Mapping[Key, str]]
 def judge(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry]:
     """What a partition has to say of its resources.
 
+    A floating IP is ACTIVE when this host publishes it and nothing of its router fails here.
     A port is ACTIVE when its own claims and all that carries it (its network, its network's router legs here) are in
     the kernel and an instance is plugged.
     """
     said = _errors(partition, desire, failing)
     router = router_of(partition)
     if router is not None:
-        if partition in desire.partitions:
-            said.setdefault(("router", router), Entry("ACTIVE"))
+        wanted = desire.partitions.get(partition)
+        if wanted is not None:
+            whole = said.setdefault(("router", router), Entry("ACTIVE"))
+            published = {c.resource for c in wanted.claims.values() if c.resource[0] == "floatingip"}
+            for floating_ip in published:
+                said.setdefault(floating_ip, whole if whole.state == "ACTIVE" else Entry("DOWN", whole.reason))
         return said
     network = network_of_partition(partition)
     if network is None:

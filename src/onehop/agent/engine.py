@@ -19,6 +19,7 @@ import msgspec
 from onehop.agent.board import UNTRIED, Board, Entry, judge, neighbours
 from onehop.agent.desire import Desire, partition_of_namespace
 from onehop.agent.holding import STRAY
+from onehop.agent.outward import Outward
 from onehop.agent.sight import Sight
 from onehop.compiler.state import Claim, Local
 from onehop.errors import KernelError, NotFoundError
@@ -85,6 +86,7 @@ class Engine:
         self._sight = Sight(kernel)
         self._clock = clock
         self._retry = Backoff()
+        self._outward = Outward(kernel)
         self._changed: set[str] = set()
         self._doubtful: set[str] = set()
         self._all_doubtful = True
@@ -132,13 +134,15 @@ class Engine:
 
     def due(self) -> float | None:
         """When the next retry is to be made, by the clock."""
-        return self._retry.soonest() if self.complete else None
+        times = (self._retry.soonest(), self._outward.soonest()) if self.complete else ()
+        return min((when for when in times if when is not None), default=None)
 
     def run(self) -> Outcome:
         """Make one pass."""
         changed: dict[Ref, Entry | None] = {}
         if not self.complete:
             return Outcome(0, changed, False, 0, self.equipped)
+        self._outward.speak(self._clock())
         due = {str(name) for name in self._retry.due(self._clock())}
         if self._all_doubtful or EVERYTHING in due:
             self._look_at_everything()
@@ -296,6 +300,8 @@ class Engine:
             for key, found in held.items():
                 if key not in claims and not isinstance(found, Sysctl):
                     bad[key] = reasons.get(key, LEFT)
+            if not bad:
+                bad = self._outward.heed(name, wanted, held, now)
             if bad:
                 self.failing[name] = bad
                 self._retry.failed(name, now)

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from onehop.compiler.context import Context
 from onehop.compiler.north import norths
-from onehop.compiler.state import Claim, Refusal
+from onehop.compiler.state import Wish
 from onehop.net import naming
 from onehop.objects.conntrack import Forwarded, Translations
 
 
-def connections(context: Context) -> Iterator[tuple[str, Claim | Refusal | Translations]]:
+def connections(context: Context) -> Iterator[tuple[str, Wish]]:
     """What may be translated by every router here that has a gateway."""
     for north in norths(context):
         forwarded = (

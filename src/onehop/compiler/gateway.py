@@ -12,6 +12,7 @@ from onehop.compiler.context import Context
 from onehop.compiler.north import North, norths
 from onehop.compiler.state import Claim, Refusal
 from onehop.model.gateway import RouterHost
+from onehop.model.topology import Ref
 from onehop.net import naming
 from onehop.objects import (
     Address,
@@ -37,9 +38,13 @@ _EVERYWHERE = "0.0.0.0/0"
 def gateway(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
     """Legs, addresses, routes and rules of every router here that has a gateway."""
     for north in norths(context):
-        resource = ("router", north.router.id)
+        resource: Ref = ("router", north.router.id)
+        floating: dict[str, Ref] = {
+            f"{f.address}/32": ("floatingip", f.id) for f in context.view.floating_ips_of(north.router.id)
+        }
         for item in (*_external(north), *_transit(context, north)):
-            yield naming.router_partition(north.router.id), Claim(item, "gateway", resource)
+            mine = floating.get(item.address, resource) if isinstance(item, Address) else resource
+            yield naming.router_partition(north.router.id), Claim(item, "gateway", mine)
         for item in _gate(north):
             yield naming.gate_partition(north.router.id), Claim(item, "gateway", resource)
 

@@ -7,6 +7,7 @@ pairs of partition and claim or refusal. What no feature yields is not wanted: r
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
+from onehop.compiler.connections import connections
 from onehop.compiler.context import Context
 from onehop.compiler.forwarding import forwarding
 from onehop.compiler.gateway import gateway
@@ -17,13 +18,13 @@ from onehop.compiler.networks import networks
 from onehop.compiler.northbound import northbound
 from onehop.compiler.policy import policy
 from onehop.compiler.routing import routing, untracked
-from onehop.compiler.state import Claim, HostState, Local, Partition, Refusal, merge
+from onehop.compiler.state import HostState, Local, Partition, Wish, merge
 from onehop.model.placement import Component, components_of
 from onehop.model.topology import Topology
 from onehop.net import naming
 from onehop.net.identifier import HostName, NetworkId
 
-Feature = Callable[[Context], Iterator[tuple[str, Claim | Refusal]]]
+Feature = Callable[[Context], Iterator[tuple[str, Wish]]]
 
 FEATURES: tuple[Feature, ...] = (
     networks,
@@ -36,6 +37,7 @@ FEATURES: tuple[Feature, ...] = (
     policy,
     gateway,
     northbound,
+    connections,
 )
 
 
@@ -55,7 +57,7 @@ def compile_component(view: Topology, host: HostName, component: Component, loca
         CompileError: two features claim one key with different values.
     """
     context = Context(view, host, component, local)
-    wishes: dict[str, list[Claim | Refusal]] = defaultdict(list)
+    wishes: dict[str, list[Wish]] = defaultdict(list)
     for feature in FEATURES:
         for partition, wish in feature(context):
             wishes[partition].append(wish)

@@ -9,6 +9,7 @@ from onehop.model.topology import Ref
 from onehop.net.identifier import PortId
 from onehop.net.naming import VXLAN_PORT
 from onehop.objects import KernelObject, Key, Link
+from onehop.objects.conntrack import Translations
 
 
 class Plug(msgspec.Struct, frozen=True):
@@ -72,18 +73,24 @@ class Partition(msgspec.Struct, frozen=True):
         name: ``net/<network id>`` or ``router/<router id>``.
         claims: by the object's key.
         refused: resources that could not be compiled, with the reason.
+        translations: of a router with a gateway: what its connections may be translated to and from.
     """
 
     name: str
     claims: Mapping[Key, Claim]
     refused: Mapping[Ref, str] = {}
+    translations: Translations | None = None
 
 
 HostState = Mapping[str, Partition]
 """Partition name → partition: everything that one host's kernel should hold."""
 
 
-def merge(name: str, wishes: Iterable[Claim | Refusal]) -> Partition:
+Wish = Claim | Refusal | Translations
+"""What a feature may say of a partition."""
+
+
+def merge(name: str, wishes: Iterable[Wish]) -> Partition:
     """Put what several features say of one partition together.
 
     Link names keep eleven characters of an id. Two resources whose links would have one name are told apart by the
@@ -95,7 +102,11 @@ def merge(name: str, wishes: Iterable[Claim | Refusal]) -> Partition:
     merged: dict[Key, Claim] = {}
     refused: dict[Ref, str] = {}
     clashed: set[Ref] = set()
+    translations: Translations | None = None
     for wish in wishes:
+        if isinstance(wish, Translations):
+            translations = wish
+            continue
         if isinstance(wish, Refusal):
             refused.setdefault(wish.resource, wish.reason)
             continue
@@ -110,7 +121,7 @@ def merge(name: str, wishes: Iterable[Claim | Refusal]) -> Partition:
         refused[later.resource] = f"its link would have the name of {first.resource[1]}'s: delete and recreate it"
     if clashed:
         merged = {key: claim for key, claim in merged.items() if claim.resource not in clashed}
-    return Partition(name, merged, refused)
+    return Partition(name, merged, refused, translations)
 
 
 def _name_clash(one: Claim, other: Claim) -> bool:

@@ -1,0 +1,77 @@
+"""What follows outside once the kernel holds something: addresses are announced, connections of old mappings are cut.
+
+Both are read off the present, so they are right after any history and any restart: announced is what is found
+published and was not so before; cut is what is tracked under a translation that is not wanted now.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from onehop.agent.herald import Herald, Published
+from onehop.compiler.state import Partition
+from onehop.errors import KernelError
+from onehop.kernel.base import Kernel
+from onehop.log import logger
+from onehop.net import naming
+from onehop.net.announcement import gratuitous_arp
+from onehop.net.identifier import RouterId
+from onehop.objects import Address, KernelObject, Key, Link
+from onehop.objects.conntrack import Translations
+
+LOG = logger("agent")
+NONE = Translations()
+
+
+class Outward:
+    """The agent's voice outside.
+
+    Args:
+        kernel: this host's.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._herald = Herald()
+        self._allowed: dict[str, Translations] = {}
+
+    def soonest(self) -> float | None:
+        """When something is to be announced next."""
+        return self._herald.soonest()
+
+    def heed(self, name: str, wanted: Partition | None, held: Mapping[Key, KernelObject], now: float) -> dict[Key, str]:
+        """Take what a partition holds now, all of it as wanted; returns what could not be done, by key."""
+        if not name.startswith("router/"):
+            return {}
+        self._herald.know(name, _published(held.values()), now)
+        return self._cut(name, (wanted.translations if wanted is not None else None) or NONE)
+
+    def speak(self, now: float) -> None:
+        """Announce what is due."""
+        for found in self._herald.due(now):
+            try:
+                self._kernel.announce(found.namespace, found.link, [gratuitous_arp(found.mac, found.address)])
+            except KernelError as error:
+                LOG.warning("an address could not be announced", address=found.address, why=str(error))
+
+    def _cut(self, name: str, allowed: Translations) -> dict[Key, str]:
+        if self._allowed.get(name, NONE) == allowed and (name in self._allowed or allowed == NONE):
+            return {}
+        namespace = naming.router_namespace(RouterId(name.removeprefix("router/")))
+        try:
+            number = self._kernel.cut(namespace, allowed)
+        except KernelError as error:
+            return {("connections", namespace): f"connections of old mappings could not be cut: {error}"}
+        if number:
+            LOG.info("connections of mappings that are gone were cut", namespace=namespace, number=number)
+        if allowed == NONE:
+            self._allowed.pop(name, None)
+        else:
+            self._allowed[name] = allowed
+        return {}
+
+
+def _published(held: Iterable[KernelObject]) -> Iterator[Published]:
+    found = list(held)
+    macs = {o.name: o.mac for o in found if isinstance(o, Link) and o.name.startswith("qg-") and o.mac is not None}
+    for item in found:
+        if isinstance(item, Address) and item.link in macs and item.address != naming.ANCHOR and "." in item.address:
+            yield Published(item.namespace, item.link, macs[item.link] or "", item.address.partition("/")[0])

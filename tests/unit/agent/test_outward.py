@@ -1,0 +1,107 @@
+"""What an engine does outside once the kernel holds what is wanted."""
+
+import errno
+
+from onehop.agent.herald import EVERY
+from onehop.compiler.state import Local, Plug
+from onehop.model.floating_ip import FloatingIp
+from onehop.model.port import Port
+from onehop.net import naming
+from onehop.net.announcement import gratuitous_arp
+from onehop.objects import Address, Bridge, Link
+from onehop.objects.conntrack import Translations
+from onehop.reconciler.plan import Create
+from tests.northern import Northern, gateway_ip
+from tests.unit.agent.bench import Bench
+
+MAC = "fa:16:3e:02:01:01"
+
+
+def _world() -> tuple[Northern, Port, FloatingIp]:
+    world = Northern()
+    world.network(1, six=False)
+    world.router(1, [1])
+    world.gateway(1, owner=2)
+    port = world.port(1, 1)
+    return world, port, world.floating_ip(50, port)
+
+
+def _bench(port: Port) -> Bench:
+    bench = Bench()
+    bench.kernel.plant(Link(namespace="", name="br-ex", spec=Bridge(), alias="", mtu=1500), foreign=True)
+    bench.equip(Local({port.id: Plug(port.id)}, {"external": "br-ex"}))
+    return bench
+
+
+def _announced(bench: Bench) -> list[bytes]:
+    return [frame for _, _, frame in bench.kernel.announced]
+
+
+def test_a_published_address_is_announced_on_its_leg_and_again() -> None:
+    world, port, _ = _world()
+    bench = _bench(port)
+    bench.see(world)
+    bench.wait(0)
+    assert bench.kernel.announced == [
+        (naming.router_namespace(world.router_id(1)), "qg-00006001-00", gratuitous_arp(MAC, "203.0.113.50"))
+    ]
+    bench.wait(EVERY)
+    assert len(_announced(bench)) == 2
+
+
+def test_an_address_that_this_host_does_not_publish_is_not_announced() -> None:
+    world, port, _ = _world()
+    bench = _bench(port)
+    bench.see(world)
+    bench.wait(0)
+    assert gratuitous_arp(MAC, gateway_ip(1)) not in _announced(bench)
+
+
+def test_a_floating_ip_is_active_where_it_is_published() -> None:
+    world, port, floating_ip = _world()
+    bench = _bench(port)
+    bench.see(world)
+    assert bench.state("floatingip", floating_ip.id) == "ACTIVE"
+    bench.unplug(port)
+    assert bench.state("floatingip", floating_ip.id) == ""
+
+
+def test_an_address_that_the_kernel_refuses_is_the_error_of_its_floating_ip_alone() -> None:
+    world, port, floating_ip = _world()
+    other = world.floating_ip(51, port, fixed="10.0.1.10")
+    bench = _bench(port)
+
+    def is_it(op: object) -> bool:
+        return isinstance(op, Create) and isinstance(op.object, Address) and op.object.address == "203.0.113.50/32"
+
+    bench.kernel.fail(is_it, errno.ENOSPC)
+    bench.see(world)
+    assert bench.state("floatingip", floating_ip.id) == "ERROR"
+    assert bench.state("floatingip", other.id) == "ACTIVE"
+    bench.kernel.heal()
+    bench.wait(60)
+    assert bench.state("floatingip", floating_ip.id) == "ACTIVE"
+
+
+def test_connections_of_a_floating_ip_that_is_gone_are_cut() -> None:
+    world, port, floating_ip = _world()
+    bench = _bench(port)
+    bench.see(world)
+    namespace = naming.router_namespace(world.router_id(1))
+    gateways = frozenset({gateway_ip(1)})
+    assert bench.kernel.allowed[namespace] == Translations(gateways, frozenset({("203.0.113.50", "10.0.1.10")}))
+    world.remove(floating_ip.id)
+    bench.see(world, 2)
+    assert bench.kernel.allowed[namespace] == Translations(gateways)
+
+
+def test_a_restarted_agent_cuts_what_was_disassociated_meanwhile() -> None:
+    world, port, floating_ip = _world()
+    earlier = _bench(port)
+    earlier.see(world)
+    earlier.kernel.allowed.clear()
+    world.remove(floating_ip.id)
+    restarted = Bench(earlier.kernel)
+    restarted.equip(earlier.local)
+    restarted.see(world, 2)
+    assert restarted.kernel.allowed[naming.router_namespace(world.router_id(1))].whole == frozenset()
