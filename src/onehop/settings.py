@@ -93,6 +93,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
         state_dir: local copy of the last view, plugs, key and certificate.
         run_dir: holds ``agent.sock``.
         vxlan_port: UDP port of VXLAN.
+        probe_seconds: how often a gateway host asks the other gateway hosts' kernels whether they are there.
         observe_seconds: how often everything is read back from the kernel, to find what changed without notice.
         reconnect_seconds: longest wait between attempts to reach the controller.
         log_format: ``auto`` is ``console`` on a terminal and ``json`` elsewhere.
@@ -108,6 +109,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: str = "/var/lib/onehop-agent"
     run_dir: str = DEFAULT_RUN_DIR
     vxlan_port: int = VXLAN_PORT
+    probe_seconds: float = 1.0
     observe_seconds: float = 60.0
     reconnect_seconds: float = 10.0
     log_format: Literal["auto", "console", "json"] = "auto"
@@ -170,7 +172,7 @@ def load_agent(path: Path) -> AgentSettings:
         raise _error(path, "vtep", f"vtep must be an IP address, not {settings.vtep!r}") from None
     if not 1 <= settings.vxlan_port <= 65_535:
         raise _error(path, "vxlan_port", "vxlan_port must be 1 to 65535")
-    for key in ("observe_seconds", "reconnect_seconds"):
+    for key in ("probe_seconds", "observe_seconds", "reconnect_seconds"):
         _positive(path, key, getattr(settings, key))
     return settings
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from onehop.agent.engine import Engine, Outcome
 from onehop.agent.hub import Hub
 from onehop.agent.localcopy import LocalCopy
 from onehop.agent.plugs import Plugs
+from onehop.agent.prober import Prober
+from onehop.agent.reach import targets
 from onehop.agent.request import (
     Answer,
     CloudInitRequest,
@@ -35,7 +37,7 @@ from onehop.kernel.base import Kernel
 from onehop.log import logger
 from onehop.model.locality import changed_between
 from onehop.model.topology import Ref, Topology, Value
-from onehop.net.identifier import parse_host
+from onehop.net.identifier import HostName, parse_host
 from onehop.settings import AgentSettings
 from onehop.system import notify, until_one_ends
 
@@ -74,6 +76,7 @@ class Agent:
         self._hub.attach(self._worker)
         self._warnings: list[str] = []
         self._source = Source(settings, self._underlay_mtu(), self._view, self._snapshot, self._delta)
+        self._prober = Prober(self._gateway_hosts, self._source.judged, settings.probe_seconds)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
@@ -90,7 +93,10 @@ class Agent:
         self._worker.start()
         try:
             await until_one_ends(
-                serve(Path(self.settings.run_dir), self._answer, ready), self._source.run(), self._care_for_disk()
+                serve(Path(self.settings.run_dir), self._answer, ready),
+                self._source.run(),
+                self._prober.run(),
+                self._care_for_disk(),
             )
         finally:
             stop_watching()
@@ -116,6 +122,9 @@ class Agent:
             LOG.warning("no interface has the address of the VTEP; tunnels will not work", vtep=self.settings.vtep)
             return 0
         return underlay.mtu_of(interface)
+
+    async def _gateway_hosts(self) -> Mapping[HostName, str]:
+        return await self._hub.ask(lambda engine: targets(engine.desire.view, engine.desire.host))
 
     # what the source brings
 

@@ -1,6 +1,7 @@
 """The source of the view: the stream from a controller. Connects, resumes, reports, comes back after every failure."""
 
 import asyncio
+import contextlib
 import secrets
 import ssl
 from collections.abc import Awaitable, Callable
@@ -13,6 +14,7 @@ from onehop import __version__
 from onehop.agent import credential
 from onehop.agent.board import Entry, status_of
 from onehop.agent.engine import Outcome
+from onehop.agent.reach import Verdict
 from onehop.errors import OnehopError, StateError, WireError
 from onehop.log import logger
 from onehop.model.topology import Ref, Topology, Value
@@ -86,6 +88,8 @@ class Source:
         self._snapshot = snapshot
         self._delta = delta
         self._wake = asyncio.Event()
+        self._judged = asyncio.Event()
+        self._verdict = Verdict()
         self._unsaid: dict[Ref, Entry | None] = {}
         self._revision = 0
         self._settled = False
@@ -105,6 +109,11 @@ class Source:
         if outcome.settled:
             self.applied = outcome.revision
         self._wake.set()
+
+    def judged(self, verdict: Verdict) -> None:
+        """What the probes of other gateway hosts say is new."""
+        self._verdict = verdict
+        self._judged.set()
 
     async def run(self) -> None:
         """Keep a session open until cancelled."""
@@ -243,8 +252,12 @@ class Source:
 
     async def _live(self, connection: ClientConnection, seconds: float) -> None:
         while True:
-            await asyncio.sleep(seconds)
-            await connection.send(encode(Heartbeat(revision=self.applied)))
+            with contextlib.suppress(TimeoutError):
+                # A new verdict on another gateway host does not wait for the next beat.
+                await asyncio.wait_for(self._judged.wait(), seconds)
+            self._judged.clear()
+            answering, silent = (tuple(sorted(hosts)) for hosts in (self._verdict.answering, self._verdict.silent))
+            await connection.send(encode(Heartbeat(revision=self.applied, answering=answering, silent=silent)))
 
 
 def _why(error: BaseException) -> str:

@@ -70,6 +70,13 @@ class Memory(msgspec.Struct):
         return set(self.refs) if self.base is not None and revision >= self.base else None
 
 
+Hear = Callable[[HostName, tuple[str, ...], tuple[str, ...]], None]
+
+
+def _deaf(host: HostName, answering: tuple[str, ...], silent: tuple[str, ...]) -> None:
+    """Nobody listens."""
+
+
 Report = Callable[[HostName, int, int, list[ResourceStatus], bool], None]
 
 
@@ -85,6 +92,7 @@ class Session:
         report: takes statuses.
         beat: takes signs of life.
         heartbeat_seconds: how often to send one.
+        hear: takes which gateway hosts this one reaches, with each sign of life.
     """
 
     def __init__(
@@ -97,6 +105,7 @@ class Session:
         report: Report,
         beat: Callable[[Heartbeat], None],
         heartbeat_seconds: float,
+        hear: Hear = _deaf,
     ) -> None:
         self.host = host
         self.number = number
@@ -106,6 +115,7 @@ class Session:
         self._memory = memory
         self._report = report
         self._beat = beat
+        self._hear = hear
         self._heartbeat_seconds = heartbeat_seconds
         self._wake = asyncio.Event()
         self._dirty: set[Ref] = set()
@@ -234,6 +244,7 @@ class Session:
                     self._report(self.host, self.number, message.revision, full, True)
                 self._acknowledged(message.revision)
             elif isinstance(message, WireHeartbeat):
+                self._hear(self.host, message.answering, message.silent)
                 self._say()
             elif isinstance(message, Refused):
                 LOG.warning("agent ends the session", host=self.host, reason=message.reason)

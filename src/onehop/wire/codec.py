@@ -23,6 +23,7 @@ from onehop.wire.message import (
     Delta,
     FromAgent,
     FromController,
+    Heartbeat,
     Hello,
     Joined,
     JoinRequest,
@@ -63,6 +64,9 @@ def decode_from_agent(frame: bytes | str) -> FromAgent:
         if isinstance(message, Hello):
             parse_host(message.host)
             _canonical(address.parse_ip, message.vtep)
+        elif isinstance(message, Heartbeat):
+            for name in (*message.answering, *message.silent):
+                parse_host(name)
         elif isinstance(message, Status):
             for status in message.statuses:
                 parse_uuid(status.id, status.kind)

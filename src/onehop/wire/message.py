@@ -155,9 +155,13 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
 
     Attributes:
         revision: controller: the newest; agent: the one applied.
+        answering, silent: agent of a gateway host: other gateway hosts whose kernels answer it on the underlay, or do
+            not (any more).
     """
 
     revision: Revision
+    answering: Annotated[tuple[Name, ...], Meta(max_length=4096)] = ()
+    silent: Annotated[tuple[Name, ...], Meta(max_length=4096)] = ()
 
 
 class JoinRequest(msgspec.Struct, frozen=True, kw_only=True, tag="join"):

@@ -1,0 +1,51 @@
+"""Reach: which gateway hosts answer over the underlay, as this one sees it. Pure; `onehop.agent.prober` sends.
+
+A host's *kernel* answers echo requests whatever its agent does, so this tells a dead host from a dead agent.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from onehop.model.topology import Topology
+from onehop.net.identifier import HostName
+
+MISSED = 3
+"""Probes in a row without an answer that make a host silent."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What is known of the others: who answers, and who does not (any more)."""
+
+    answering: frozenset[HostName] = frozenset()
+    silent: frozenset[HostName] = frozenset()
+
+
+class Reach:
+    """Counts answers. A host that was not probed `MISSED` times yet is neither answering nor silent."""
+
+    def __init__(self) -> None:
+        self._missed: dict[HostName, int] = {}
+        self._answered: set[HostName] = set()
+
+    def probing(self, hosts: frozenset[HostName]) -> None:
+        """A probe goes out to each of these, and to nobody else."""
+        self._missed = {host: self._missed.get(host, 0) + 1 for host in hosts}
+        self._answered &= hosts
+
+    def answered(self, host: HostName) -> None:
+        """An answer came."""
+        if host in self._missed:
+            self._missed[host] = 0
+            self._answered.add(host)
+
+    def verdict(self) -> Verdict:
+        """What follows from the answers so far."""
+        silent = frozenset(host for host, missed in self._missed.items() if missed > MISSED)
+        return Verdict(frozenset(self._answered) - silent, silent)
+
+
+def targets(view: Topology, host: HostName) -> Mapping[HostName, str]:
+    """VTEPs of the other gateway hosts of the routers in a view; none where this host is no gateway host of any."""
+    mine = {name for router in view.candidate_on(host) if router.gateway for name in router.gateway.candidates}
+    return {name: view.hosts[name].vtep for name in sorted(mine - {host}) if name in view.hosts}
