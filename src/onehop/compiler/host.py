@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 
 from onehop.compiler.context import Context
 from onehop.compiler.forwarding import forwarding
+from onehop.compiler.gateway import gateway
 from onehop.compiler.guard import guard
 from onehop.compiler.instances import instances
 from onehop.compiler.interfaces import interfaces
 from onehop.compiler.networks import networks
+from onehop.compiler.northbound import northbound
 from onehop.compiler.routing import routing, untracked
 from onehop.compiler.state import Claim, HostState, Local, Partition, Refusal, merge
 from onehop.model.placement import Component, components_of
@@ -22,7 +24,17 @@ from onehop.net.identifier import HostName, NetworkId
 
 Feature = Callable[[Context], Iterator[tuple[str, Claim | Refusal]]]
 
-FEATURES: tuple[Feature, ...] = (networks, guard, instances, forwarding, interfaces, routing, untracked)
+FEATURES: tuple[Feature, ...] = (
+    networks,
+    guard,
+    instances,
+    forwarding,
+    interfaces,
+    routing,
+    untracked,
+    gateway,
+    northbound,
+)
 
 
 def compile_component(view: Topology, host: HostName, component: Component, local: Local) -> dict[str, Partition]:
@@ -62,12 +74,13 @@ def compile_host(view: Topology, host: HostName, local: Local | None = None) -> 
 
 
 def networks_near(view: Topology, host: HostName) -> set[NetworkId]:
-    """Networks on which a host has a bound port: their components are all that it can hold anything of."""
-    return {port.network_id for port in view.bound_on(host)}
+    """Networks where a host has a bound port, or a router of which it is a gateway host: the components it may hold."""
+    bound = {port.network_id for port in view.bound_on(host)}
+    return bound | {leg.network_id for r in view.candidate_on(host) for leg in view.interfaces_of(r.id)}
 
 
 def partitions_of(component: Component) -> set[str]:
     """Names of every partition that a component can have."""
     return {naming.network_partition(n) for n in component.networks} | {
-        naming.router_partition(r) for r in component.routers
+        name(r) for r in component.routers for name in (naming.router_partition, naming.gate_partition)
     }

@@ -45,6 +45,32 @@ def _set(name: str, version: int, flags: str, elements: list[str]) -> str:
     return f"\tset {name} {{\n\t\ttype {kind}\n{flags}{listed}\t}}"
 
 
+def mapping(
+    name: str, kind: str, elements: Iterable[tuple[str, str]], *, interval: bool = False, typeof: bool = False
+) -> str:
+    """A map from key to value in the order given; nothing where it would be empty."""
+    listed = ", ".join(f"{key} : {value}" for key, value in elements)
+    if not listed:
+        return ""
+    word, flags = ("typeof" if typeof else "type"), ("\t\tflags interval\n" if interval else "")
+    return f"\tmap {name} {{\n\t\t{word} {kind}\n{flags}\t\telements = {{ {listed} }}\n\t}}"
+
+
+def ports(first: int, last: int) -> str:
+    """A port or a range of ports."""
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def hexadecimals(first: int, last: int) -> str:
+    """A number or a range of numbers, as raw payload comparisons want them."""
+    return hex(first) if first == last else f"{first:#x}-{last:#x}"
+
+
+def hexadecimal(address: str) -> str:
+    """An IPv4 address as the number that a raw payload comparison prints."""
+    return hex(int(ipaddress.IPv4Address(address)))
+
+
 def any_of(values: Iterable[str]) -> str:
     """An anonymous set, or the one value alone."""
     ordered = list(values)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from onehop.compiler import nft
 from onehop.compiler.context import Context, Segment
+from onehop.compiler.inside import inside_of, leg_towards
 from onehop.compiler.state import Claim, Refusal
 from onehop.model.port import Port
 from onehop.model.router import Router
@@ -33,7 +34,7 @@ def routing(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
 def untracked(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
     """The table that keeps east-west traffic out of connection tracking and link-local destinations off the router."""
     for router in context.routers.values():
-        prefixes = _inside(router, list(context.interfaces(router.id)))
+        prefixes = inside_of(context, router)
         table = Ruleset(
             namespace=naming.router_namespace(router.id),
             family="inet",
@@ -46,7 +47,7 @@ def untracked(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
 def _routes(router: Router, legs: list[tuple[Segment, Port]]) -> Iterator[Claim | Refusal]:
     hops: dict[str, set[NextHop]] = defaultdict(set)
     for route in router.routes:
-        leg = _leg_towards(route.nexthop, legs)
+        leg = leg_towards(route.nexthop, legs)
         if leg is None:
             reason = f"no interface of the router is on a subnet with the next hop {route.nexthop}"
             yield Refusal(("router", router.id), reason)
@@ -60,26 +61,6 @@ def _routes(router: Router, legs: list[tuple[Segment, Port]]) -> Iterator[Claim 
             hops=tuple(sorted(ways, key=lambda hop: (hop.gateway or "", hop.link or ""))),
         )
         yield Claim(item, "routing", ("router", router.id))
-
-
-def _leg_towards(nexthop: str, legs: list[tuple[Segment, Port]]) -> Port | None:
-    for segment, leg in legs:
-        for cidr in _prefixes(segment, leg):
-            if address.contains(cidr, nexthop):
-                return leg
-    return None
-
-
-def _prefixes(segment: Segment, leg: Port) -> Iterator[str]:
-    for ip in leg.fixed_ips:
-        subnet = segment.subnets.get(ip.subnet_id)
-        if subnet is not None:
-            yield subnet.cidr
-
-
-def _inside(router: Router, legs: list[tuple[Segment, Port]]) -> list[str]:
-    prefixes = [cidr for segment, leg in legs for cidr in _prefixes(segment, leg)]
-    return prefixes + [r.destination for r in router.routes if _leg_towards(r.nexthop, legs) is not None]
 
 
 def _body(prefixes: list[str]) -> str:

@@ -4,8 +4,9 @@ Networks and routers that are joined by router interfaces form a *component*. A 
 is sent the whole component, and every host works out from it, alike, who holds what:
 
 - a network is held where a port of it is bound, or where a router with a leg on it is held;
-- a router is held where a bound port has an address in one of its interface subnets, or where a router that shares an
-  inside network with it is held (transitively: so, where one router of a component is held, all of them are).
+- a router is held where a bound port has an address in one of its interface subnets, on its gateway hosts, or where a
+  router that shares an inside network with it is held (transitively: so, where one router of a component is held, all
+  of them are).
 """
 
 from collections.abc import Iterable, Mapping
@@ -81,11 +82,19 @@ def holding(topology: Topology, component: Component) -> Holding:
             bound[network] |= hosts
             if not hosts <= routed and _needs_router(port, subnets, prefixes):
                 routed |= hosts
+    routed.update(_candidates(topology, component))
     legged = {leg.network_id for r in component.routers for leg in _up_interfaces(topology, r)}
     return Holding(
         {n: frozenset(hosts | routed) if n in legged else frozenset(hosts) for n, hosts in bound.items()},
         frozenset(routed),
     )
+
+
+def _candidates(topology: Topology, component: Component) -> Iterable[HostName]:
+    for router in component.routers:
+        known = topology.routers.get(router)
+        if known is not None and known.admin_state_up and known.gateway is not None:
+            yield from (host for host in known.gateway.candidates if host in topology.hosts)
 
 
 def _up_interfaces(topology: Topology, router: RouterId) -> list[Port]:

@@ -3,6 +3,7 @@
 import msgspec
 
 from onehop.model.attribute import ADMIN_STATE, ID, JSON, NAME, STANDARD, TEXT, Attribute
+from onehop.model.gateway import Gateway
 from onehop.model.kind import BOOLEAN, ip, list_of, one_of, only, prefix, record, text
 from onehop.model.resource import Extension, Resource, owner
 from onehop.net.identifier import ProjectId, RouterId
@@ -21,12 +22,14 @@ class Router(msgspec.Struct, frozen=True, tag_field="kind", tag="router", kw_onl
     Attributes:
         admin_state_up: False takes it off every host.
         routes: extra routes, in canonical order; several with one destination are equal-cost.
+        gateway: its external side, or None.
     """
 
     id: RouterId
     project_id: ProjectId
     admin_state_up: bool = True
     routes: tuple[ExtraRoute, ...] = ()
+    gateway: Gateway | None = None
 
 
 MAXIMUM_ROUTES = 30

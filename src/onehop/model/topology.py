@@ -9,21 +9,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from onehop.model.floating_ip import FloatingIp
 from onehop.model.host import Host
 from onehop.model.network import Network
 from onehop.model.port import Port
 from onehop.model.router import Router
 from onehop.model.subnet import Subnet
-from onehop.net.identifier import HostName, NetworkId, PortId, RouterId, SubnetId
+from onehop.net.identifier import FloatingIpId, HostName, NetworkId, PortId, RouterId, SubnetId
 
-Value = Network | Subnet | Port | Router | Host
+Value = Network | Subnet | Port | Router | Host | FloatingIp
 """What a topology is made of, and what the stream carries."""
 
 Ref = tuple[str, str]
 """Kind and id of a value: ``("port", "…")``."""
 
 VALUES: Mapping[str, type[Any]] = MappingProxyType(
-    {"network": Network, "subnet": Subnet, "port": Port, "router": Router, "host": Host}
+    {"network": Network, "subnet": Subnet, "port": Port, "router": Router, "host": Host, "floatingip": FloatingIp}
 )
 """Kind → type: the one list of what a view can hold."""
 
@@ -42,7 +43,17 @@ class Topology:
         revision: of the change log; 0 is before the first change.
     """
 
-    __slots__ = ("_bound", "_interfaces", "_legs", "_ports", "_subnets", "_values", "revision")
+    __slots__ = (
+        "_bound",
+        "_candidate",
+        "_floating",
+        "_interfaces",
+        "_legs",
+        "_ports",
+        "_subnets",
+        "_values",
+        "revision",
+    )
 
     def __init__(self, revision: int = 0, values: Iterable[Value] = ()) -> None:
         self.revision = revision
@@ -52,6 +63,8 @@ class Topology:
         self._legs: dict[NetworkId, frozenset[PortId]] = {}
         self._interfaces: dict[RouterId, frozenset[PortId]] = {}
         self._bound: dict[HostName, frozenset[PortId]] = {}
+        self._candidate: dict[HostName, frozenset[RouterId]] = {}
+        self._floating: dict[RouterId, frozenset[FloatingIpId]] = {}
         fresh = list(values)
         if fresh:
             self._change(fresh, ())
@@ -80,6 +93,11 @@ class Topology:
     def routers(self) -> Mapping[RouterId, Router]:
         """Routers by id."""
         return self._values["router"]  # type: ignore[return-value]  # keys are RouterId by construction
+
+    @property
+    def floating_ips(self) -> Mapping[FloatingIpId, FloatingIp]:
+        """Floating IPs by id."""
+        return self._values["floatingip"]  # type: ignore[return-value]  # keys are FloatingIpId by construction
 
     def __iter__(self) -> Iterator[Value]:
         """Every value, kind by kind."""
@@ -110,10 +128,18 @@ class Topology:
         """Ports with a binding, active or not, on a host, sorted by id."""
         return [self.ports[i] for i in sorted(self._bound.get(host, ()))]
 
+    def candidate_on(self, host: HostName) -> list[Router]:
+        """Routers that a host is a gateway host of, sorted by id."""
+        return [self.routers[i] for i in sorted(self._candidate.get(host, ()))]
+
+    def floating_ips_of(self, router: RouterId) -> list[FloatingIp]:
+        """Floating IPs that a router translates, sorted by id."""
+        return [self.floating_ips[i] for i in sorted(self._floating.get(router, ()))]
+
     def apply(self, revision: int, upserts: Iterable[Value], removes: Iterable[Ref]) -> "Topology":
         """A new topology with these values added or replaced and those removed; unknown removes do nothing."""
         new = Topology(revision)
-        for name in ("_subnets", "_ports", "_legs", "_interfaces", "_bound"):
+        for name in ("_subnets", "_ports", "_legs", "_interfaces", "_bound", "_candidate", "_floating"):
             setattr(new, name, dict(getattr(self, name)))
         new._values = {kind: dict(values) for kind, values in self._values.items()}
         new._change(upserts, removes)
@@ -161,3 +187,8 @@ def _places(value: Value) -> Iterator[tuple[str, str]]:
             yield "_interfaces", value.router_id
         for binding in value.bindings:
             yield "_bound", binding.host
+    elif isinstance(value, FloatingIp):
+        yield "_floating", value.router_id
+    elif isinstance(value, Router) and value.gateway is not None:
+        for host in value.gateway.candidates:
+            yield "_candidate", host

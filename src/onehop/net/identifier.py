@@ -14,6 +14,7 @@ SubnetId = NewType("SubnetId", str)
 PortId = NewType("PortId", str)
 RouterId = NewType("RouterId", str)
 ProjectId = NewType("ProjectId", str)
+FloatingIpId = NewType("FloatingIpId", str)
 HostName = NewType("HostName", str)
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

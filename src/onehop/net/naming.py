@@ -73,6 +73,50 @@ def leg_peer(port: PortId) -> str:
     return "hr-" + port[:11]
 
 
+def external_leg(gateway: PortId) -> str:
+    """The router's end on the external network: ``qg-<first 11 of the gateway port's id>``."""
+    return "qg-" + gateway[:11]
+
+
+def external_peer(gateway: PortId) -> str:
+    """The provider bridge's end of an external leg: ``hg-<first 11 of the gateway port's id>``."""
+    return "hg-" + gateway[:11]
+
+
+def transit_leg(gateway: PortId) -> str:
+    """The router's VXLAN device towards its other hosts: ``qt-<first 11 of the gateway port's id>``."""
+    return "qt-" + gateway[:11]
+
+
+def steering_mark(number: int) -> int:
+    """The packet mark that sends to a router's host: its number in the highest octet."""
+    return number << 24
+
+
+STEERING_MASK = 0xFF00_0000
+"""The part of the packet mark that is ours, inside router namespaces; cleared before a packet leaves."""
+
+STEERING_PRIORITY, LOCAL_PRIORITY = 50, 100
+"""Policy rules of a router with a gateway: steering comes before ``lookup local``, because steered addresses are local
+on the owner."""
+
+LOCAL_TABLE, MAIN_TABLE, DEFAULT_TABLE = 255, 254, 253
+"""The kernel's own routing tables (linux/rtnetlink.h)."""
+
+ANCHOR = "169.254.255.254/32"
+"""Always on an external leg: a link that loses its last IPv4 address loses its routes, silently."""
+
+
+def steering_table(number: int) -> int:
+    """The routing table whose default leads to a router's host."""
+    return 1000 + number
+
+
+def gate_partition(router: RouterId) -> str:
+    """The partition that holds a router's part of the provider bridge: ``gate/<router id>``."""
+    return "gate/" + router
+
+
 def network_partition(network: NetworkId) -> str:
     """The partition that holds a network's part of the host: ``net/<id>``."""
     return "net/" + network

@@ -1,0 +1,135 @@
+"""Gateway: the external leg and the transit leg of a router, their addresses, routes and policy rules.
+
+The external leg carries the addresses that this host publishes, each as /32, and no other; so whoever asks outside is
+answered by exactly one host. Steered packets go by the transit leg, a VXLAN device of the router's own, whose next hops
+and neighbours are all declared.
+"""
+
+from collections.abc import Iterator
+
+from onehop.compiler.context import Context
+from onehop.compiler.north import North, norths
+from onehop.compiler.state import Claim, Refusal
+from onehop.model.gateway import RouterHost
+from onehop.net import naming
+from onehop.objects import (
+    Address,
+    BridgeFdb,
+    BridgePort,
+    KernelObject,
+    Link,
+    Neighbour,
+    NextHop,
+    Route,
+    Rule,
+    Sysctl,
+    Veth,
+    Vxlan,
+    VxlanFdb,
+)
+
+METRIC = 100
+_EVERYWHERE = "0.0.0.0/0"
+
+
+def gateway(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
+    """Legs, addresses, routes and rules of every router here that has a gateway."""
+    for north in norths(context):
+        resource = ("router", north.router.id)
+        for item in (*_external(north), *_transit(context, north), *_rules(north)):
+            yield naming.router_partition(north.router.id), Claim(item, "gateway", resource)
+        for item in _gate(north):
+            yield naming.gate_partition(north.router.id), Claim(item, "gateway", resource)
+
+
+def _settings(namespace: str, link: str) -> Iterator[Sysctl]:
+    for name, value in (("rp_filter", "0"), ("accept_local", "1")):
+        yield Sysctl(namespace=namespace, path=f"net/ipv4/conf/{link}/{name}", value=value, link=link)
+
+
+def _external(north: North) -> Iterator[KernelObject]:
+    for path in ("net/netfilter/nf_conntrack_tcp_be_liberal", "net/netfilter/nf_conntrack_tcp_loose"):
+        yield Sysctl(namespace=north.namespace, path=path, value="1")
+    if north.leg is None:
+        return
+    yield Link(
+        namespace=north.namespace,
+        name=north.leg,
+        spec=Veth(peer_namespace=naming.HOST, peer_name=naming.external_peer(north.gateway.port_id)),
+        alias=naming.mark(naming.router_partition(north.router.id), "port", north.gateway.port_id),
+        mac=north.me.mac_address,
+        mtu=north.external.mtu,
+    )
+    yield from _settings(north.namespace, north.leg)
+    yield Address(namespace=north.namespace, link=north.leg, address=naming.ANCHOR, scope="link")
+    for published in north.published:
+        yield Address(namespace=north.namespace, link=north.leg, address=f"{published}/32")
+    for subnet in north.subnets:
+        yield Route(namespace=north.namespace, destination=subnet.cidr, metric=METRIC, hops=(NextHop(link=north.leg),))
+    upstream = next((s.gateway_ip for s in north.subnets if s.gateway_ip is not None), None)
+    if upstream is not None:
+        yield _default(north, NextHop(gateway=upstream, link=north.leg))
+
+
+def _gate(north: North) -> Iterator[KernelObject]:
+    if north.bridge is None or north.leg is None:
+        return
+    partition, peer = naming.gate_partition(north.router.id), naming.external_peer(north.gateway.port_id)
+    yield Link(
+        namespace=naming.HOST,
+        name=peer,
+        spec=Veth(peer_namespace=north.namespace, peer_name=north.leg),
+        alias=naming.mark(partition, "port", north.gateway.port_id),
+        mtu=north.external.mtu,
+        master=north.bridge,
+        port=BridgePort(),
+    )
+    yield BridgeFdb(namespace=naming.HOST, bridge=north.bridge, mac=north.me.mac_address, port=peer)
+
+
+def _transit(context: Context, north: North) -> Iterator[KernelObject]:
+    assert context.me is not None  # noqa: S101  # a host without a value of its own holds no router
+    yield Link(
+        namespace=north.namespace,
+        name=north.transit,
+        spec=Vxlan(vni=north.gateway.vni, local=context.me.vtep, port=context.local.vxlan_port),
+        alias=naming.mark(naming.router_partition(north.router.id), "router", north.router.id),
+        mac=north.me.transit_mac,
+        mtu=min([north.external.mtu, *(s.network.mtu for s, _ in context.interfaces(north.router.id))]),
+    )
+    yield from _settings(north.namespace, north.transit)
+    yield Address(namespace=north.namespace, link=north.transit, address=f"{north.me.transit_ip}/32", scope="link")
+    for other in north.others:
+        yield from _other(context, north, other)
+    if north.leg is None and north.owner_host is not None:
+        yield _default(north, NextHop(gateway=north.owner_host.transit_ip, link=north.transit, onlink=True))
+
+
+def _other(context: Context, north: North, other: RouterHost) -> Iterator[KernelObject]:
+    namespace, mac = north.namespace, other.transit_mac
+    vtep = context.view.hosts[other.host].vtep
+    yield Neighbour(namespace=namespace, link=north.transit, address=other.transit_ip, mac=mac)
+    yield VxlanFdb(namespace=namespace, link=north.transit, mac=mac, vtep=vtep)
+    yield Route(
+        namespace=namespace,
+        destination=_EVERYWHERE,
+        table=naming.steering_table(other.number),
+        metric=METRIC,
+        hops=(NextHop(gateway=other.transit_ip, link=north.transit, onlink=True),),
+    )
+    yield Rule(
+        namespace=namespace,
+        family=4,
+        priority=naming.STEERING_PRIORITY,
+        table=naming.steering_table(other.number),
+        mark=naming.steering_mark(other.number),
+        mask=naming.STEERING_MASK,
+    )
+
+
+def _rules(north: North) -> Iterator[Rule]:
+    yield Rule(namespace=north.namespace, family=4, priority=naming.LOCAL_PRIORITY, table=naming.LOCAL_TABLE)
+
+
+def _default(north: North, hop: NextHop) -> Route:
+    return Route(namespace=north.namespace, destination=_EVERYWHERE, metric=METRIC, hops=(hop,))

@@ -1,0 +1,192 @@
+"""North-south of one router on one host: who translates, publishes and steers what. Facts only; features read them.
+
+NAT state lives where the instance lives; the owner of an external address only steers, without state.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from onehop.compiler.context import Context
+from onehop.compiler.inside import inside_of
+from onehop.model.floating_ip import FloatingIp, Forwarding
+from onehop.model.gateway import Gateway, RouterHost
+from onehop.model.network import Network
+from onehop.model.port import Port
+from onehop.model.router import Router
+from onehop.model.subnet import Subnet
+from onehop.net import address, naming
+from onehop.net.identifier import HostName
+
+
+class Forward(msgspec.Struct, frozen=True):
+    """A port forwarding: external address with the forwarding itself."""
+
+    address: str
+    rule: Forwarding
+
+
+class North(msgspec.Struct, frozen=True, kw_only=True):
+    """A router with a gateway, on a host.
+
+    Attributes:
+        router, gateway, me: as the controller says; `me` is this host's place among the router's hosts.
+        external: the external network, `subnets` its IPv4 subnets.
+        bridge: the provider bridge here, or None where this host has no external leg.
+        owner: this host answers for the gateway addresses; `owner_host` is who does.
+        others: the router's other hosts.
+        gateways: the router's IPv4 addresses outside; the first is translated to.
+        inside: inside prefixes, IPv4.
+        translated: floating IP → fixed IP, of those translated here.
+        virtual: fixed IPs of floating IPs that the owner translates for whoever has them.
+        published: addresses that this host's external leg carries.
+        steered: external address → number of the host that translates all of it.
+        forwards: port forwardings translated here.
+        steered_forwards: (forward, number of the host that translates it).
+        floating: every external address of the router but its gateways'.
+    """
+
+    router: Router
+    gateway: Gateway
+    me: RouterHost
+    external: Network
+    subnets: tuple[Subnet, ...]
+    bridge: str | None
+    owner: bool
+    owner_host: RouterHost | None
+    others: tuple[RouterHost, ...]
+    gateways: tuple[str, ...]
+    inside: tuple[str, ...]
+    translated: dict[str, str]
+    virtual: tuple[str, ...]
+    published: tuple[str, ...]
+    steered: dict[str, int]
+    forwards: tuple[Forward, ...]
+    steered_forwards: tuple[tuple[Forward, int], ...]
+    floating: tuple[str, ...]
+
+    @property
+    def namespace(self) -> str:
+        """The router's namespace."""
+        return naming.router_namespace(self.router.id)
+
+    @property
+    def leg(self) -> str | None:
+        """Name of the external leg, or None where this host has none."""
+        return naming.external_leg(self.gateway.port_id) if self.bridge is not None else None
+
+    @property
+    def transit(self) -> str:
+        """Name of the transit leg."""
+        return naming.transit_leg(self.gateway.port_id)
+
+
+def norths(context: Context) -> Iterator[North]:
+    """North-south of every router held here that has a gateway and a place for this host in it."""
+    for router in context.routers.values():
+        north = north_of(context, router, inside_of(context, router))
+        if north is not None:
+            yield north
+
+
+def north_of(context: Context, router: Router, inside: list[str]) -> North | None:
+    """The facts, or None where the router has no gateway or the controller has not yet given this host a place in it."""
+    gateway = router.gateway
+    places = {h.host: h for h in gateway.hosts if h.host in context.view.hosts} if gateway is not None else {}
+    me = places.get(context.host)
+    external = context.view.networks.get(gateway.network_id) if gateway is not None else None
+    if gateway is None or me is None or external is None:
+        return None
+    bridge = context.local.physical_networks.get(external.physical_network or "")
+    owner = gateway.owner == context.host and bridge is not None
+    sorter = _Sorter(context, external, places, me, owner)
+    for floating_ip in context.view.floating_ips_of(router.id):
+        sorter.add(floating_ip)
+    gateways = tuple(ip.ip_address for ip in gateway.fixed_ips if address.version(ip.ip_address) == 4)
+    mine = sorter.translated.keys() if bridge is not None else set()
+    published = {*gateways, *sorter.steered, *sorter.forwarded, *mine} if owner else mine
+    return North(
+        router=router,
+        gateway=gateway,
+        me=me,
+        external=external,
+        subnets=tuple(s for s in context.view.subnets_of(external.id) if address.version(s.cidr) == 4),
+        bridge=bridge,
+        owner=owner,
+        owner_host=places.get(gateway.owner) if gateway.owner is not None else None,
+        others=tuple(h for name, h in sorted(places.items()) if name != context.host),
+        gateways=gateways,
+        inside=tuple(p for p in inside if address.version(p) == 4),
+        translated=sorter.translated,
+        virtual=tuple(sorted(sorter.virtual)),
+        published=tuple(sorted(published)),
+        steered=sorter.steered,
+        forwards=tuple(sorter.forwards),
+        steered_forwards=tuple(sorter.steered_forwards),
+        floating=tuple(sorted(sorter.all)),
+    )
+
+
+class _Sorter:
+    """Sorts floating IPs by who translates them."""
+
+    def __init__(
+        self, context: Context, external: Network, places: dict[HostName, RouterHost], me: RouterHost, owner: bool
+    ) -> None:
+        self._context = context
+        self._external = external
+        self._places = places
+        self._me = me
+        self._owner = owner
+        self.translated: dict[str, str] = {}
+        self.virtual: set[str] = set()
+        self.steered: dict[str, int] = {}
+        self.forwards: list[Forward] = []
+        self.steered_forwards: list[tuple[Forward, int]] = []
+        self.forwarded: set[str] = set()
+        self.all: set[str] = set()
+
+    def add(self, floating_ip: FloatingIp) -> None:
+        """Sort one in."""
+        self.all.add(floating_ip.address)
+        if floating_ip.forwardings:
+            self.forwarded.add(floating_ip.address)
+        for rule in floating_ip.forwardings:
+            self._forward(Forward(floating_ip.address, rule))
+        port = self._context.view.ports.get(floating_ip.port_id) if floating_ip.port_id is not None else None
+        if port is not None and floating_ip.fixed_ip is not None:
+            self._whole(floating_ip.address, floating_ip.fixed_ip, port)
+
+    def _whole(self, external: str, fixed: str, port: Port) -> None:
+        if port.host is None or all(ip.ip_address != fixed for ip in port.fixed_ips):
+            self.virtual.add(fixed)
+            if self._owner:
+                self.translated[external] = fixed
+        elif self._context.is_local(port):
+            self.translated[external] = fixed
+        elif port.host in self._places and not self._has_leg(port.host):
+            if port.host != self._me.host:
+                self.steered[external] = self._places[port.host].number
+
+    def _forward(self, forward: Forward) -> None:
+        port = self._context.view.ports.get(forward.rule.port_id)
+        if port is None or port.host not in self._places:
+            return
+        if port.host == self._me.host:
+            self.forwards.append(forward)
+        else:
+            self.steered_forwards.append((forward, self._places[port.host].number))
+
+    def _has_leg(self, host: HostName) -> bool:
+        known = self._context.view.hosts.get(host)
+        return known is not None and self._external.physical_network in known.physical_networks
+
+
+def blocks_of(host: RouterHost) -> Iterator[tuple[int, int]]:
+    """First and last port of each of a host's blocks, neighbouring ones put together."""
+    ordered = sorted((b.first, b.last) for b in host.blocks)
+    while ordered:
+        first, last = ordered.pop(0)
+        while ordered and ordered[0][0] == last + 1:
+            last = ordered.pop(0)[1]
+        yield first, last
