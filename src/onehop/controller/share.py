@@ -173,8 +173,8 @@ def _located(topology: Topology, changes: set[Ref], parts: set[Part]) -> dict[Pa
     by_network = {network: part for part in parts for network in part.networks}
     looking: dict[NetworkId, list[Part]] = {}
     for part in parts:
-        for network in part.externals:
-            looking.setdefault(network, []).append(part)
+        for external in part.externals:
+            looking.setdefault(external, []).append(part)
     found: dict[Part, set[Ref]] = {}
     for change in changes:
         value = topology.get(*change)

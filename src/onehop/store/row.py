@@ -108,8 +108,6 @@ def delete(session: Session, resource: str, id: Id) -> None:
         allocation.claim_vni(session, None, "network", row["id"])
     if resource == "agent":
         gateway.forget_host(session, row["host"])
-    if resource == "port_forwarding":
-        presence.reset_floating_ip(session, row["floatingip_id"])
     _log(session, spec, row, deleted=True)
 
 
@@ -133,6 +131,8 @@ def _log(session: Session, spec: Resource, row: Row, *, deleted: bool = False) -
         session.mark(spec.name, row["id"], deleted=deleted)
     if spec.name == "binding":
         presence.follow_binding(session, row["port_id"])
+    if spec.name == "port_forwarding":
+        presence.reset_floating_ip(session, row["floatingip_id"])
     if spec.bumps is not None:
         touch(session, spec.bumps.resource, row[spec.bumps.attribute])
 
