@@ -153,8 +153,8 @@ def _check_device(context: Context, action: str, values: Row, row: Row | None = 
     owner, device = values.get("device_owner"), values.get("device_id")
     if owner in _MADE:
         raise bad_request(
-            f"Invalid input for device_owner. Reason: {owner} is given by 'add_router_interface', a router's gateway or "
-            "a floating IP only."
+            f"Invalid input for device_owner. Reason: {owner} is given by 'add_router_interface', a router's gateway "
+            "or a floating IP only."
         )
     if context.caller.is_admin:
         return
@@ -182,10 +182,11 @@ def _check_made(row: Row, changed: Row) -> None:
         if name in changed:
             raise FaultError(
                 "PortInUse",
-                f"Unable to change {name} of port {row['id']}: it has device owner {row['device_owner']} and belongs to "
-                f"{row['device_id']}.",
+                f"Unable to change {name} of port {row['id']}: it has device owner {row['device_owner']} and belongs "
+                f"to {row['device_id']}.",
             )
     if changed.get("binding:host_id"):
         raise bad_request(
-            f"Port {row['id']} belongs to a router or floating IP: it is on every host that needs it and cannot be bound."
+            f"Port {row['id']} belongs to a router or floating IP: it is on every host that needs it and cannot be "
+            "bound."
         )

@@ -32,8 +32,8 @@ class Routers(Logic):
             if changes.get("admin_state_up", row["admin_state_up"]):
                 raise FaultError(
                     "BadRequest",
-                    "Cannot upgrade or migrate active router between distributed and centralized. Set admin_state_up to "
-                    "False first, or set snat, which needs no pause.",
+                    "Cannot migrate an active router between distributed and centralized. Set admin_state_up to False "
+                    "first, or set snat, which needs no pause.",
                 )
             changes.setdefault("snat", "centralized")
         if "external_gateway_info" in changes:

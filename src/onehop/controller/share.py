@@ -233,4 +233,4 @@ def _values(topology: Topology, part: Part) -> Iterator[Value]:
     for router in part.routers:
         if router in topology.routers:
             yield topology.routers[router]
-            yield from topology.floating_ips_of(router)
+        yield from topology.floating_ips_of(router)

@@ -267,7 +267,8 @@ class Transaction:
         kinds it is only kept. Statuses are no part of the change log and of revision numbers: agents never hear of
         them, and a repeated one writes nothing at all. Dropped: reports of an older session, of an older revision than
         the host's last about the same resource, and of a revision before the port's active binding (where the floating
-        IP leads to) last changed. That the host holds the resource is for the caller to check. With `full`, these are all that the host has to say: what it said of others is forgotten.
+        IP leads to) last changed. That the host holds the resource is for the caller to check. With `full`, these are
+        all that the host has to say: what it said of others is forgotten.
 
         Returns:
             the resources whose ``status`` or ``status_reason`` is different now.

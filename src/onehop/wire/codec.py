@@ -244,7 +244,7 @@ def _check_place(value: RouterHost) -> None:
         raise AddressError(f"{value.transit_ip} is no transit address: it must lie in 169.254.0.0/16")
     for block in value.blocks:
         power = block.size > 0 and block.size & (block.size - 1) == 0
-        if not (power and block.first % block.size == 0 and FIRST_PORT <= block.first and block.last <= LAST_PORT):
+        if not power or block.first % block.size or block.first < FIRST_PORT or block.last > LAST_PORT:
             raise AddressError(f"{block.size} ports from {block.first} on are no port block")
 
 
@@ -263,7 +263,8 @@ def _check_floating_ip(value: FloatingIp) -> None:
         if rule.protocol not in ("tcp", "udp"):
             raise AddressError(f"{rule.protocol[:16]!r} has no ports that could be forwarded: tcp or udp")
         last = rule.internal_first + rule.external_last - rule.external_first
-        if not (1 <= rule.external_first <= rule.external_last <= LAST_PORT and 1 <= rule.internal_first):
+        first, end = min(rule.external_first, rule.internal_first), rule.external_last
+        if first < 1 or rule.external_first > end or end > LAST_PORT:
             raise AddressError(f"{rule.external_first} to {rule.external_last} is no range of ports")
         if last > LAST_PORT:
             raise AddressError(f"{rule.internal_first} to {last} is no range of ports")
