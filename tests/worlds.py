@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
+from onehop.model.floating_ip import FloatingIp
+from onehop.model.gateway import Gateway, PortBlock, RouterHost
 from onehop.model.host import Host
 from onehop.model.network import Network
 from onehop.model.port import AddressPair, Binding, FixedIp, Port
 from onehop.model.router import ExtraRoute, Router
 from onehop.model.subnet import Subnet
 from onehop.model.topology import Topology, Value
-from onehop.net.identifier import HostName, NetworkId, PortId, ProjectId, RouterId, SubnetId
+from onehop.net.identifier import FloatingIpId, HostName, NetworkId, PortId, ProjectId, RouterId, SubnetId
 
 PROJECT = ProjectId("00000000000000000000000000000001")
 
@@ -79,6 +83,69 @@ class World:
         )
         self.values.append(port)
         return port.id
+
+    def external(self, n: int, physical: str = "external") -> None:
+        """An external network: flat, 172.29.n.0/24."""
+        self.values.append(
+            Network(
+                id=self.network_id(n),
+                project_id=PROJECT,
+                network_type="flat",
+                physical_network=physical,
+                mtu=1500,
+                external=True,
+            )
+        )
+        self.values.append(
+            Subnet(
+                id=self.subnet_id(n),
+                network_id=self.network_id(n),
+                cidr=f"172.29.{n}.0/24",
+                gateway_ip=f"172.29.{n}.1",
+            )
+        )
+
+    def gateway(self, r: int, n: int, *candidates: int) -> Router:
+        """Router r, put in before, with a gateway on external network n; every host has a place in it."""
+        names = [v.name for v in self.values if isinstance(v, Host)]
+        places = tuple(
+            RouterHost(
+                host=name,
+                number=k,
+                mac_address=f"fa:16:3e:02:{r:02x}:{k:02x}",
+                transit_ip=f"169.254.1.{k}",
+                transit_mac=f"fa:16:3e:03:{r:02x}:{k:02x}",
+                blocks=(PortBlock(1024 * k, 1024),),
+            )
+            for k, name in enumerate(sorted(names), 1)
+        )
+        index = next(i for i, v in enumerate(self.values) if isinstance(v, Router) and v.id == self.router_id(r))
+        gateway = Gateway(
+            port_id=PortId(uid(0x5000 + r)),
+            network_id=self.network_id(n),
+            fixed_ips=(FixedIp(self.subnet_id(n), f"172.29.{n}.{r + 9}"),),
+            vni=2000 + r,
+            owner=self.host(candidates[0]) if candidates else None,
+            generation=1,
+            candidates=tuple(self.host(c) for c in candidates),
+            hosts=places,
+        )
+        router = replace(self.values[index], gateway=gateway)
+        self.values[index] = router
+        return router
+
+    def floating(self, r: int, n: int, port: Port | None, last: int = 100) -> FloatingIp:
+        """A floating IP 172.29.n.<last> of router r that leads to a port."""
+        value = FloatingIp(
+            id=FloatingIpId(uid(0x6000 + 256 * n + last)),
+            address=f"172.29.{n}.{last}",
+            network_id=self.network_id(n),
+            router_id=self.router_id(r),
+            port_id=port.id if port is not None else None,
+            fixed_ip=port.fixed_ips[0].ip_address if port is not None else None,
+        )
+        self.values.append(value)
+        return value
 
     def port(
         self, n: int, host: int | None, *, pairs: Iterable[tuple[str, str]] = (), prepared: int | None = None

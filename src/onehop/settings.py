@@ -50,7 +50,10 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
         vni_min: lowest VNI given to networks.
         vni_max: highest VNI given to networks.
         physical_networks: names that provider networks may use.
-        mac_prefix: first three octets of the MACs given to ports.
+        mac_prefix: first three octets of the MACs given to ports and to routers' external legs.
+        snat: of new routers: ``distributed`` (each host translates for its own instances) or ``centralized``.
+        port_block_size: of new routers: source ports of one block, a power of two from 64 to 16384.
+        port_block_quarantine_seconds: how long a port block that a host gave back is given to no other.
         log_format: ``auto`` is ``console`` on a terminal and ``json`` elsewhere.
         log_level: least severe level that is logged.
     """
@@ -76,6 +79,9 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
     vni_max: int = 16_777_215
     physical_networks: tuple[str, ...] = ()
     mac_prefix: str = "fa:16:3e"
+    snat: Literal["distributed", "centralized"] = "distributed"
+    port_block_size: int = 1024
+    port_block_quarantine_seconds: float = 600.0
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -146,7 +152,10 @@ def load_controller(path: Path) -> ControllerSettings:
         raise _error(path, "mac_prefix", "mac_prefix must be three octets such as fa:16:3e, in lower case")
     if int(settings.mac_prefix[:2], 16) & 1:
         raise _error(path, "mac_prefix", "mac_prefix must not begin with an odd octet: that is a multicast MAC")
-    for key in ("heartbeat_seconds", "agent_down_seconds", "join_token_seconds"):
+    size = settings.port_block_size
+    if not 64 <= size <= 16_384 or size & (size - 1):
+        raise _error(path, "port_block_size", "port_block_size must be a power of two from 64 to 16384")
+    for key in ("port_block_quarantine_seconds", "heartbeat_seconds", "agent_down_seconds", "join_token_seconds"):
         _positive(path, key, getattr(settings, key))
     return settings
 

@@ -150,6 +150,15 @@ class Api:
             self.put(f"routers/{router['id']}/add_router_interface", {"subnet_id": subnet["id"]})
         return router
 
+    def external(self, physical: str = "external", **values: Any) -> Row:
+        """An external network on a physical network."""
+        provider = {"provider:network_type": "flat", "provider:physical_network": physical}
+        return self.network(**{"router:external": True, **provider, **values})
+
+    def gateway(self, router: Row, network: Row, **info: Any) -> Row:
+        """The router with a gateway on an external network."""
+        return self.update("router", router["id"], external_gateway_info={"network_id": network["id"], **info})
+
     def interface(self, router: Row, **body: str) -> Answer:
         """What adding an interface says."""
         return self.send("PUT", f"routers/{router['id']}/add_router_interface", body)

@@ -11,7 +11,8 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from onehop.controller.app import create_app
 from onehop.settings import ControllerSettings
 from onehop.store import Store
-from tests.api.client import ADMIN_PROJECT, PROJECT_A, PROJECT_B, Api, identity
+from tests.api.client import ADMIN_PROJECT, PROJECT_A, PROJECT_B, Api, Row, identity
+from tests.store.rows import add_gateway_host
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -71,6 +72,20 @@ def stranger(api: Api) -> Api:
 def host(store: Store) -> str:
     """A host that was added."""
     return store.run(lambda tx: tx.add_host("host-1")).name
+
+
+@pytest.fixture
+def gateway_host(store: Store) -> str:
+    """A gateway host that reaches the physical network "external"."""
+    return add_gateway_host(store, 1)
+
+
+@pytest.fixture
+def external(api: Api) -> Row:
+    """An external network on the physical network "external", with 172.29.0.0/24."""
+    network = api.external()
+    api.subnet(network, "172.29.0.0/24")
+    return network
 
 
 @pytest.fixture

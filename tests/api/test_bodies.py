@@ -6,6 +6,7 @@ import pytest
 from anyio.from_thread import BlockingPortal
 from structlog.testing import capture_logs
 
+from onehop.controller.faults import not_found
 from onehop.model.attribute import REQUIRED
 from onehop.model.resource import Resource
 from onehop.model.resources import RESOURCES
@@ -92,6 +93,10 @@ WRONG: list[Any] = [
 
 def complete(api: Api, resource: Resource) -> dict[str, Any]:
     """A body that a create accepts."""
+    if resource.name == "floatingip":
+        outside = api.network(**{"router:external": True})
+        api.subnet(outside, "172.29.0.0/16")
+        return {"floating_network_id": outside["id"]}
     if resource.name not in ("subnet", "port"):
         return {}
     network = api.network()
@@ -188,7 +193,7 @@ def test_a_get_of_a_name_is_404(api: Api) -> None:
 @pytest.mark.parametrize("resource", TOP, ids=lambda r: r.name)
 def test_what_does_not_exist_is_404_for_every_verb(api: Api, resource: Resource) -> None:
     path = f"{resource.collection}/11111111-1111-4111-8111-111111111111"
-    expected = (404, f"{resource.name.capitalize()}NotFound")
+    expected = (404, not_found(resource.name, "").type)
     assert api.send("GET", path).error == expected
     assert api.send("PUT", path, {resource.name: {"admin_state_up": True}}).status in (400, 404)
     assert api.send("DELETE", path).error == expected

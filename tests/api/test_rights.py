@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from onehop.controller.faults import not_found
 from onehop.controller.policy import RIGHTS
 from onehop.model.resource import Resource
 from onehop.model.resources import RESOURCES
-from tests.api.client import PROJECT_A, PROJECT_B, Api
+from tests.api.client import ADMIN_PROJECT, PROJECT_A, PROJECT_B, Api
 
 TOP = [r for r in RESOURCES if r.parent is None]
 OWNED = [r for r in TOP if r.owned]
@@ -20,7 +21,16 @@ MAKE: dict[str, Maker] = {
     "subnet": lambda api: api.subnet(api.network()),
     "port": lambda api: api.port(api.network()),
     "router": lambda api: api.create("router"),
+    "floatingip": lambda api: api.create("floatingip", floating_network_id=outside(api)["id"]),
 }
+
+
+def outside(api: Api) -> dict[str, Any]:
+    """An external network, which only an administrator can make."""
+    admin = api.as_(ADMIN_PROJECT, "admin")
+    network = admin.network(**{"router:external": True})
+    admin.subnet(network, "172.29.0.0/24")
+    return network
 
 
 def test_every_resource_has_rights() -> None:
@@ -35,7 +45,7 @@ def test_a_member_does_everything_with_what_is_its_own(member: Api, resource: Re
     path = f"{resource.collection}/{row['id']}"
     assert member.get(path)[resource.name]["id"] == row["id"]
     assert row["id"] in member.ids(resource.collection)
-    assert member.update(resource.name, row["id"], name="mine")["name"] == "mine"
+    assert member.update(resource.name, row["id"], description="mine")["description"] == "mine"
     assert member.put(f"{path}/tags", {"tags": ["x"]})
     member.delete(path)
 
@@ -43,13 +53,13 @@ def test_a_member_does_everything_with_what_is_its_own(member: Api, resource: Re
 @owned
 def test_what_is_another_projects_does_not_exist(member: Api, stranger: Api, resource: Resource) -> None:
     row = MAKE[resource.name](member)
-    path, missing = f"{resource.collection}/{row['id']}", (404, f"{resource.name.capitalize()}NotFound")
+    path, missing = f"{resource.collection}/{row['id']}", (404, not_found(resource.name, "").type)
     assert stranger.ids(resource.collection) == []
     assert stranger.ids(f"{resource.collection}?id={row['id']}") == []
     assert stranger.ids(f"{resource.collection}?project_id={PROJECT_A}") == []
     for method, at, body in (
         ("GET", path, None),
-        ("PUT", path, {resource.name: {"name": "x"}}),
+        ("PUT", path, {resource.name: {"description": "x"}}),
         ("DELETE", path, None),
         ("GET", f"{path}/tags", None),
         ("PUT", f"{path}/tags", {"tags": ["x"]}),
@@ -69,12 +79,12 @@ def test_a_reader_sees_and_changes_nothing(api: Api, member: Api, resource: Reso
     path, refused = f"{resource.collection}/{row['id']}", (403, "PolicyNotAuthorized")
     assert reader.get(path)[resource.name] == row
     assert reader.ids(resource.collection) == [row["id"]]
-    values = {name: row[name] for name in ("network_id", "ip_version") if name in row}
+    values = {name: row[name] for name in ("network_id", "ip_version", "floating_network_id") if name in row}
     if resource.name == "subnet":
         values["cidr"] = "10.5.0.0/24"
     for method, at, body in (
         ("POST", resource.collection, {resource.name: values}),
-        ("PUT", path, {resource.name: {"name": "x"}}),
+        ("PUT", path, {resource.name: {"description": "x"}}),
         ("DELETE", path, None),
         ("PUT", f"{path}/tags", {"tags": ["x"]}),
         ("DELETE", f"{path}/tags", None),
@@ -88,7 +98,7 @@ def test_a_reader_sees_and_changes_nothing(api: Api, member: Api, resource: Reso
 def test_an_administrator_sees_and_changes_everything(api: Api, member: Api, resource: Resource) -> None:
     row = MAKE[resource.name](member)
     assert row["id"] in api.ids(resource.collection)
-    assert api.update(resource.name, row["id"], name="changed")["name"] == "changed"
+    assert api.update(resource.name, row["id"], description="changed")["description"] == "changed"
     api.delete(f"{resource.collection}/{row['id']}")
 
 
@@ -99,6 +109,8 @@ def test_only_an_administrator_makes_things_for_another_project(api: Api, member
         values["network_id"] = member.network()["id"]
     if resource.name == "subnet":
         values |= {"ip_version": 4, "cidr": "10.5.0.0/24"}
+    if resource.name == "floatingip":
+        values["floating_network_id"] = outside(api)["id"]
     assert member.refused(resource.name, **values) == (403, "PolicyNotAuthorized")
     assert api.create(resource.name, **values)["project_id"] == PROJECT_B
 
@@ -137,6 +149,9 @@ VALUES = {
     "binding:profile": {"a": 1},
     "distributed": True,
     "ha": True,
+    "snat": "centralized",
+    "port_block_size": 64,
+    "floating_ip_address": "172.29.0.5",
 }
 ADMINS = [(r, a) for r in OWNED for a in r.attributes if a.admin_set]
 
@@ -146,6 +161,8 @@ def test_administrators_attributes_are_403_for_members(member: Api, resource: Re
     body = {attribute.name: VALUES[attribute.name]}
     if resource.name == "port":
         body["network_id"] = member.network()["id"]
+    if resource.name == "floatingip":
+        body["floating_network_id"] = outside(member)["id"]
     refused = (403, "PolicyNotAuthorized")
     assert member.refused(resource.name, **body) == refused
     if attribute.put:

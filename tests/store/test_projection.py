@@ -2,13 +2,16 @@
 
 import sqlalchemy as sa
 
+from onehop.model.floating_ip import FloatingIp, Forwarding
+from onehop.model.gateway import Gateway, PortBlock, RouterHost
 from onehop.model.network import Network
 from onehop.model.port import AddressPair, Binding, FixedIp, Port
 from onehop.model.router import ExtraRoute, Router
 from onehop.model.subnet import HostRoute, Subnet
 from onehop.model.topology import Ref
 from onehop.net.identifier import HostName, NetworkId, PortId, ProjectId, RouterId, SubnetId
-from onehop.store import Store, Transaction
+from onehop.store import Row, Store, Transaction
+from onehop.wire.codec import check_values
 from tests.store import rows
 
 PROJECT = ProjectId(rows.PROJECT)
@@ -99,6 +102,111 @@ def test_a_routers_routes_are_in_canonical_order(store: Store) -> None:
         assert tx.values([("router", id)]) == {("router", id): value}
 
 
+def test_a_routers_gateway_is_what_the_store_gave_it(store: Store) -> None:
+    host = rows.add_gateway_host(store, 1)
+
+    def make(tx: Transaction) -> tuple[str, str, str]:
+        network, external = rows.network(tx)["id"], rows.external(tx)
+        router = rows.router(tx, network, enable_snat=False, snat="centralized")["id"]
+        rows.gateway(tx, router, external)
+        rows.port(tx, network, host="h2")
+        return network, external["id"], router
+
+    _, external, router = store.run(make)
+    with store.read() as tx:
+        given = tx.gateways([router])[router]
+        (port,) = tx.select("port", {"id": [given["port_id"]]})
+        value = tx.values([("router", router)])["router", router]
+        assert value in tx.snapshot()[1]
+    assert isinstance(value, Router)
+    assert value.gateway == Gateway(
+        port_id=given["port_id"],
+        network_id=NetworkId(external),
+        fixed_ips=tuple(FixedIp(ip["subnet_id"], ip["ip_address"]) for ip in port["fixed_ips"]),
+        enable_snat=False,
+        distributed=False,
+        vni=given["vni"],
+        owner=HostName(host),
+        generation=given["generation"],
+        candidates=(HostName(host),),
+        hosts=tuple(
+            RouterHost(
+                host=place["host"],
+                number=place["number"],
+                mac_address=place["mac_address"],
+                transit_ip=place["transit_ip"],
+                transit_mac=place["transit_mac"],
+                blocks=(PortBlock(block, 1024),),
+            )
+            for place, block in zip(given["hosts"], (1024, 2048), strict=True)
+        ),
+    )
+    check_values([value])
+
+
+def test_a_floating_ip_is_a_value_while_it_has_a_router(store: Store) -> None:
+    def make(tx: Transaction) -> tuple[Row, Row, Row, Row]:
+        network, external = rows.network(tx)["id"], rows.external(tx)
+        subnet = rows.subnet(tx, network, "10.0.0.0/24", ("10.0.0.10", "10.0.0.20"))["id"]
+        port, router = rows.port(tx, network, subnet), rows.router(tx, network)
+        given = {"project_id": rows.PROJECT, "floating_network_id": external["id"]}
+        led = {"port_id": port["id"], "fixed_ip_address": "10.0.0.10", "router_id": router["id"]}
+        whole = tx.insert("floatingip", {**given, **led, "floating_ip_address": "172.29.0.5"})
+        split = tx.insert("floatingip", {**given, "router_id": router["id"], "floating_ip_address": "172.29.0.6"})
+        for first, protocol in ((90, "udp"), (80, "tcp"), (70, "udp")):
+            rule = {
+                "floatingip_id": split["id"],
+                "protocol": protocol,
+                "external_first": first,
+                "external_last": first + 2,
+                "internal_port_id": port["id"],
+                "internal_ip_address": "10.0.0.11",
+                "internal_first": 5,
+            }
+            tx.insert("port_forwarding", rule)
+        idle = tx.insert("floatingip", {**given, "floating_ip_address": "172.29.0.7"})
+        return whole, split, idle, port
+
+    whole, split, idle, port = store.run(make)
+    refs: list[Ref] = [("floatingip", row["id"]) for row in (whole, split, idle)]
+    with store.read() as tx:
+        found = tx.values(refs)
+        assert {value.id for value in tx.snapshot()[1] if isinstance(value, FloatingIp)} == {whole["id"], split["id"]}
+    common = {"network_id": whole["floating_network_id"], "router_id": whole["router_id"]}
+    assert found[refs[0]] == FloatingIp(
+        id=whole["id"], address="172.29.0.5", port_id=port["id"], fixed_ip="10.0.0.10", **common
+    )
+    rules = tuple(
+        Forwarding(
+            protocol=protocol,
+            external_first=first,
+            external_last=first + 2,
+            port_id=port["id"],
+            internal_ip="10.0.0.11",
+            internal_first=5,
+        )
+        for protocol, first in (("tcp", 80), ("udp", 70), ("udp", 90))
+    )
+    assert found[refs[1]] == FloatingIp(id=split["id"], address="172.29.0.6", forwardings=rules, **common)
+    assert found[refs[2]] is None
+    before = store.revision()
+    store.run(lambda tx: tx.update("port_forwarding", one_of(tx, split), {"internal_first": 6}))
+    with store.read() as tx:
+        assert {(c.kind, c.id) for c in tx.changes(before)} == {("floatingip", split["id"])}
+
+
+def one_of(tx: Transaction, floating_ip: Row) -> str:
+    """Id of a forwarding of a floating IP."""
+    return str(tx.select("port_forwarding", {"floatingip_id": [floating_ip["id"]]})[0]["id"])
+
+
+def test_ports_that_only_hold_floating_addresses_are_no_values(store: Store) -> None:
+    external = store.run(rows.external)
+    port = store.run(lambda tx: rows.port(tx, external["id"], device_owner="network:floatingip"))
+    with store.read() as tx:
+        assert tx.values([("port", port["id"])]) == {("port", port["id"]): None}
+
+
 def test_a_description_is_nothing_to_the_data_plane(store: Store) -> None:
     network = store.run(rows.network)["id"]
     ref = ("port", store.run(lambda tx: rows.port(tx, network))["id"])
@@ -110,7 +218,7 @@ def test_a_description_is_nothing_to_the_data_plane(store: Store) -> None:
 
 
 def test_what_is_not_there_is_none(store: Store) -> None:
-    refs: list[Ref] = [(kind, "x") for kind in ("network", "subnet", "port", "router", "host")]
+    refs: list[Ref] = [(kind, "x") for kind in ("network", "subnet", "port", "router", "host", "floatingip")]
     with store.read() as tx:
         assert tx.values(refs) == dict.fromkeys(refs)
         assert tx.snapshot() == (0, [])
@@ -138,7 +246,7 @@ def test_a_snapshot_is_every_value_in_a_number_of_statements_that_does_not_grow(
         assert set(by_ref.values()) == {v for v in values if isinstance(v, Port)}
         assert revision == store.revision()
         store.run(lambda tx: fill(tx, 30))
-    assert counts[0] == counts[1] <= 8
+    assert counts[0] == counts[1] <= 14
 
 
 def test_more_values_than_fit_in_one_statement_are_all_found(store: Store) -> None:

@@ -56,6 +56,14 @@ class Addressing:
                 given.append(self._allocate(candidates))
         return self._with_automatic(given)
 
+    def one_ipv4(self) -> Row:
+        """One IPv4 address from the pools.
+
+        Raises:
+            FaultError: 409 when they are used up.
+        """
+        return self._allocate([subnet["id"] for subnet in self._subnets if subnet["ip_version"] == 4])
+
     def wanted(self, requested: Sequence[Row]) -> list[Row]:
         """The addresses that a client asked for, in its order, and every automatic one.
 

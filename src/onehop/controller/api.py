@@ -14,9 +14,11 @@ from onehop.controller.agents import Agents
 from onehop.controller.bindings import Bindings
 from onehop.controller.context import Context
 from onehop.controller.faults import FaultError, bad_request, forbidden, not_found
+from onehop.controller.floating_ips import FloatingIps
 from onehop.controller.listing import Listing, Pairs
 from onehop.controller.logic import Logic
 from onehop.controller.networks import Networks
+from onehop.controller.port_forwardings import PortForwardings
 from onehop.controller.ports import Ports
 from onehop.controller.routers import Routers
 from onehop.controller.subnets import Subnets
@@ -28,7 +30,16 @@ from onehop.net.identifier import is_uuid
 from onehop.store import Id, Row, Where
 
 _TYPES: Mapping[str, type[Logic]] = MappingProxyType(
-    {"network": Networks, "subnet": Subnets, "port": Ports, "binding": Bindings, "router": Routers, "agent": Agents}
+    {
+        "network": Networks,
+        "subnet": Subnets,
+        "port": Ports,
+        "binding": Bindings,
+        "router": Routers,
+        "floatingip": FloatingIps,
+        "port_forwarding": PortForwardings,
+        "agent": Agents,
+    }
 )
 
 LOGIC: Mapping[str, Logic] = MappingProxyType({r.name: _TYPES.get(r.name, Logic)(r) for r in RESOURCES})
@@ -37,7 +48,7 @@ LOGIC: Mapping[str, Logic] = MappingProxyType({r.name: _TYPES.get(r.name, Logic)
 
 def store_id(resource: Resource, row: Row) -> Id:
     """How the store names a row."""
-    if resource.parent is None:
+    if resource.attribute("id") is not None or resource.parent is None:
         return str(row["id"])
     return str(row[resource.parent.attribute]), str(row[resource.key])
 
@@ -56,11 +67,13 @@ class Operations:
         self._resource = resource
         self._logic = LOGIC[resource.name]
         self._parent: Where = {}
+        self._owner: Row | None = None
         if not context.caller.may_read:
             raise forbidden(f"get_{resource.name}")
         if resource.parent is not None:
             parent = find(context, BY_NAME[resource.parent.resource], parent_id or "")
             self._parent = {resource.parent.attribute: [parent["id"]]}
+            self._owner = None if resource.owned else parent
             if not context.caller.is_admin and policy.RIGHTS[resource.name].change == "admin":
                 raise forbidden(f"{resource.parent.resource}_{resource.name}")
 
@@ -86,7 +99,7 @@ class Operations:
         given = [bodies.attributes(self._resource, item, "POST") for item in items]
         wanted = [bodies.with_defaults(self._resource, item) for item in given]
         for item in given:
-            policy.require_change(self._context.caller, self._resource, "create")
+            policy.require_change(self._context.caller, self._resource, "create", self._owner)
             policy.require_attributes(self._context.caller, self._resource, "create", item)
         rows = []
         for values in wanted:
@@ -102,7 +115,7 @@ class Operations:
         """Change one; with `revision` only if that is still its revision."""
         changes = bodies.attributes(self._resource, bodies.one(self._resource.name, body), "PUT")
         row = self._found(id)
-        policy.require_change(self._context.caller, self._resource, "update", row)
+        policy.require_change(self._context.caller, self._resource, "update", self._owner or row)
         policy.require_attributes(self._context.caller, self._resource, "update", changes)
         _require_revision(row, revision)
         return self._one(self._logic.update(self._context, row, changes))
@@ -110,7 +123,7 @@ class Operations:
     def delete(self, id: str, revision: int | None = None) -> None:
         """Remove one; with `revision` only if that is still its revision."""
         row = self._found(id)
-        policy.require_change(self._context.caller, self._resource, "delete", row)
+        policy.require_change(self._context.caller, self._resource, "delete", self._owner or row)
         _require_revision(row, revision)
         self._logic.delete(self._context, row)
 
@@ -160,6 +173,11 @@ class Operations:
         if self._resource.parent is None:
             return find(self._context, self._resource, id)
         parent = next(iter(self._parent.values()))[0]
+        if self._resource.attribute("id") is not None:
+            child = find(self._context, self._resource, id)
+            if child[next(iter(self._parent))] != parent:
+                raise not_found(self._resource.name, id)
+            return child
         row = self._context.tx.get(self._resource.name, (parent, id)) if "\0" not in id else None
         if row is None:
             raise FaultError("PortBindingNotFound", f"Binding for port {parent} for host {id[:64]} could not be found.")

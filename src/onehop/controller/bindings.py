@@ -6,6 +6,8 @@ from onehop.controller.context import Context
 from onehop.controller.faults import FaultError, bad_request
 from onehop.controller.logic import Logic
 from onehop.controller.networks import select_in
+from onehop.model.floating_ip import FLOATING_OWNER
+from onehop.model.gateway import GATEWAY_OWNER
 from onehop.model.kind import Json
 from onehop.model.port import INTERFACE_OWNERS
 from onehop.store import Row
@@ -104,9 +106,9 @@ class Bindings(Logic):
 
 def _refuse_interface(context: Context, port_id: str) -> None:
     port = context.tx.get("port", port_id)
-    if port is not None and port["device_owner"] in INTERFACE_OWNERS:
+    if port is not None and port["device_owner"] in (*INTERFACE_OWNERS, GATEWAY_OWNER, FLOATING_OWNER):
         raise bad_request(
-            f"Port {port_id} is a router's interface: it is on every host that needs it and cannot be bound."
+            f"Port {port_id} belongs to a router or floating IP: it is on every host that needs it and cannot be bound."
         )
 
 

@@ -17,7 +17,7 @@ from onehop.controller.stream import Stream
 from onehop.errors import SettingsError
 from onehop.log import logger
 from onehop.settings import ControllerSettings, join_address, split_address
-from onehop.store import Store
+from onehop.store import Rules, Store
 from onehop.system import handed_in, listen, notify, until_one_ends, write_whole
 
 LOG = logger("controller")
@@ -71,7 +71,8 @@ async def _main(settings: ControllerSettings) -> None:
 
     state = Path(settings.state_dir)
     state.mkdir(parents=True, exist_ok=True, mode=0o750)
-    store = await asyncio.to_thread(Store.open, settings.database_url)
+    rules = Rules(mac_prefix=settings.mac_prefix, quarantine_seconds=settings.port_block_quarantine_seconds)
+    store = await asyncio.to_thread(Store.open, settings.database_url, rules=rules)
     try:
         sockets = handed_in()
         api = sockets.get("api") or _listen("api_listen", settings.api_listen)

@@ -36,6 +36,9 @@ STATUS: Mapping[str, int] = MappingProxyType(
         "PortNotFound": 404,
         "PortBindingNotFound": 404,
         "RouterNotFound": 404,
+        "FloatingIPNotFound": 404,
+        "ExternalGatewayForFloatingIPNotFound": 404,
+        "PortForwardingNotFound": 404,
         "RouterInterfaceNotFound": 404,
         "RouterInterfaceNotFoundForSubnet": 404,
         "AgentNotFound": 404,
@@ -68,6 +71,13 @@ STATUS: Mapping[str, int] = MappingProxyType(
         "RouterInUse": 409,
         "RouterInterfaceOnFlatNetwork": 409,
         "RouterInterfaceInUseByRoute": 409,
+        "RouterInterfaceInUseByFloatingIP": 409,
+        "RouterExternalGatewayInUseByFloatingIp": 409,
+        "ExternalNetworkInUse": 409,
+        "FloatingIPPortAlreadyAssociated": 409,
+        "FipInUseByPortForwarding": 409,
+        "PortHasBindingFloatingIP": 409,
+        "PortHasPortForwarding": 409,
         "AgentInUse": 409,
         "InUse": 409,
         # the rest
@@ -104,10 +114,20 @@ class FaultError(OnehopError):
         return {"NeutronError": {"type": self.type, "message": self.message, "detail": ""}}
 
 
+_NOUNS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "floatingip": ("FloatingIP", "Floating IP"),
+        "port_forwarding": ("PortForwarding", "Port forwarding"),
+        "binding": ("PortBinding", "Binding for host"),
+    }
+)
+"""Resource → as in the error's type, and in a sentence; others are one word."""
+
+
 def not_found(resource: str, id: str) -> FaultError:
     """`id` names no resource of that kind which the caller may see."""
-    noun = resource.capitalize()
-    return FaultError(f"{noun}NotFound", f"{noun} {id[:64]} could not be found.")
+    type, noun = _NOUNS.get(resource, (resource.capitalize(), resource.capitalize()))
+    return FaultError(f"{type}NotFound", f"{noun} {id[:64]} could not be found.")
 
 
 def bad_request(message: str) -> FaultError:

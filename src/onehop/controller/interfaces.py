@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import uuid4
 
-from onehop.controller import ipam, policy
+from onehop.controller import ipam, policy, reach
 from onehop.controller.addressing import Addressing, allocate_mac
 from onehop.controller.context import Context
 from onehop.controller.faults import FaultError, forbidden
@@ -53,6 +53,7 @@ def remove(context: Context, router: Row, body: dict[str, Json]) -> Row:
     leaving = [ip for ip in port["fixed_ips"] if port_id is not None or ip["subnet_id"] == subnet_id]
     staying = [ip for ip in port["fixed_ips"] if ip not in leaving]
     refuse_used_by_routes(context, router, leaving)
+    reach.refuse_led_to(context, router, {ip["subnet_id"] for ip in leaving})
     if staying:
         context.tx.update("port", port["id"], {"fixed_ips": staying})
     else:
@@ -74,6 +75,9 @@ def check_interface_subnets(
         raise _bad_router("Router port must have at least one fixed IP")
     if sum(subnet["ip_version"] == 4 for subnet in wanted) > 1:
         raise _bad_router("Cannot have multiple IPv4 subnets on router port")
+    for gateway in context.tx.gateways([router_id]).values():
+        for outside in context.tx.select("subnet", {"network_id": [gateway["network_id"]]}):
+            _check_beside(context, outside["id"], wanted)
     for leg in of(context, router_id):
         if leaving is not None and leg["id"] == leaving["id"]:
             continue

@@ -7,6 +7,8 @@ from onehop.controller.context import Context
 from onehop.controller.faults import FaultError
 from onehop.controller.logic import Logic
 from onehop.errors import PoolFullError
+from onehop.model.floating_ip import FLOATING_OWNER
+from onehop.model.gateway import GATEWAY_OWNER
 from onehop.model.network import MINIMUM_MTU
 from onehop.net.naming import VXLAN_OVERHEAD
 from onehop.settings import ControllerSettings
@@ -44,10 +46,14 @@ class Networks(Logic):
                 raise mtu_conflict(row["id"], changes["mtu"])
         if changes.get("shared") is False and row["shared"]:
             _require_unshared(context, row)
+        if changes.get("router:external") is False and row["router:external"]:
+            _require_internal(context, row)
         return super().update(context, row, changes)
 
     def delete(self, context: Context, row: Row) -> None:
-        """Refuse while it has ports; drop its subnets with it."""
+        """Refuse while it has ports; drop its subnets with it, and floating IPs that lead nowhere."""
+        for idle in context.tx.select("floatingip", {"floating_network_id": [row["id"]], "router_id": [None]}):
+            remove_floating_ip(context, idle)
         ports = context.tx.select("port", {"network_id": [row["id"]]}, limit=5)
         if ports:
             ids = ", ".join(port["id"] for port in ports)
@@ -89,10 +95,14 @@ def _allocate_vni(context: Context) -> int:
     try:
         return context.tx.allocate_vni(context.settings.vni_min, context.settings.vni_max)
     except PoolFullError:
-        raise FaultError(
-            "NoNetworkAvailable",
-            "Unable to create the network. No VNI is free: delete networks or widen vni_min and vni_max.",
-        ) from None
+        raise no_vni("create the network") from None
+
+
+def no_vni(wish: str) -> FaultError:
+    """Every VNI is in use."""
+    return FaultError(
+        "NoNetworkAvailable", f"Unable to {wish}. No VNI is free: delete networks or widen vni_min and vni_max."
+    )
 
 
 def _require_flat(context: Context, physical: str | None, segment: int | None) -> None:
@@ -117,6 +127,23 @@ def _mtu(settings: ControllerSettings, type: str, wanted: int) -> int:
     if not MINIMUM_MTU <= wanted <= largest:
         raise _invalid(f"mtu must be {MINIMUM_MTU} to {largest} on a {type} network here, not {wanted}")
     return wanted
+
+
+def remove_floating_ip(context: Context, row: Row) -> None:
+    """Remove a floating IP and give its address back."""
+    context.tx.delete("floatingip", row["id"])
+    for port in context.tx.select("port", {"device_id": [row["id"]], "device_owner": [FLOATING_OWNER]}):
+        context.tx.delete("port", port["id"])
+
+
+def _require_internal(context: Context, network: Row) -> None:
+    where = {"network_id": [network["id"]], "device_owner": [GATEWAY_OWNER, FLOATING_OWNER]}
+    if context.tx.count("port", where):
+        raise FaultError(
+            "ExternalNetworkInUse",
+            f"External network {network['id']} cannot be updated to be made non-external, since it has existing "
+            "gateway ports or floating IPs.",
+        )
 
 
 def _require_unshared(context: Context, network: Row) -> None:

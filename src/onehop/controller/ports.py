@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
-from onehop.controller import bindings, pairs, policy
+from onehop.controller import bindings, pairs, policy, reach
 from onehop.controller.addressing import Addressing, allocate_mac
 from onehop.controller.context import Context
 from onehop.controller.faults import FaultError, bad_request, forbidden
 from onehop.controller.interfaces import check_interface_subnets, refuse_next_hops, refuse_used_by_routes
 from onehop.controller.logic import Logic
+from onehop.model.floating_ip import FLOATING_OWNER
+from onehop.model.gateway import GATEWAY_OWNER
 from onehop.model.network import NETWORK
 from onehop.model.port import INTERFACE_OWNERS
 from onehop.store import Row
@@ -17,6 +19,13 @@ _OWNERS_ONLY = ("mac_address", "port_security_enabled", "allowed_address_pairs")
 """On another project's network set by administrators only: they decide whom a port can pretend to be."""
 
 _FIXED_ON_INTERFACES = ("device_id", "device_owner", "mac_address", "allowed_address_pairs", "port_security_enabled")
+
+
+_OUTSIDE = (GATEWAY_OWNER, FLOATING_OWNER)
+"""Ports that only hold addresses on external networks; they follow routers and floating IPs."""
+
+_MADE = INTERFACE_OWNERS.union(_OUTSIDE)
+"""Ports that are made and removed with something else."""
 
 
 class Ports(Logic):
@@ -30,6 +39,8 @@ class Ports(Logic):
         values["id"] = str(uuid4())
         if "mac_address" not in values:
             values["mac_address"] = allocate_mac(context, network["id"])
+        else:
+            _refuse_leg_mac(context, network["id"], values["mac_address"])
         values.setdefault("port_security_enabled", network["port_security_enabled"])
         values["allowed_address_pairs"] = pairs.checked(values)
         addressing = Addressing(context, values["id"], values["mac_address"], network["id"])
@@ -48,17 +59,21 @@ class Ports(Logic):
         network = context.tx.get("network", row["network_id"]) or {}
         _check_network_rights(context, network, changed, action="update")
         interface = row["device_owner"] in INTERFACE_OWNERS
-        if interface:
-            _check_interface(row, changed)
+        if row["device_owner"] in _MADE:
+            _check_made(row, changed)
         else:
             _check_device(context, "update", changed, row)
         if "mac_address" in changed and row["binding:host_id"]:
             raise FaultError("PortBound", f"Unable to complete operation on port {row['id']}, port is already bound.")
+        if "mac_address" in changed:
+            _refuse_leg_mac(context, row["network_id"], changed["mac_address"])
         wanted = {**row, **changes}
         if interface and "fixed_ips" in changed:
             changes["fixed_ips"] = self._interface_addresses(context, row, changed["fixed_ips"])
         elif "fixed_ips" in changed or "mac_address" in changed:
             changes["fixed_ips"] = _addresses(context, row, wanted, moved="mac_address" in changed)
+        if "fixed_ips" in changes:
+            reach.leave(context, row, kept=changes["fixed_ips"])
         if not {"allowed_address_pairs", "port_security_enabled"}.isdisjoint(changed):
             changes["allowed_address_pairs"] = pairs.checked(wanted)
         host, profile = changes.pop("binding:host_id", None), changes.get("binding:profile")
@@ -71,13 +86,14 @@ class Ports(Logic):
         return context.tx.get("port", row["id"]) or updated
 
     def delete(self, context: Context, row: Row) -> None:
-        """Refuse to take a router's interface away."""
-        if row["device_owner"] in INTERFACE_OWNERS:
+        """Refuse to take away what belongs to a router or floating IP; those that lead here lead nowhere then."""
+        if row["device_owner"] in _MADE:
             raise FaultError(
                 "ServicePortInUse",
-                f"Port {row['id']} cannot be deleted directly via the port API: it is an interface of router "
-                f"{row['device_id']}; remove the interface from the router instead.",
+                f"Port {row['id']} cannot be deleted directly via the port API: it has device owner "
+                f"{row['device_owner']} and belongs to {row['device_id']}; change that instead.",
             )
+        reach.leave(context, row)
         super().delete(context, row)
 
     def complete(self, context: Context, rows: Sequence[Row]) -> None:
@@ -86,7 +102,7 @@ class Ports(Logic):
             bound = [row["network_id"] for row in rows if row["binding:host_id"]]
             reach = bindings.Reach(context, bound)
             for row in rows:
-                if row["device_owner"] in INTERFACE_OWNERS:
+                if row["device_owner"] in _MADE:
                     vif: tuple[str, Row] = "distributed", {}
                 else:
                     vif = reach.vif(row["network_id"], row["binding:host_id"])
@@ -101,6 +117,8 @@ class Ports(Logic):
         )
         addresses = addressing.wanted(requested)
         subnets = sorted({ip["subnet_id"] for ip in addresses})
+        leaving = {ip["subnet_id"] for ip in row["fixed_ips"]} - set(subnets)
+        reach.refuse_led_to(context, {"id": row["device_id"]}, leaving)
         check_interface_subnets(context, row["device_id"], subnets, leaving=row)
         router = context.tx.get("router", row["device_id"])
         if router is not None:
@@ -137,9 +155,10 @@ def _check_network_rights(context: Context, network: Row, values: Mapping[str, o
 def _check_device(context: Context, action: str, values: Row, row: Row | None = None) -> None:
     """Nobody makes a router's interface here; projects do not pose as services or name others' routers."""
     owner, device = values.get("device_owner"), values.get("device_id")
-    if owner in INTERFACE_OWNERS:
+    if owner in _MADE:
         raise bad_request(
-            f"Invalid input for device_owner. Reason: {owner} is given by 'add_router_interface' on the router only."
+            f"Invalid input for device_owner. Reason: {owner} is given by 'add_router_interface', a router's gateway "
+            "or a floating IP only."
         )
     if context.caller.is_admin:
         return
@@ -155,14 +174,23 @@ def _check_device(context: Context, action: str, values: Row, row: Row | None = 
             )
 
 
-def _check_interface(row: Row, changed: Row) -> None:
-    for name in _FIXED_ON_INTERFACES:
+def _refuse_leg_mac(context: Context, network_id: str, mac: str) -> None:
+    if context.tx.is_leg_mac(network_id, mac):
+        raise FaultError("MacAddressInUse", f"A router's external leg on network {network_id} has MAC {mac}.")
+
+
+def _check_made(row: Row, changed: Row) -> None:
+    """What a port that belongs to a router or floating IP cannot have changed."""
+    fixed = _FIXED_ON_INTERFACES if row["device_owner"] in INTERFACE_OWNERS else (*_FIXED_ON_INTERFACES, "fixed_ips")
+    for name in fixed:
         if name in changed:
             raise FaultError(
                 "PortInUse",
-                f"Unable to change {name} of port {row['id']}: it is an interface of router {row['device_id']}.",
+                f"Unable to change {name} of port {row['id']}: it has device owner {row['device_owner']} and belongs "
+                f"to {row['device_id']}.",
             )
     if changed.get("binding:host_id"):
         raise bad_request(
-            f"Port {row['id']} is a router's interface: it is on every host that needs it and cannot be bound."
+            f"Port {row['id']} belongs to a router or floating IP: it is on every host that needs it and cannot be "
+            "bound."
         )

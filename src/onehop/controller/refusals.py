@@ -25,6 +25,18 @@ _TAKEN: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType(
             "FlatNetworkInUse",
             "Unable to create the flat network. The physical network is in use.",
         ),
+        ("vni", "vni"): (
+            "TunnelIdInUse",
+            "Unable to create the network. The VNI (provider:segmentation_id) is in use by a router's gateway.",
+        ),
+        ("floatingip", "fixed_ip_address"): (
+            "FloatingIPPortAlreadyAssociated",
+            "The address of the port has a floating IP of this network already.",
+        ),
+        ("port_forwarding", "external_first"): (
+            "BadRequest",
+            "Bad port_forwarding request: the floating IP forwards this external port already.",
+        ),
         ("port", "mac_address"): (
             "MacAddressInUse",
             "Unable to complete operation for this network. The MAC address is in use.",

@@ -22,6 +22,7 @@ from onehop.controller.api import Operations
 from onehop.controller.border import answer, read_body
 from onehop.controller.context import Context
 from onehop.controller.faults import bad_request
+from onehop.controller.floating_ips import pools
 from onehop.controller.status import host_statuses
 from onehop.model.kind import Json
 from onehop.model.resource import Resource
@@ -60,7 +61,8 @@ class Service:
             Route("/v2.0/extensions", discovery.extensions),
             Route("/v2.0/extensions/{alias}", discovery.extension),
             Route("/openapi.json", discovery.openapi),
-            Route("/onehop/v1/status", self._status),
+            Route("/onehop/v1/status", self._answer(host_statuses)),
+            Route("/v2.0/floatingip-pools", self._answer(lambda context: {"floatingip_pools": pools(context)})),
         ]
         for resource in RESOURCES:
             found += self._routes_of(resource)
@@ -227,12 +229,17 @@ class Service:
         id, revision = request.path_params["id"], if_match(request)
         return await self._write(request, resource, lambda o: work(o, id, revision))
 
-    async def _status(self, request: Request) -> Response:
-        def run() -> Json:
-            with self._store.read() as tx:
-                return host_statuses(Context(tx, request.state.caller, self._settings, self._clock))
+    def _answer(self, ask: Callable[[Context], Json]) -> Handler:
+        """What is read and belongs to no resource."""
 
-        return answer(await anyio.to_thread.run_sync(run, limiter=self._readers))
+        async def handle(request: Request) -> Response:
+            def run() -> Json:
+                with self._store.read() as tx:
+                    return ask(Context(tx, request.state.caller, self._settings, self._clock))
+
+            return answer(await anyio.to_thread.run_sync(run, limiter=self._readers))
+
+        return handle
 
 
 def collection_path(resource: Resource) -> str:

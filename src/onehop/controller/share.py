@@ -1,9 +1,10 @@
 """Which host is sent what: its *share* of the topology. Pure.
 
 Networks and routers that router interfaces join form a component (`onehop.model.placement`). A host's share is all of
-every component in which it has a bound port, with the Host values of everybody who has one there, and its own. So the
-share is a matter of components, worked out once for all hosts in one; a change works out again only the components that
-it touches, as they were and as they are.
+every component in which it has a bound port or is a gateway host of a router, with the Host values of everybody for
+whom the same holds, its own, and the external networks of the component's routers with their subnets (not with their
+ports: those are nobody's business). So the share is a matter of components, worked out once for all hosts in one; a
+change works out again only the components that it touches, as they were and as they are.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,16 +13,19 @@ import msgspec
 
 from onehop.model.host import Host
 from onehop.model.locality import network_of, touched_networks
+from onehop.model.network import Network
 from onehop.model.placement import component_of
+from onehop.model.subnet import Subnet
 from onehop.model.topology import Ref, Topology, Value, ref
 from onehop.net.identifier import HostName, NetworkId, RouterId
 
 
 class Part(msgspec.Struct, frozen=True, eq=False):
-    """A component, and who is sent it. Told apart by identity."""
+    """A component, the external networks it looks at, and who is sent it. Told apart by identity."""
 
     networks: frozenset[NetworkId]
     routers: frozenset[RouterId]
+    externals: frozenset[NetworkId]
     hosts: frozenset[HostName]
 
 
@@ -80,14 +84,21 @@ class Shares:
             return value if host in self._neighbours(value.name) else None
         network = network_of(self.topology, value)
         part = self._parts.get(network) if network is not None else None
-        return value if part is not None and host in part.hosts else None
+        if part is not None and host in part.hosts:
+            return value
+        looks = isinstance(value, Network | Subnet) and any(network in p.externals for p in self._of.get(host, ()))
+        return value if looks else None
 
     def share(self, host: HostName) -> Iterator[Value]:
         """All of a host's share."""
         names = {host}
-        for part in self._of.get(host, ()):
+        parts = self._of.get(host, set())
+        own = {network for part in parts for network in part.networks}
+        for part in parts:
             names |= part.hosts
             yield from _values(self.topology, part)
+        for network in {network for part in parts for network in part.externals} - own:
+            yield from _outside(self.topology, network)
         for name in names:
             if name in self.topology.hosts:
                 yield self.topology.hosts[name]
@@ -147,18 +158,32 @@ def _parts(topology: Topology, networks: Iterable[NetworkId]) -> Iterator[Part]:
         component = component_of(topology, network)
         seen |= component.networks
         hosts = {b.host for n in component.networks for port in topology.ports_of(n) for b in port.bindings}
-        yield Part(component.networks, component.routers, frozenset(hosts))
+        gateways = [
+            known.gateway
+            for router in component.routers
+            if (known := topology.routers.get(router)) is not None and known.gateway is not None
+        ]
+        hosts.update(host for gateway in gateways for host in gateway.candidates)
+        externals = frozenset(gateway.network_id for gateway in gateways)
+        yield Part(component.networks, component.routers, externals, frozenset(hosts))
 
 
 def _located(topology: Topology, changes: set[Ref], parts: set[Part]) -> dict[Part, set[Ref]]:
     """Which of the changed refs lie in which part."""
     by_network = {network: part for part in parts for network in part.networks}
+    looking: dict[NetworkId, list[Part]] = {}
+    for part in parts:
+        for external in part.externals:
+            looking.setdefault(external, []).append(part)
     found: dict[Part, set[Ref]] = {}
     for change in changes:
         value = topology.get(*change)
         network = network_of(topology, value) if value is not None else None
-        if network is not None and network in by_network:
-            found.setdefault(by_network[network], set()).add(change)
+        if network is None:
+            continue
+        concerned = looking.get(network, []) if isinstance(value, Network | Subnet) else []
+        for part in [*concerned, *((by_network[network],) if network in by_network else ())]:
+            found.setdefault(part, set()).add(change)
     return found
 
 
@@ -174,12 +199,30 @@ def _difference(
     hosts = frozenset[HostName]().union(*(p.hosts for p in had)) ^ frozenset().union(*(p.hosts for p in has))
     changed |= {("host", name) for name in hosts}
     if _shape(had) != _shape(has):
-        changed |= {ref(v) for p in had for v in _values(old, p)} ^ {ref(v) for p in has for v in _values(new, p)}
+        changed |= {ref(v) for v in _all(old, had)} ^ {ref(v) for v in _all(new, has)}
     return frozenset(changed)
 
 
-def _shape(parts: frozenset[Part]) -> tuple[set[NetworkId], set[RouterId]]:
-    return {n for part in parts for n in part.networks}, {r for part in parts for r in part.routers}
+def _shape(parts: frozenset[Part]) -> tuple[set[NetworkId], set[RouterId], set[NetworkId]]:
+    return (
+        {n for part in parts for n in part.networks},
+        {r for part in parts for r in part.routers},
+        {n for part in parts for n in part.externals},
+    )
+
+
+def _all(topology: Topology, parts: frozenset[Part]) -> Iterator[Value]:
+    for part in parts:
+        yield from _values(topology, part)
+        for network in part.externals:
+            yield from _outside(topology, network)
+
+
+def _outside(topology: Topology, network: NetworkId) -> Iterator[Value]:
+    """What is known of an external network to those who look at it."""
+    if network in topology.networks:
+        yield topology.networks[network]
+        yield from topology.subnets_of(network)
 
 
 def _values(topology: Topology, part: Part) -> Iterator[Value]:
@@ -190,3 +233,4 @@ def _values(topology: Topology, part: Part) -> Iterator[Value]:
     for router in part.routers:
         if router in topology.routers:
             yield topology.routers[router]
+        yield from topology.floating_ips_of(router)

@@ -33,6 +33,7 @@ from onehop.wire.digest import digest_of
 
 LOG = logger("stream")
 HELLO_SECONDS = 10
+REFILL_SECONDS = 60
 JOINS_AT_ONCE = 16
 STREAM_PATH, CA_PATH, JOIN_PATH = "/v1/stream", "/v1/ca", "/v1/join"
 
@@ -90,6 +91,7 @@ class Stream:
         ):
             group.create_task(self._feed.run())
             group.create_task(self._reports.run())
+            group.create_task(self._refill())
             ready()
             try:
                 await asyncio.get_running_loop().create_future()
@@ -97,6 +99,15 @@ class Stream:
                 for session in self.sessions.values():
                     self._reports.beat(Heartbeat(session.host, session.number, False, session.applied))
                 await self._reports.flush()
+
+    async def _refill(self) -> None:
+        """Now and then, give port blocks that came out of quarantine to hosts that found none."""
+        while True:
+            await asyncio.sleep(REFILL_SECONDS)
+            try:
+                await asyncio.to_thread(self._store.run, lambda tx: tx.refill_port_blocks())
+            except (OnehopError, OSError) as error:
+                LOG.error("port blocks could not be given out and are tried again", error=str(error))
 
     def _changed(self, dirty: dict[HostName, set[Ref]], removed: set[HostName]) -> None:
         for host, refs in dirty.items():

@@ -7,6 +7,8 @@ from onehop.controller.context import Context
 from onehop.controller.faults import FaultError
 from onehop.controller.logic import Logic
 from onehop.controller.networks import IPV6_MINIMUM_MTU, mtu_conflict, select_in
+from onehop.model.floating_ip import FLOATING_OWNER
+from onehop.model.gateway import GATEWAY_OWNER
 from onehop.model.network import NETWORK
 from onehop.model.port import INTERFACE_OWNERS
 from onehop.model.subnet import SUBNET
@@ -73,7 +75,7 @@ class Subnets(Logic):
     def delete(self, context: Context, row: Row) -> None:
         """Refuse while a port has an address of it, unless that came by itself; such an address goes with it."""
         for port in context.tx.select("port", {"fixed_ips.subnet_id": [row["id"]]}):
-            if not ipam.is_automatic(row) or port["device_owner"] in INTERFACE_OWNERS:
+            if not ipam.is_automatic(row) or port["device_owner"] in (*INTERFACE_OWNERS, GATEWAY_OWNER):
                 raise FaultError(
                     "SubnetInUse",
                     f"Unable to complete operation on subnet {row['id']}: One or more ports have an IP allocation "
@@ -156,7 +158,7 @@ def _check_told(version: int, values: Row) -> None:
 
 def _add_automatic(context: Context, subnet: Row) -> None:
     for port in context.tx.select("port", {"network_id": [subnet["network_id"]]}):
-        if port["device_owner"] in INTERFACE_OWNERS:
+        if port["device_owner"] in (*INTERFACE_OWNERS, FLOATING_OWNER):
             continue
         ip = {"subnet_id": subnet["id"], "ip_address": address.eui64(subnet["cidr"], port["mac_address"])}
         context.tx.update("port", port["id"], {"fixed_ips": [*port["fixed_ips"], ip]})

@@ -2,6 +2,19 @@
 
 import msgspec
 
+from onehop.model.attribute import (
+    DESCRIPTION,
+    ID,
+    INT,
+    NULLABLE_TEXT,
+    REQUIRED,
+    STANDARD,
+    TEXT,
+    Attribute,
+    Column,
+)
+from onehop.model.kind import integer, ip, list_of, mapping, one_of, only, text, uuid
+from onehop.model.resource import Extension, Parent, Resource, owner
 from onehop.net.identifier import FloatingIpId, NetworkId, PortId, RouterId
 
 
@@ -43,3 +56,161 @@ class FloatingIp(msgspec.Struct, frozen=True, tag_field="kind", tag="floatingip"
     port_id: PortId | None = None
     fixed_ip: str | None = None
     forwardings: tuple[Forwarding, ...] = ()
+
+
+FLOATING_OWNER = "network:floatingip"
+"""`device_owner` of the port that holds a floating IP's address on the external network."""
+
+MAXIMUM_FORWARDINGS = 1000
+
+FLOATING_IP = Resource(
+    name="floatingip",
+    collection="floatingips",
+    attributes=(
+        ID,
+        *owner(),
+        Attribute(
+            name="floating_ip_address", kind=ip(), column=TEXT, post=True, admin_set=True, filter=True, sort=True
+        ),
+        Attribute(
+            name="floating_network_id",
+            kind=uuid(),
+            column=Column(type="text", references="network", index=True),
+            post=True,
+            default=REQUIRED,
+            filter=True,
+            sort=True,
+        ),
+        Attribute(name="subnet_id", kind=uuid(none=True), post=True, default=None, view=False),
+        Attribute(
+            name="router_id",
+            kind=uuid(none=True),
+            column=Column(type="text", nullable=True, references="router", index=True),
+            default=None,
+            filter=True,
+            sort=True,
+        ),
+        Attribute(
+            name="port_id",
+            kind=uuid(none=True),
+            column=Column(type="text", nullable=True, references="port", index=True),
+            post=True,
+            put=True,
+            default=None,
+            filter=True,
+            sort=True,
+        ),
+        Attribute(
+            name="fixed_ip_address",
+            kind=ip(none=True),
+            column=NULLABLE_TEXT,
+            post=True,
+            put=True,
+            default=None,
+            filter=True,
+            sort=True,
+        ),
+        Attribute(
+            name="status",
+            kind=one_of("ACTIVE", "DOWN", "ERROR"),
+            column=TEXT,
+            default="DOWN",
+            filter=True,
+            sort=True,
+        ),
+        Attribute(name="status_reason", kind=text(1024), column=TEXT, default=""),
+        Attribute(name="port_details", kind=mapping()),
+        Attribute(name="port_forwardings", kind=list_of(mapping(), MAXIMUM_FORWARDINGS)),
+        Attribute(name="qos_policy_id", kind=only(None, feature="quality of service"), post=True, put=True),
+        Attribute(name="dns_name", kind=only("", feature="DNS integration"), post=True),
+        Attribute(name="dns_domain", kind=only("", feature="DNS integration"), post=True),
+        *STANDARD,
+    ),
+    unique=(("floating_network_id", "floating_ip_address"), ("floating_network_id", "port_id", "fixed_ip_address")),
+    extensions=(
+        Extension("fip-port-details", "Port details", "Floating IPs show their port.", "2018-04-09T10:00:00-00:00"),
+        Extension(
+            "floatingip-pools", "Floating IP pools", "From where floating IPs come.", "2018-03-21T10:00:00-00:00"
+        ),
+        Extension(
+            "expose-port-forwarding-in-fip",
+            "Port forwardings in floating IPs",
+            "Floating IPs show their port forwardings.",
+            "2018-05-01T10:00:00-00:00",
+        ),
+    ),
+)
+"""`status` and `status_reason` are written by the store from what hosts reported since it was associated as it is.
+
+The address itself is held by a port of its own (`FLOATING_OWNER`), so that addresses have one truth.
+"""
+
+PORT_FORWARDING = Resource(
+    name="port_forwarding",
+    collection="port_forwardings",
+    attributes=(
+        ID,
+        Attribute(
+            name="floatingip_id",
+            kind=uuid(),
+            column=Column(type="text", references="floatingip", index=True),
+            view=False,
+        ),
+        Attribute(
+            name="internal_port_id",
+            kind=uuid(),
+            column=Column(type="text", references="port", index=True),
+            post=True,
+            put=True,
+            default=REQUIRED,
+            filter=True,
+            sort=True,
+        ),
+        Attribute(name="internal_ip_address", kind=ip(), column=TEXT, post=True, put=True, filter=True, sort=True),
+        Attribute(name="internal_port", kind=integer(1, 65_535), post=True, put=True, filter=True),
+        Attribute(name="internal_port_range", kind=text(11), post=True, put=True, filter=True),
+        Attribute(name="external_port", kind=integer(1, 65_535), post=True, put=True, filter=True),
+        Attribute(name="external_port_range", kind=text(11), post=True, put=True, filter=True),
+        Attribute(
+            name="protocol",
+            kind=one_of("tcp", "udp"),
+            column=TEXT,
+            post=True,
+            put=True,
+            default=REQUIRED,
+            filter=True,
+            sort=True,
+        ),
+        Attribute(name="internal_first", kind=integer(1, 65_535), column=INT, view=False),
+        Attribute(name="external_first", kind=integer(1, 65_535), column=INT, view=False),
+        Attribute(name="external_last", kind=integer(1, 65_535), column=INT, view=False),
+        DESCRIPTION,
+    ),
+    parent=Parent("floatingip", "floatingip_id"),
+    tags=False,
+    owned=False,
+    unique=(("floatingip_id", "protocol", "external_first"),),
+    bumps=Parent("floatingip", "floatingip_id"),
+    logged="bumps",
+    extensions=(
+        Extension(
+            "floating-ip-port-forwarding",
+            "Port forwarding",
+            "Ports of a floating IP lead to instances.",
+            "2018-04-04T10:00:00-00:00",
+        ),
+        Extension(
+            "floating-ip-port-forwarding-description",
+            "Descriptions of port forwardings",
+            "Port forwardings have a description.",
+            "2019-02-22T10:00:00-00:00",
+        ),
+        Extension(
+            "floating-ip-port-forwarding-port-ranges",
+            "Ranges of ports",
+            "A port forwarding may be a range of ports.",
+            "2020-04-15T10:00:00-00:00",
+        ),
+    ),
+)
+"""Stored as ranges: as many external ports as internal ones, which follow one by one."""

@@ -5,6 +5,17 @@ import msgspec
 from onehop.model.port import FixedIp
 from onehop.net.identifier import HostName, NetworkId, PortId
 
+FIRST_PORT, LAST_PORT = 1024, 65_535
+"""Source ports that are divided into blocks."""
+
+SMALLEST_BLOCK, LARGEST_BLOCK = 64, 16_384
+
+MAXIMUM_PLACES = 255
+"""Hosts of one router: a packet mark has one octet for the number."""
+
+GATEWAY_OWNER = "network:router_gateway"
+"""`device_owner` of a gateway port."""
+
 
 class PortBlock(msgspec.Struct, frozen=True):
     """Source ports (and ICMP ids) that one host uses when it translates to the gateway address.

@@ -115,6 +115,19 @@ def to_integer(value: Json) -> int:
     raise ConversionError(f"{shown(value)} is not an integer")
 
 
+def power_of_two(minimum: int, maximum: int) -> Kind:
+    """A power of two in a closed range; a string of digits is converted."""
+    number = integer(minimum, maximum)
+
+    def check(value: Json) -> Json:
+        checked = number.check(value)
+        if checked & (checked - 1):
+            raise ValidationError(f"{checked} is not a power of two")
+        return checked
+
+    return _kind(check, number.schema, lambda value: check(value))
+
+
 def one_of(*values: str | None) -> Kind:
     """One of a few words."""
 
@@ -221,10 +234,12 @@ def list_of(item: Kind, maximum: int, unique: bool = True) -> Kind:
     return _kind(check, {"type": "array", "items": dict(item.schema), "maxItems": maximum})
 
 
-def record(fields: Mapping[str, Kind], required: Sequence[str] = ()) -> Kind:
-    """An object with known keys; absent optional keys stay absent."""
+def record(fields: Mapping[str, Kind], required: Sequence[str] = (), none: bool = False) -> Kind:
+    """An object with known keys; absent optional keys stay absent; with `none` also null."""
 
     def check(value: Json) -> Json:
+        if value is None and none:
+            return None
         if not isinstance(value, dict):
             raise ValidationError(f"{shown(value)} is not a dictionary")
         for name in required:
@@ -236,7 +251,8 @@ def record(fields: Mapping[str, Kind], required: Sequence[str] = ()) -> Kind:
         return {name: kind.check(value[name]) for name, kind in fields.items() if name in value}
 
     properties = {name: dict(kind.schema) for name, kind in fields.items()}
-    schema = {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+    type = ["object", "null"] if none else "object"
+    schema = {"type": type, "properties": properties, "required": list(required), "additionalProperties": False}
     return _kind(check, schema)
 
 

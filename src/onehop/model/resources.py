@@ -6,6 +6,7 @@ Tables, REST, OpenAPI, policy and the tests that are generated follow from it.
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from onehop.model.floating_ip import FLOATING_IP, PORT_FORWARDING
 from onehop.model.host import AGENT
 from onehop.model.network import NETWORK
 from onehop.model.port import BINDING, PORT
@@ -13,7 +14,16 @@ from onehop.model.resource import Resource
 from onehop.model.router import ROUTER
 from onehop.model.subnet import SUBNET
 
-RESOURCES: tuple[Resource, ...] = (NETWORK, SUBNET, PORT, BINDING, ROUTER, AGENT)
+RESOURCES: tuple[Resource, ...] = (
+    NETWORK,
+    SUBNET,
+    PORT,
+    BINDING,
+    ROUTER,
+    FLOATING_IP,
+    PORT_FORWARDING,
+    AGENT,
+)
 """In an order in which a reference never points forward."""
 
 BY_NAME: Mapping[str, Resource] = MappingProxyType({r.name: r for r in RESOURCES})

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from onehop.model.attribute import ADMIN_STATE, ID, JSON, NAME, STANDARD, TEXT, Attribute
-from onehop.model.gateway import Gateway
-from onehop.model.kind import BOOLEAN, ip, list_of, one_of, only, prefix, record, text
+from onehop.model.attribute import ADMIN_STATE, BOOL, ID, INT, JSON, NAME, STANDARD, TEXT, Attribute
+from onehop.model.gateway import LARGEST_BLOCK, SMALLEST_BLOCK, Gateway
+from onehop.model.kind import BOOLEAN, ip, list_of, mapping, one_of, only, power_of_two, prefix, record, text, uuid
 from onehop.model.resource import Extension, Resource, owner
 from onehop.net.identifier import ProjectId, RouterId
 
@@ -36,6 +36,16 @@ MAXIMUM_ROUTES = 30
 
 ROUTES = list_of(record({"destination": prefix(), "nexthop": ip()}, ("destination", "nexthop")), 1000)
 
+GATEWAY_INFO = record(
+    {
+        "network_id": uuid(),
+        "enable_snat": BOOLEAN,
+        "external_fixed_ips": list_of(record({"subnet_id": uuid(), "ip_address": ip()}), 64, unique=False),
+        "qos_policy_id": only(None, feature="quality of service"),
+    },
+    none=True,
+)
+
 ROUTER = Resource(
     name="router",
     collection="routers",
@@ -53,16 +63,24 @@ ROUTER = Resource(
             sort=True,
         ),
         Attribute(name="status_reason", kind=text(1024), column=TEXT, default=""),
+        Attribute(name="external_gateway_info", kind=GATEWAY_INFO, post=True, put=True),
+        Attribute(name="enable_snat", kind=BOOLEAN, column=BOOL, default=True, view=False),
         Attribute(
-            name="external_gateway_info",
-            kind=only(None, {}, feature="an external gateway (gateways are not built yet)"),
+            name="snat", kind=one_of("distributed", "centralized"), column=TEXT, post=True, put=True, admin_set=True
+        ),
+        Attribute(
+            name="port_block_size",
+            kind=power_of_two(SMALLEST_BLOCK, LARGEST_BLOCK),
+            column=INT,
             post=True,
             put=True,
+            admin_set=True,
         ),
+        Attribute(name="gateway_hosts", kind=list_of(mapping(), 255), admin_see=True),
         Attribute(name="routes", kind=ROUTES, column=JSON, put=True, default=[]),
         Attribute(
             name="distributed",
-            kind=only(True, feature="a router that is not distributed"),
+            kind=BOOLEAN,
             post=True,
             put=True,
             admin_see=True,
@@ -84,9 +102,21 @@ ROUTER = Resource(
             "Routes are added and removed one by one.",
             "2019-07-10T00:00:00+00:00",
         ),
+        Extension(
+            "ext-gw-mode", "Gateway mode", "Whether a gateway translates addresses.", "2013-03-28T10:00:00-00:00"
+        ),
+        Extension(
+            "onehop-gateway",
+            "How gateways translate",
+            "snat, port_block_size and gateway_hosts of routers.",
+            "2026-11-23T00:00:00-00:00",
+        ),
         Extension("dvr", "Distributed routers", "Every host routes for its own ports.", "2014-06-01T10:00:00-00:00"),
     ),
 )
 """`status` and `status_reason` are written by the store from what hosts reported. A router is highly available and
-distributed whatever is sent as `ha`.
+distributed whatever is sent as `ha`; ``distributed=False`` is another way to ask for ``snat=centralized``.
+
+`external_gateway_info` is the gateway port (its network and addresses) and `enable_snat`, which outlives the gateway
+nowhere: without a gateway it is True. `gateway_hosts` shows what the store gave each host of the router.
 """

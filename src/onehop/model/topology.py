@@ -47,6 +47,7 @@ class Topology:
         "_bound",
         "_candidate",
         "_floating",
+        "_gateways",
         "_interfaces",
         "_legs",
         "_ports",
@@ -65,6 +66,7 @@ class Topology:
         self._bound: dict[HostName, frozenset[PortId]] = {}
         self._candidate: dict[HostName, frozenset[RouterId]] = {}
         self._floating: dict[RouterId, frozenset[FloatingIpId]] = {}
+        self._gateways: dict[NetworkId, frozenset[RouterId]] = {}
         fresh = list(values)
         if fresh:
             self._change(fresh, ())
@@ -132,6 +134,10 @@ class Topology:
         """Routers that a host is a gateway host of, sorted by id."""
         return [self.routers[i] for i in sorted(self._candidate.get(host, ()))]
 
+    def gateways_on(self, network: NetworkId) -> list[Router]:
+        """Routers whose external network this is, sorted by id."""
+        return [self.routers[i] for i in sorted(self._gateways.get(network, ()))]
+
     def floating_ips_of(self, router: RouterId) -> list[FloatingIp]:
         """Floating IPs that a router translates, sorted by id."""
         return [self.floating_ips[i] for i in sorted(self._floating.get(router, ()))]
@@ -139,7 +145,7 @@ class Topology:
     def apply(self, revision: int, upserts: Iterable[Value], removes: Iterable[Ref]) -> "Topology":
         """A new topology with these values added or replaced and those removed; unknown removes do nothing."""
         new = Topology(revision)
-        for name in ("_subnets", "_ports", "_legs", "_interfaces", "_bound", "_candidate", "_floating"):
+        for name in ("_subnets", "_ports", "_legs", "_interfaces", "_bound", "_candidate", "_floating", "_gateways"):
             setattr(new, name, dict(getattr(self, name)))
         new._values = {kind: dict(values) for kind, values in self._values.items()}
         new._change(upserts, removes)
@@ -190,5 +196,6 @@ def _places(value: Value) -> Iterator[tuple[str, str]]:
     elif isinstance(value, FloatingIp):
         yield "_floating", value.router_id
     elif isinstance(value, Router) and value.gateway is not None:
+        yield "_gateways", value.gateway.network_id
         for host in value.gateway.candidates:
             yield "_candidate", host

@@ -25,8 +25,20 @@ It refuses: knowledge of what makes a request sensible (the API's), streams to a
 a newer onehop has migrated.
 """
 
-from onehop.store.record import Certificate, Change, Heartbeat, HostRow, Row, Status
+from onehop.store.record import Certificate, Change, Heartbeat, HostRow, Row, Rules, Status
 from onehop.store.store import Store
 from onehop.store.transaction import Id, Transaction, Where
 
-__all__ = ["Certificate", "Change", "Heartbeat", "HostRow", "Id", "Row", "Status", "Store", "Transaction", "Where"]
+__all__ = [
+    "Certificate",
+    "Change",
+    "Heartbeat",
+    "HostRow",
+    "Id",
+    "Row",
+    "Rules",
+    "Status",
+    "Store",
+    "Transaction",
+    "Where",
+]

@@ -15,7 +15,7 @@ from onehop.errors import NotFoundError, PoolFullError, TakenError
 from onehop.net import address
 from onehop.store import pool
 from onehop.store.session import Session
-from onehop.store.table import ALLOCATION, TABLES
+from onehop.store.table import ALLOCATION, PLACE, TABLES, VNI
 
 _MAC_TRIES = 128
 
@@ -35,6 +35,10 @@ _RELEASE = sa.delete(ALLOCATION).where(
     _THIS_SUBNET, ALLOCATION.c.octets == sa.bindparam("number"), ALLOCATION.c.port_id == sa.bindparam("port")
 )
 _MAC = sa.select(_PORT.id).where(_PORT.network_id == sa.bindparam("network"), _PORT.mac_address == sa.bindparam("mac"))
+_PLACE_MAC = sa.select(PLACE.c.host).where(
+    PLACE.c.network_id == sa.bindparam("network"), PLACE.c.mac_address == sa.bindparam("mac")
+)
+_HAS_VNI = (VNI.c.kind == sa.bindparam("of"), VNI.c.id == sa.bindparam("which"))
 _CLAIM: dict[str, Any] = {
     "sqlite": sqlite.insert(ALLOCATION).on_conflict_do_nothing().execution_options(preserve_rowcount=True),
     "postgresql": postgresql.insert(ALLOCATION).on_conflict_do_nothing().execution_options(preserve_rowcount=True),
@@ -94,13 +98,31 @@ def allocate_mac(session: Session, network_id: str, prefix: str) -> str:
     """A MAC that no port of the network has; see `Transaction.allocate_mac`."""
     for _ in range(_MAC_TRIES):
         mac = f"{prefix}:{secrets.token_bytes(3).hex(':')}"
-        if session.read(_MAC, {"network": network_id, "mac": mac}).first() is None:
+        if session.read(_MAC, {"network": network_id, "mac": mac}).first() is None and not is_leg_mac(
+            session, network_id, mac
+        ):
             return mac
     raise PoolFullError(f"no free MAC address was found below {prefix} on network {network_id}")
 
 
+def is_leg_mac(session: Session, network_id: str, mac: str) -> bool:
+    """Whether a router's external leg on the network has the MAC on some host."""
+    return session.read(_PLACE_MAC, {"network": network_id, "mac": mac}).first() is not None
+
+
+def claim_vni(session: Session, vni: int | None, kind: str, id: str) -> None:
+    """Make this the one VNI of a network or router; None gives back what it had.
+
+    Raises:
+        TakenError: something else has it (``resource`` = ``"vni"``).
+    """
+    session.write(sa.delete(VNI).where(*_HAS_VNI), {"of": kind, "which": id})
+    if vni is not None:
+        session.write(sa.insert(VNI), {"vni": vni, "kind": kind, "id": id})
+
+
 def allocate_vni(session: Session, first: int, last: int) -> int:
-    """A VNI that no network has; see `Transaction.allocate_vni`."""
+    """A VNI that nothing has; see `Transaction.allocate_vni`."""
     number = pool.free([(first, last)], _TakenVnis(session), secrets.randbelow)
     if number is None:
         raise PoolFullError(f"every VNI from {first} to {last} is in use: delete a network or widen vni_range")
@@ -129,7 +151,7 @@ class _TakenVnis:
     """Taken VNIs."""
 
     def __init__(self, session: Session) -> None:
-        self._session, self._vni = session, TABLES["network"].c.provider_segmentation_id
+        self._session, self._vni = session, VNI.c.vni
 
     def count(self, within: pool.Range) -> int:
         return int(

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from onehop.errors import NotFoundError, TakenError
 from onehop.net.identifier import parse_host
-from onehop.store import row
+from onehop.store import gateway, row
 from onehop.store.record import Heartbeat, HostRow, Row
 from onehop.store.session import Session
 from onehop.store.table import LIVENESS, TABLES
@@ -64,6 +64,8 @@ def open_session(
             )
     said = {"vtep": vtep, "underlay_mtu": underlay_mtu, "physical_networks": sorted(physical_networks)}
     row.update(session, "agent", host.id, {"configurations": {**details, **said}})
+    if _reach(_existing(session, name)) != _reach(host):
+        gateway.host_changed(session)
     session.write(
         sa.update(TABLES["agent"])
         .where(_AGENT.host == name)
@@ -98,6 +100,11 @@ def beat(session: Session, beats: Sequence[Heartbeat]) -> None:
     )
 
 
+def _reach(host: HostRow) -> tuple[bool, tuple[str, ...]]:
+    """What decides whether a host may own external addresses."""
+    return host.gateway_host and host.vtep is not None, host.physical_networks
+
+
 def _existing(session: Session, name: str) -> HostRow:
     found = get(session, name)
     if found is None:
@@ -113,6 +120,7 @@ def _of(found: sa.Row[*tuple[Any, ...]]) -> HostRow:
         vtep=said.get("vtep"),
         underlay_mtu=said.get("underlay_mtu"),
         physical_networks=tuple(said.get("physical_networks", ())),
+        gateway_host=bool(said.get("gateway_host")),
         admin_state_up=found.admin_state_up,
         description=found.description or "",
         created_at=found.created_at,

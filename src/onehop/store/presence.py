@@ -3,7 +3,8 @@
 Statuses are no part of the change log: they say what became of a wish, and are no wish.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,9 +13,12 @@ from onehop.errors import NotFoundError, ReferencedError
 from onehop.model.topology import Ref
 from onehop.store.record import Status
 from onehop.store.session import Session
-from onehop.store.table import CERTIFICATE, HOST_STATUS, LIVENESS, REVISION, TABLES
+from onehop.store.table import CERTIFICATE, GATEWAY, HOST_STATUS, LIVENESS, OWN_COLUMNS, REVISION, TABLES
 
 REASON_LENGTH = 1024
+UNREACHED = (
+    "no gateway host reaches the external network: set gateway_host and physical_networks in an agent's configuration"
+)
 _CHUNK = 500
 _PORT = TABLES["port"].c
 _SAID = HOST_STATUS.c
@@ -30,9 +34,36 @@ _REBOUND = (
 )
 
 
+_FLOATING, _FORWARDING = TABLES["floatingip"].c, TABLES["port_forwarding"].c
+_AGAIN = {"status": "DOWN", "status_reason": "", "bound_at": _SINCE}
+_FORWARDS_TO = sa.select(_FORWARDING.floatingip_id).where(_FORWARDING.internal_port_id == sa.bindparam("which"))
+_LED_THERE = (
+    sa.update(TABLES["floatingip"])
+    .where(sa.or_(_FLOATING.port_id == sa.bindparam("which"), _FLOATING.id.in_(_FORWARDS_TO)))
+    .values(_AGAIN)
+)
+
+
 def follow_binding(session: Session, port_id: str) -> None:
-    """A binding of the port changed: if the active one did, its host has to say anew how the port is."""
-    session.write(_REBOUND, {"which": port_id})
+    """A binding of the port changed: if the active one did, its host has to say anew how the port is.
+
+    The same holds for the floating IPs that lead to it.
+    """
+    if session.write(_REBOUND.execution_options(preserve_rowcount=True), {"which": port_id}).rowcount:
+        session.write(_LED_THERE, {"which": port_id})
+
+
+def reset_floating_ip(session: Session, id: str) -> None:
+    """A floating IP leads elsewhere: hosts have to say anew how it is."""
+    session.write(sa.update(TABLES["floatingip"]).where(_FLOATING.id == id).values(_AGAIN))
+
+
+def reset_owned(session: Session, router_id: str) -> None:
+    """A router's owner changed: how its floating IPs are that the owner publishes has to be said anew."""
+    port = TABLES["port"].c
+    bound = sa.select(port.id).where(port.id == _FLOATING.port_id, port.binding_host_id != "")
+    owned = sa.update(TABLES["floatingip"]).where(_FLOATING.router_id == router_id, ~bound.exists())
+    session.write(owned.values(_AGAIN))
 
 
 def put(
@@ -82,10 +113,11 @@ def forget_host(session: Session, host: str) -> None:
     bound = session.read(sa.select(sa.func.count()).select_from(bindings).where(bindings.c.host == host)).scalar_one()
     if bound:
         raise ReferencedError(f"{bound} ports are bound to host {host}: move or unbind them first")
-    said = session.read(sa.select(_SAID.id).where(_SAID.host == host, _SAID.kind == "router")).scalars().all()
+    spoken_of = sa.select(_SAID.kind, _SAID.id).where(_SAID.host == host, _SAID.kind.in_(sorted(_DERIVED)))
+    said = session.read(spoken_of).all()
     session.write(sa.delete(HOST_STATUS).where(_SAID.host == host))
-    for start in range(0, len(said), _CHUNK):
-        _derive_routers(session, said[start : start + _CHUNK])
+    for kind, derive in _DERIVED.items():
+        derive(session, [id for of_kind, id in said if of_kind == kind])
     certificates = sa.update(CERTIFICATE).where(CERTIFICATE.c.host == host, CERTIFICATE.c.revoked_at.is_(None))
     session.write(certificates.values(revoked_at=session.time))
 
@@ -111,13 +143,13 @@ def _put_kind(session: Session, host: str, kind: str, said: Mapping[str, Status]
     _replace(session, host, kind, news, revision)
     if kind == "port":
         return _derive_ports(session, host, {id: s for id, s in news.items() if revision >= bound_at[id]})
-    return _derive_routers(session, list(news)) if kind == "router" else []
+    return _DERIVED[kind](session, list(news)) if kind in _DERIVED else []
 
 
 def _existing(session: Session, kind: str, ids: Iterable[str]) -> dict[str, int]:
     """Id → revision from which on reports count, of those that exist."""
     table = TABLES[kind]
-    since: sa.ColumnElement[int] = table.c.bound_at if kind == "port" else sa.literal(0)
+    since: sa.ColumnElement[int] = table.c.bound_at if kind in OWN_COLUMNS else sa.literal(0)
     return {found[0]: found[1] for found in session.read(sa.select(table.c.id, since).where(table.c.id.in_(ids)))}
 
 
@@ -140,17 +172,56 @@ def _derive_ports(session: Session, host: str, news: Mapping[str, Status]) -> li
     return _set(session, "port", before, after)
 
 
+def derive_routers(session: Session, ids: Sequence[str]) -> list[Ref]:
+    """Work out routers' statuses: an error of any host, or that nobody reaches the outside, is an error."""
+    return [
+        ref for start in range(0, len(ids), _CHUNK) for ref in _derive_routers(session, ids[start : start + _CHUNK])
+    ]
+
+
 def _derive_routers(session: Session, ids: Sequence[str]) -> list[Ref]:
     router = TABLES["router"].c
     columns = sa.select(router.id, router.status, router.status_reason).where(router.id.in_(ids))
     before = {id: (status, reason) for id, status, reason in session.read(columns)}
     after = dict.fromkeys(before, ("ACTIVE", ""))
+    lost = sa.select(GATEWAY.c.router_id).where(GATEWAY.c.router_id.in_(ids), GATEWAY.c.owner.is_(None))
+    after.update(dict.fromkeys(session.read(lost).scalars(), ("ERROR", UNREACHED)))
     bad = sa.select(_SAID.id, _SAID.host, _SAID.reason).where(
         _SAID.kind == "router", _SAID.id.in_(ids), _SAID.state == "ERROR"
     )
     for id, host, reason in session.read(bad.order_by(_SAID.host.desc())):
         after[id] = ("ERROR", f"{host}: {reason}"[:REASON_LENGTH])
     return _set(session, "router", before, {id: after[id] for id in before})
+
+
+def derive_floating_ips(session: Session, ids: Sequence[str]) -> list[Ref]:
+    """Work out floating IPs' statuses from what hosts said since each leads where it does: an error, else ACTIVE.
+
+    Several hosts may speak of one: who translates it, and the owner, who publishes and steers.
+    """
+    changed: list[Ref] = []
+    for start in range(0, len(ids), _CHUNK):
+        chunk = ids[start : start + _CHUNK]
+        columns = sa.select(_FLOATING.id, _FLOATING.status, _FLOATING.status_reason).where(_FLOATING.id.in_(chunk))
+        before = {id: (status, reason) for id, status, reason in session.read(columns)}
+        after = dict.fromkeys(before, ("DOWN", ""))
+        said = (
+            sa.select(_SAID.id, _SAID.host, _SAID.state, _SAID.reason)
+            .join_from(HOST_STATUS, TABLES["floatingip"], _FLOATING.id == _SAID.id)
+            .where(_SAID.kind == "floatingip", _SAID.id.in_(chunk), _SAID.revision >= _FLOATING.bound_at)
+            .order_by(_SAID.host.desc())
+        )
+        for id, host, state, reason in session.read(said):
+            if state == "ERROR" or after[id][0] == "DOWN":
+                after[id] = (state, f"{host}: {reason}"[:REASON_LENGTH] if reason else "")
+        changed += _set(session, "floatingip", before, after)
+    return changed
+
+
+_DERIVED: Mapping[str, Callable[[Session, Sequence[str]], list[Ref]]] = MappingProxyType(
+    {"router": derive_routers, "floatingip": derive_floating_ips}
+)
+"""Kinds whose status follows from what several hosts say."""
 
 
 def _set(

@@ -4,7 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import sqlalchemy as sa
+from msgspec.structs import replace
 
+from onehop.model.floating_ip import FLOATING_OWNER, FloatingIp, Forwarding
+from onehop.model.gateway import GATEWAY_OWNER, Gateway, PortBlock, RouterHost
 from onehop.model.host import Host
 from onehop.model.network import Network
 from onehop.model.port import AddressPair, Binding, FixedIp, Port
@@ -14,7 +17,7 @@ from onehop.model.topology import Ref, Value
 from onehop.model.topology import ref as ref_of
 from onehop.store import change
 from onehop.store.session import Result, Session
-from onehop.store.table import TABLES
+from onehop.store.table import GATEWAY, PLACE, PORT_BLOCK, TABLES
 
 _CHUNK = 500
 
@@ -88,6 +91,8 @@ def _ports(session: Session, ids: Ids) -> Iterator[Value]:
     for id, network, project, mac, ips, owner, device, up, secure, pairs in _rows(
         session, "port", ids, "id", *names, "admin_state_up", "port_security_enabled", "allowed_address_pairs"
     ):
+        if owner == FLOATING_OWNER:
+            continue
         yield Port(
             id=id,
             network_id=network,
@@ -104,9 +109,95 @@ def _ports(session: Session, ids: Ids) -> Iterator[Value]:
 
 
 def _routers(session: Session, ids: Ids) -> Iterator[Value]:
-    for id, project, up, routes in _rows(session, "router", ids, "id", "id", "project_id", "admin_state_up", "routes"):
+    gateways = _gateways(session, ids)
+    names = ("id", "project_id", "admin_state_up", "routes", "enable_snat", "snat")
+    for id, project, up, routes, enable_snat, snat in _rows(session, "router", ids, "id", *names):
         pairs = sorted((r["destination"], r["nexthop"]) for r in routes)
-        yield Router(id=id, project_id=project, admin_state_up=up, routes=tuple(ExtraRoute(*p) for p in pairs))
+        gateway = gateways.get(id)
+        if gateway is not None:
+            gateway = replace(gateway, enable_snat=enable_snat, distributed=snat != "centralized")
+        yield Router(
+            id=id,
+            project_id=project,
+            admin_state_up=up,
+            routes=tuple(ExtraRoute(*p) for p in pairs),
+            gateway=gateway,
+        )
+
+
+def _gateways(session: Session, ids: Ids) -> dict[str, Gateway]:
+    """Gateways by router id, but for what the router's own row says."""
+    rows = _own(session, GATEWAY, ids).all()
+    if not rows:
+        return {}
+    ports = TABLES["port"].c
+    held = sa.select(ports.id, ports.fixed_ips).where(ports.device_owner == GATEWAY_OWNER)
+    if ids is not None:
+        held = held.where(ports.device_id.in_(ids))
+    ips = {id: tuple(FixedIp(ip["subnet_id"], ip["ip_address"]) for ip in found) for id, found in session.read(held)}
+    blocks: dict[tuple[str, str], list[PortBlock]] = {}
+    for row in _own(session, PORT_BLOCK, ids):
+        if row.freed_at is None:
+            blocks.setdefault((row.router_id, row.host), []).append(PortBlock(row.first, row.size))
+    hosts: dict[str, list[RouterHost]] = {}
+    for row in _own(session, PLACE, ids):
+        place = RouterHost(
+            host=row.host,
+            number=row.number,
+            mac_address=row.mac_address,
+            transit_ip=row.transit_ip,
+            transit_mac=row.transit_mac,
+            blocks=tuple(sorted(blocks.get((row.router_id, row.host), ()), key=lambda block: block.first)),
+        )
+        hosts.setdefault(row.router_id, []).append(place)
+    return {
+        row.router_id: Gateway(
+            port_id=row.port_id,
+            network_id=row.network_id,
+            fixed_ips=ips.get(row.port_id, ()),
+            vni=row.vni,
+            owner=row.owner,
+            generation=row.generation,
+            candidates=tuple(row.candidates),
+            hosts=tuple(sorted(hosts.get(row.router_id, ()), key=lambda place: place.host)),
+        )
+        for row in rows
+    }
+
+
+def _own(session: Session, table: sa.Table, ids: Ids) -> Result:
+    statement = sa.select(table)
+    return session.read(statement if ids is None else statement.where(table.c.router_id.in_(ids)))
+
+
+def _floating_ips(session: Session, ids: Ids) -> Iterator[Value]:
+    forwardings: dict[str, list[Forwarding]] = {}
+    names = ("floatingip_id", "protocol", "external_first", "external_last", "internal_port_id", "internal_ip_address")
+    for id, protocol, first, last, port, ip, internal in _rows(
+        session, "port_forwarding", ids, "floatingip_id", *names, "internal_first"
+    ):
+        rule = Forwarding(
+            protocol=protocol,
+            external_first=first,
+            external_last=last,
+            port_id=port,
+            internal_ip=ip,
+            internal_first=internal,
+        )
+        forwardings.setdefault(id, []).append(rule)
+    names = ("id", "floating_ip_address", "floating_network_id", "router_id", "port_id", "fixed_ip_address")
+    for id, ip, network, router, port, fixed in _rows(session, "floatingip", ids, "id", *names):
+        if router is None:
+            continue
+        yield FloatingIp(
+            id=id,
+            address=ip,
+            network_id=network,
+            router_id=router,
+            port_id=port,
+            fixed_ip=fixed,
+            forwardings=tuple(sorted(forwardings.get(id, ()), key=lambda rule: (rule.protocol, rule.external_first))),
+        )
 
 
 def _hosts(session: Session, ids: Ids) -> Iterator[Value]:
@@ -117,5 +208,12 @@ def _hosts(session: Session, ids: Ids) -> Iterator[Value]:
 
 
 _READERS: Mapping[str, Callable[[Session, Ids], Iterator[Value]]] = MappingProxyType(
-    {"network": _networks, "subnet": _subnets, "port": _ports, "router": _routers, "host": _hosts}
+    {
+        "network": _networks,
+        "subnet": _subnets,
+        "port": _ports,
+        "router": _routers,
+        "host": _hosts,
+        "floatingip": _floating_ips,
+    }
 )

@@ -8,6 +8,18 @@ Row = dict[str, Any]
 """A resource as a plain dict: API attribute names, JSON-able values."""
 
 
+class Rules(msgspec.Struct, frozen=True):
+    """What an operator may choose about allocation.
+
+    Attributes:
+        mac_prefix: first three octets of the MACs given to routers' external legs.
+        quarantine_seconds: how long a port block that was given back is given to no other host.
+    """
+
+    mac_prefix: str = "fa:16:3e"
+    quarantine_seconds: float = 600.0
+
+
 class Change(msgspec.Struct, frozen=True):
     """One changed resource in one transaction.
 
@@ -49,6 +61,7 @@ class HostRow(msgspec.Struct, frozen=True, kw_only=True):
         vtep: None until its agent said hello for the first time.
         underlay_mtu: in octets; None likewise.
         physical_networks: that it reaches, sorted.
+        gateway_host: whether it may own routers' external addresses.
         admin_state_up, description: as set through the API.
         created_at, started_at: ``YYYY-MM-DDTHH:MM:SSZ``; of the row, and of the agent's present session (None before).
         session: number of the agent's sessions so far; reports of an older one are dropped.
@@ -62,6 +75,7 @@ class HostRow(msgspec.Struct, frozen=True, kw_only=True):
     vtep: str | None
     underlay_mtu: int | None
     physical_networks: tuple[str, ...]
+    gateway_host: bool
     admin_state_up: bool
     description: str
     created_at: str

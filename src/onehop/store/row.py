@@ -8,9 +8,10 @@ import sqlalchemy as sa
 
 from onehop.errors import InputError, NotFoundError
 from onehop.model.attribute import Attribute, Unset
+from onehop.model.port import INTERFACE_OWNERS
 from onehop.model.resource import Resource
 from onehop.model.resources import BY_NAME
-from onehop.store import allocation, presence, query, tag
+from onehop.store import allocation, gateway, presence, query, tag
 from onehop.store.query import Id
 from onehop.store.record import Row
 from onehop.store.session import Session
@@ -26,6 +27,9 @@ _TOUCH = {
     for name, table in TABLES.items()
     if "revision_number" in table.c
 }
+_LEADS = frozenset({"port_id", "fixed_ip_address", "router_id"})
+"""Where a floating IP leads to."""
+
 _STAMPS = frozenset({"created_at", "updated_at", "revision_number"})
 
 
@@ -48,7 +52,13 @@ def insert(session: Session, resource: str, values: Row) -> Row:
         tag.put(session, resource, row["id"], row["tags"])
     if resource == "port":
         allocation.sync(session, row["id"], row["fixed_ips"], fresh=True)
+        if row["device_owner"] in INTERFACE_OWNERS:
+            gateway.joined(session, row["network_id"])
+    if resource == "network":
+        allocation.claim_vni(session, row["provider:segmentation_id"], "network", row["id"])
     _log(session, spec, row)
+    if resource == "binding":
+        gateway.bound(session, row["port_id"], row["host"])
     return row
 
 
@@ -73,6 +83,13 @@ def update(session: Session, resource: str, id: Id, changes: Row) -> Row:
         tag.put(session, resource, row["id"], row["tags"])
     if resource == "port" and "fixed_ips" in different:
         allocation.sync(session, row["id"], row["fixed_ips"])
+    if resource == "port" and not {"device_owner", "device_id"}.isdisjoint(different):
+        gateway.joined(session, row["network_id"])
+    if resource == "network" and "provider:segmentation_id" in different:
+        allocation.claim_vni(session, row["provider:segmentation_id"], "network", row["id"])
+    if resource == "floatingip" and not _LEADS.isdisjoint(different):
+        presence.reset_floating_ip(session, row["id"])
+        row.update(status="DOWN", status_reason="")
     _log(session, spec, row)
     return row
 
@@ -87,6 +104,10 @@ def delete(session: Session, resource: str, id: Id) -> None:
     if "id" in row:
         tag.forget(session, resource, row["id"])
         presence.forget(session, resource, row["id"])
+    if resource == "network":
+        allocation.claim_vni(session, None, "network", row["id"])
+    if resource == "agent":
+        gateway.forget_host(session, row["host"])
     _log(session, spec, row, deleted=True)
 
 
@@ -110,6 +131,8 @@ def _log(session: Session, spec: Resource, row: Row, *, deleted: bool = False) -
         session.mark(spec.name, row["id"], deleted=deleted)
     if spec.name == "binding":
         presence.follow_binding(session, row["port_id"])
+    if spec.name == "port_forwarding":
+        presence.reset_floating_ip(session, row["floatingip_id"])
     if spec.bumps is not None:
         touch(session, spec.bumps.resource, row[spec.bumps.attribute])
 

@@ -9,8 +9,10 @@ from sqlalchemy import Connection, CursorResult, Executable
 from sqlalchemy.exc import IntegrityError
 
 from onehop.store import refusal
+from onehop.store.record import Rules
 
 Result = CursorResult[*tuple[Any, ...]]
+_RULES = Rules()
 
 
 class Session:
@@ -21,17 +23,19 @@ class Session:
         writable: whether it may change anything.
         time: seconds since the epoch when it began.
         dirty: (kind, id) → whether it is deleted, of everything that goes into the change log.
+        rules: what an operator may choose about allocation.
         claimed: port id → addresses that it took in this transaction, as pairs of subnet id and address.
         touched: (resource, id) whose revision number has grown already through a child.
         spoiled: a constraint refused a statement; nothing of this transaction may stay.
     """
 
-    __slots__ = ("claimed", "connection", "dirty", "spoiled", "time", "touched", "writable")
+    __slots__ = ("claimed", "connection", "dirty", "rules", "spoiled", "time", "touched", "writable")
 
-    def __init__(self, connection: Connection, time: float, *, writable: bool) -> None:
+    def __init__(self, connection: Connection, time: float, *, writable: bool, rules: Rules = _RULES) -> None:
         self.connection = connection
         self.writable = writable
         self.time = time
+        self.rules = rules
         self.dirty: dict[tuple[str, str], bool] = {}
         self.claimed: dict[str, set[tuple[str, str]]] = {}
         self.touched: set[tuple[str, str]] = set()

@@ -11,7 +11,7 @@ from onehop.errors import BusyError, StoreError
 from onehop.store import change, host, migration
 from onehop.store.database import Database, parse
 from onehop.store.postgresql import Postgresql
-from onehop.store.record import Heartbeat
+from onehop.store.record import Heartbeat, Rules
 from onehop.store.session import Session
 from onehop.store.sqlite import Sqlite
 from onehop.store.transaction import Transaction
@@ -21,25 +21,30 @@ T = TypeVar("T")
 
 ATTEMPTS = 5
 KEEP = 100_000
+_RULES = Rules()
 
 
 class Store:
     """One database. Thread-safe; made by `open`, ended by `close`."""
 
-    def __init__(self, database: Database, clock: Callable[[], float], keep: int) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float], keep: int, rules: Rules) -> None:
         self._database = database
+        self._rules = rules
         self._keep = keep
         self._clock = clock
         self._wake = Wake(database, self.revision)
 
     @classmethod
-    def open(cls, url: str, *, clock: Callable[[], float] = time.time, keep: int = KEEP) -> "Store":
+    def open(
+        cls, url: str, *, clock: Callable[[], float] = time.time, keep: int = KEEP, rules: Rules = _RULES
+    ) -> "Store":
         """Open a database and bring it up to date; several processes may do so at once.
 
         Args:
             url: ``sqlite:////absolute/path`` (made if it is not there, mode 0600) or ``postgresql+psycopg://…``.
             clock: seconds since the epoch.
             keep: how many revisions the change log keeps; every thousandth commit forgets older ones.
+            rules: what an operator may choose about allocation.
 
         Raises:
             SettingsError: not a URL of a database that we can use.
@@ -55,7 +60,7 @@ class Store:
         except BaseException:
             database.close()
             raise
-        return cls(database, clock, keep)
+        return cls(database, clock, keep, rules)
 
     def close(self) -> None:
         """End wake-ups and close every connection. Transactions must have ended."""
@@ -111,7 +116,7 @@ class Store:
     def _write(self) -> Iterator[Transaction]:
         """As `write`, with the database's own errors while it is sure that nothing was committed."""
         with self._database.write() as connection:
-            session = Session(connection, self._clock(), writable=True)
+            session = Session(connection, self._clock(), writable=True, rules=self._rules)
             yield Transaction(session)
             if session.spoiled:
                 raise RuntimeError("a constraint had refused a change, but its error was caught: let it through")

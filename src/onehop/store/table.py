@@ -51,8 +51,10 @@ METADATA = sa.MetaData(
     }
 )
 
-OWN_COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType({"port": ("bound_at",)})
-"""Columns that rows never show: `bound_at` is the revision at which a port's active binding last changed."""
+OWN_COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType({"port": ("bound_at",), "floatingip": ("bound_at",)})
+"""Columns that rows never show: `bound_at` is the revision at which a port's active binding, or where a floating IP
+leads to, last changed.
+"""
 
 
 def key_columns(resource: Resource) -> tuple[str, ...]:
@@ -108,6 +110,68 @@ ACTIVE_BINDING = sa.Index(
     postgresql_where=TABLES["binding"].c.status == "ACTIVE",
 )
 """A port has one active binding at most."""
+
+sa.Index(None, TABLES["port"].c.network_id, TABLES["port"].c.device_owner)
+
+VNI = sa.Table(
+    "vni",
+    METADATA,
+    sa.Column("vni", sa.BigInteger(), nullable=False, autoincrement=False),
+    sa.Column("kind", TEXT, nullable=False),
+    sa.Column("id", TEXT, nullable=False),
+    sa.PrimaryKeyConstraint("vni"),
+    sa.UniqueConstraint("kind", "id"),
+)
+"""Who has which VNI: networks, and the transit networks of routers."""
+
+GATEWAY = sa.Table(
+    "gateway",
+    METADATA,
+    sa.Column("router_id", TEXT, sa.ForeignKey("router.id", ondelete="RESTRICT"), nullable=False),
+    sa.Column("port_id", TEXT, sa.ForeignKey("port.id", ondelete="RESTRICT"), nullable=False),
+    sa.Column("network_id", TEXT, sa.ForeignKey("network.id", ondelete="RESTRICT"), nullable=False),
+    sa.Column("vni", sa.BigInteger(), nullable=False),
+    sa.Column("owner", TEXT, nullable=True),
+    sa.Column("generation", sa.BigInteger(), nullable=False),
+    sa.Column("candidates", Json(), nullable=False),
+    sa.PrimaryKeyConstraint("router_id"),
+    sa.UniqueConstraint("port_id"),
+    sa.UniqueConstraint("vni"),
+    sa.Index(None, "network_id"),
+    sa.Index(None, "owner"),
+)
+"""Routers that have a way outside. `generation` is the revision at which `owner` last changed."""
+
+PLACE = sa.Table(
+    "place",
+    METADATA,
+    sa.Column("router_id", TEXT, sa.ForeignKey("gateway.router_id", ondelete="CASCADE"), nullable=False),
+    sa.Column("host", TEXT, nullable=False),
+    sa.Column("network_id", TEXT, nullable=False),
+    sa.Column("number", sa.Integer(), nullable=False),
+    sa.Column("mac_address", TEXT, nullable=False),
+    sa.Column("transit_ip", TEXT, nullable=False),
+    sa.Column("transit_mac", TEXT, nullable=False),
+    sa.PrimaryKeyConstraint("router_id", "host"),
+    sa.UniqueConstraint("router_id", "number"),
+    sa.UniqueConstraint("router_id", "transit_ip"),
+    sa.UniqueConstraint("router_id", "transit_mac"),
+    sa.UniqueConstraint("network_id", "mac_address"),
+    sa.Index(None, "host"),
+)
+"""What each host of a router with a gateway was given; `network_id` is the external network, for its MACs."""
+
+PORT_BLOCK = sa.Table(
+    "port_block",
+    METADATA,
+    sa.Column("router_id", TEXT, sa.ForeignKey("gateway.router_id", ondelete="CASCADE"), nullable=False),
+    sa.Column("first", sa.Integer(), nullable=False),
+    sa.Column("size", sa.Integer(), nullable=False),
+    sa.Column("host", TEXT, nullable=False),
+    sa.Column("freed_at", sa.Double(), nullable=True),
+    sa.PrimaryKeyConstraint("router_id", "first"),
+)
+"""Who has which source ports of a router's gateway address; with `freed_at` who had them, in quarantine."""
 
 TAG = sa.Table(
     "tag",

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from onehop.errors import AddressError, IdentifierError, WireError
+from onehop.model.floating_ip import FloatingIp
+from onehop.model.gateway import FIRST_PORT, LAST_PORT, MAXIMUM_PLACES, Gateway, RouterHost
 from onehop.model.host import Host
 from onehop.model.network import Network
 from onehop.model.port import Port
@@ -156,14 +158,25 @@ def _ip(text: str) -> None:
     _canonical(address.parse_ip, text)
 
 
+def _ip4(text: str) -> None:
+    _ip(text)
+    if address.version(text) != 4:
+        raise AddressError(f"{text} is not an IPv4 address")
+
+
 def _mac(text: str) -> None:
     _canonical(address.parse_mac, text)
 
 
+def _check_vni(vni: int) -> None:
+    if not 1 <= vni <= 16_777_215:
+        raise AddressError(f"{vni} is not a VNI: 1 to 16777215")
+
+
 def _check_network(value: Network) -> None:
     parse_uuid(value.id, "network")
-    if value.vni is not None and not 1 <= value.vni <= 16_777_215:
-        raise AddressError(f"{value.vni} is not a VNI: 1 to 16777215")
+    if value.vni is not None:
+        _check_vni(value.vni)
     if (value.vni is None) == (value.network_type == "vxlan"):
         raise AddressError(f"a network of type {value.network_type} with VNI {value.vni}")
     if not 68 <= value.mtu <= 65_535:
@@ -204,6 +217,61 @@ def _check_router(value: Router) -> None:
     for route in value.routes:
         _prefix(route.destination)
         _ip(route.nexthop)
+    if value.gateway is not None:
+        _check_gateway(value.gateway)
+
+
+def _check_gateway(value: Gateway) -> None:
+    parse_uuid(value.port_id, "port")
+    parse_uuid(value.network_id, "network")
+    _check_vni(value.vni)
+    for fixed in value.fixed_ips:
+        parse_uuid(fixed.subnet_id, "subnet")
+        _ip(fixed.ip_address)
+    for host in value.candidates if value.owner is None else (value.owner, *value.candidates):
+        parse_host(host)
+    for place in value.hosts:
+        _check_place(place)
+    for what in ("host", "number", "transit_ip", "transit_mac"):
+        if len({getattr(place, what) for place in value.hosts}) < len(value.hosts):
+            raise AddressError(f"two hosts of a router have the same {what}")
+
+
+def _check_place(value: RouterHost) -> None:
+    parse_host(value.host)
+    if not 1 <= value.number <= MAXIMUM_PLACES:
+        raise AddressError(f"{value.number} is not the number of a router's host: 1 to {MAXIMUM_PLACES}")
+    for mac in (value.mac_address, value.transit_mac):
+        _mac(mac)
+    _ip(value.transit_ip)
+    if not address.contains("169.254.0.0/16", value.transit_ip):
+        raise AddressError(f"{value.transit_ip} is no transit address: it must lie in 169.254.0.0/16")
+    for block in value.blocks:
+        power = block.size > 0 and block.size & (block.size - 1) == 0
+        if not power or block.first % block.size or block.first < FIRST_PORT or block.last > LAST_PORT:
+            raise AddressError(f"{block.size} ports from {block.first} on are no port block")
+
+
+def _check_floating_ip(value: FloatingIp) -> None:
+    parse_uuid(value.id, "floating IP")
+    parse_uuid(value.network_id, "network")
+    parse_uuid(value.router_id, "router")
+    if value.port_id is not None:
+        parse_uuid(value.port_id, "port")
+    _ip4(value.address)
+    if value.fixed_ip is not None:
+        _ip4(value.fixed_ip)
+    for rule in value.forwardings:
+        parse_uuid(rule.port_id, "port")
+        _ip4(rule.internal_ip)
+        if rule.protocol not in ("tcp", "udp"):
+            raise AddressError(f"{rule.protocol[:16]!r} has no ports that could be forwarded: tcp or udp")
+        last = rule.internal_first + rule.external_last - rule.external_first
+        first, end = min(rule.external_first, rule.internal_first), rule.external_last
+        if first < 1 or rule.external_first > end or end > LAST_PORT:
+            raise AddressError(f"{rule.external_first} to {rule.external_last} is no range of ports")
+        if last > LAST_PORT:
+            raise AddressError(f"{rule.internal_first} to {last} is no range of ports")
 
 
 def _check_host(value: Host) -> None:
@@ -217,4 +285,5 @@ _CHECKS: dict[type[Any], Callable[[Any], None]] = {
     Port: _check_port,
     Router: _check_router,
     Host: _check_host,
+    FloatingIp: _check_floating_ip,
 }

@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onehop.errors import WireError
+from onehop.model.floating_ip import Forwarding
 from onehop.model.host import Host
 from onehop.model.network import Network
 from onehop.model.topology import Value
+from onehop.net.identifier import PortId
 from onehop.wire import (
     MAX_FRAME,
     MAX_VALUES,
@@ -36,7 +38,10 @@ def world() -> list[Value]:
     built.network(1)
     built.network(2)
     built.router(1, (1, 2), routes=[("10.9.0.0/16", "10.0.1.9")])
-    built.port(1, 1, pairs=[("fa:16:3e:00:00:99", "10.0.1.200/32")], prepared=2)
+    port = built.port(1, 1, pairs=[("fa:16:3e:00:00:99", "10.0.1.200/32")], prepared=2)
+    built.external(5)
+    built.gateway(1, 5, 2, 1)
+    built.floating(1, 5, port)
     return built.values
 
 
@@ -174,6 +179,86 @@ def test_a_host_with_a_strange_vtep_does_not_get_in() -> None:
     host = Host(name="host-1", vtep="192.0.2.1; reboot")  # type: ignore[arg-type]  # text ids
     with pytest.raises(WireError):
         decode_from_controller(encode(Delta(revision=1, upserts=(host,))))
+
+
+WRONG_GATEWAYS: list[tuple[tuple[str | int, ...], object]] = [
+    (("port_id",), "x"),
+    (("network_id",), "../x"),
+    (("vni",), 0),
+    (("vni",), 2**24),
+    (("owner",), "a b"),
+    (("candidates",), ["-x"]),
+    (("fixed_ips", 0, "ip_address"), "172.29.5.010"),
+    (("fixed_ips", 0, "subnet_id"), "x"),
+    (("hosts", 0, "host"), "x; y"),
+    (("hosts", 0, "number"), 0),
+    (("hosts", 0, "number"), 256),
+    (("hosts", 0, "number"), 2),
+    (("hosts", 0, "mac_address"), "FA:16:3E:00:00:01"),
+    (("hosts", 0, "transit_mac"), "x"),
+    (("hosts", 0, "transit_ip"), "192.0.2.1"),
+    (("hosts", 0, "transit_ip"), "169.254.1.2"),
+    (("hosts", 0, "blocks", 0, "first"), 1025),
+    (("hosts", 0, "blocks", 0, "first"), 0),
+    (("hosts", 0, "blocks", 0, "first"), 65536),
+    (("hosts", 0, "blocks", 0, "size"), 1000),
+    (("hosts", 0, "blocks", 0, "size"), 0),
+]
+
+
+@pytest.mark.parametrize(("path", "bad"), WRONG_GATEWAYS, ids=str)
+def test_a_gateway_that_cannot_be_does_not_get_in(path: tuple[str | int, ...], bad: object) -> None:
+    document = msgspec.to_builtins(Delta(revision=1, upserts=tuple(world())))
+    place = next(value["gateway"] for value in document["upserts"] if value.get("gateway"))
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = bad
+    with pytest.raises(WireError):
+        decode_from_controller(msgspec.msgpack.encode(document))
+
+
+WRONG_FLOATING: list[dict[str, object]] = [
+    {"router_id": "x"},
+    {"port_id": "x"},
+    {"address": "2001:db8::1"},
+    {"address": "172.29.5.1/32"},
+    {"fixed_ip": "10.0.1.1 }"},
+]
+RULE = Forwarding(
+    protocol="tcp",
+    external_first=80,
+    external_last=89,
+    port_id=PortId(uid(1)),
+    internal_ip="10.0.1.9",
+    internal_first=1000,
+)
+WRONG_RULES: list[dict[str, object]] = [
+    {"protocol": "icmp"},
+    {"protocol": "tcp; drop"},
+    {"external_first": 0},
+    {"external_first": 90},
+    {"external_last": 65536},
+    {"internal_first": 65530},
+    {"internal_first": 0},
+    {"internal_ip": "fd00::1"},
+    {"port_id": "x"},
+]
+
+
+@pytest.mark.parametrize("wrong", [*WRONG_FLOATING, *({"forwardings": [rule]} for rule in WRONG_RULES)], ids=str)
+def test_a_floating_ip_that_cannot_be_does_not_get_in(wrong: dict[str, object]) -> None:
+    good = World(1)
+    value = msgspec.structs.replace(good.floating(1, 5, None), forwardings=(RULE,))
+    assert decode_from_controller(encode(Delta(revision=1, upserts=(value,))))
+    document = msgspec.to_builtins(Delta(revision=1, upserts=(value,)))
+    (found,) = document["upserts"]
+    rules = wrong.get("forwardings")
+    if isinstance(rules, list):
+        found["forwardings"][0].update(rules[0])
+    else:
+        found.update(wrong)
+    with pytest.raises(WireError):
+        decode_from_controller(msgspec.msgpack.encode(document))
 
 
 def test_a_text_frame_is_a_wire_error() -> None:

@@ -1,4 +1,4 @@
-"""The first schema: networks, subnets, ports and their bindings, routers, agents, and the store's own tables."""
+"""The first schema: networks, subnets, ports, routers, floating IPs, agents, and the store's own tables."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,6 +17,8 @@ def upgrade() -> None:
     _hosts()
     _resources()
     _ports()
+    _floating_ips()
+    _gateways()
     _own()
 
 
@@ -124,6 +126,9 @@ def _resources() -> None:
         sa.Column("admin_state_up", sa.Boolean(), nullable=False),
         sa.Column("status", TEXT, nullable=False),
         sa.Column("status_reason", TEXT, nullable=False),
+        sa.Column("enable_snat", sa.Boolean(), nullable=False),
+        sa.Column("snat", TEXT, nullable=False),
+        sa.Column("port_block_size", sa.BigInteger(), nullable=False),
         sa.Column("routes", JSON, nullable=False),
         sa.Column("description", TEXT, nullable=False),
         sa.Column("created_at", TEXT, nullable=False),
@@ -167,6 +172,7 @@ def _ports() -> None:
     op.create_index("port_binding_host_id_idx", "port", ["binding_host_id"])
     op.create_index("port_device_id_idx", "port", ["device_id"])
     op.create_index("port_project_id_idx", "port", ["project_id"])
+    op.create_index("port_network_id_device_owner_idx", "port", ["network_id", "device_owner"])
     op.create_table(
         "binding",
         sa.Column("port_id", TEXT, nullable=False),
@@ -204,6 +210,130 @@ def _ports() -> None:
     )
     op.create_index("allocation_ip_address_idx", "allocation", ["ip_address"])
     op.create_index("allocation_port_id_idx", "allocation", ["port_id"])
+
+
+def _floating_ips() -> None:
+    """Floating IPs and port forwardings."""
+    op.create_table(
+        "floatingip",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("project_id", TEXT, nullable=False),
+        sa.Column("floating_ip_address", TEXT, nullable=False),
+        sa.Column("floating_network_id", TEXT, nullable=False),
+        sa.Column("router_id", TEXT, nullable=True),
+        sa.Column("port_id", TEXT, nullable=True),
+        sa.Column("fixed_ip_address", TEXT, nullable=True),
+        sa.Column("status", TEXT, nullable=False),
+        sa.Column("status_reason", TEXT, nullable=False),
+        sa.Column("description", TEXT, nullable=False),
+        sa.Column("created_at", TEXT, nullable=False),
+        sa.Column("updated_at", TEXT, nullable=False),
+        sa.Column("revision_number", sa.BigInteger(), nullable=False),
+        sa.Column("tags", JSON, server_default="[]", nullable=False),
+        sa.Column("bound_at", sa.BigInteger(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(
+            ["floating_network_id"], ["network.id"], name="floatingip_floating_network_id_fkey", ondelete="RESTRICT"
+        ),
+        sa.ForeignKeyConstraint(["router_id"], ["router.id"], name="floatingip_router_id_fkey", ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(["port_id"], ["port.id"], name="floatingip_port_id_fkey", ondelete="RESTRICT"),
+        sa.PrimaryKeyConstraint("id", name="floatingip_pkey"),
+        sa.UniqueConstraint(
+            "floating_network_id", "floating_ip_address", name="floatingip_floating_network_id_floating_ip_address_key"
+        ),
+        sa.UniqueConstraint(
+            "floating_network_id",
+            "port_id",
+            "fixed_ip_address",
+            name="floatingip_floating_network_id_port_id_fixed_ip_address_key",
+        ),
+    )
+    for column in ("project_id", "router_id", "port_id"):
+        op.create_index(f"floatingip_{column}_idx", "floatingip", [column])
+    op.create_table(
+        "port_forwarding",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("floatingip_id", TEXT, nullable=False),
+        sa.Column("internal_port_id", TEXT, nullable=False),
+        sa.Column("internal_ip_address", TEXT, nullable=False),
+        sa.Column("protocol", TEXT, nullable=False),
+        sa.Column("internal_first", sa.BigInteger(), nullable=False),
+        sa.Column("external_first", sa.BigInteger(), nullable=False),
+        sa.Column("external_last", sa.BigInteger(), nullable=False),
+        sa.Column("description", TEXT, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["floatingip_id"], ["floatingip.id"], name="port_forwarding_floatingip_id_fkey", ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["internal_port_id"], ["port.id"], name="port_forwarding_internal_port_id_fkey", ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name="port_forwarding_pkey"),
+        sa.UniqueConstraint(
+            "floatingip_id",
+            "protocol",
+            "external_first",
+            name="port_forwarding_floatingip_id_protocol_external_first_key",
+        ),
+    )
+    op.create_index("port_forwarding_internal_port_id_idx", "port_forwarding", ["internal_port_id"])
+
+
+def _gateways() -> None:
+    """Routers' ways outside, and what each host was given for them."""
+    op.create_table(
+        "vni",
+        sa.Column("vni", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("id", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("vni", name="vni_pkey"),
+        sa.UniqueConstraint("kind", "id", name="vni_kind_id_key"),
+    )
+    op.create_table(
+        "gateway",
+        sa.Column("router_id", TEXT, nullable=False),
+        sa.Column("port_id", TEXT, nullable=False),
+        sa.Column("network_id", TEXT, nullable=False),
+        sa.Column("vni", sa.BigInteger(), nullable=False),
+        sa.Column("owner", TEXT, nullable=True),
+        sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.Column("candidates", JSON, nullable=False),
+        sa.ForeignKeyConstraint(["network_id"], ["network.id"], name="gateway_network_id_fkey", ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(["port_id"], ["port.id"], name="gateway_port_id_fkey", ondelete="RESTRICT"),
+        sa.ForeignKeyConstraint(["router_id"], ["router.id"], name="gateway_router_id_fkey", ondelete="RESTRICT"),
+        sa.PrimaryKeyConstraint("router_id", name="gateway_pkey"),
+        sa.UniqueConstraint("port_id", name="gateway_port_id_key"),
+        sa.UniqueConstraint("vni", name="gateway_vni_key"),
+    )
+    op.create_index("gateway_network_id_idx", "gateway", ["network_id"])
+    op.create_index("gateway_owner_idx", "gateway", ["owner"])
+    op.create_table(
+        "place",
+        sa.Column("router_id", TEXT, nullable=False),
+        sa.Column("host", TEXT, nullable=False),
+        sa.Column("network_id", TEXT, nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("mac_address", TEXT, nullable=False),
+        sa.Column("transit_ip", TEXT, nullable=False),
+        sa.Column("transit_mac", TEXT, nullable=False),
+        sa.ForeignKeyConstraint(["router_id"], ["gateway.router_id"], name="place_router_id_fkey", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("router_id", "host", name="place_pkey"),
+        sa.UniqueConstraint("network_id", "mac_address", name="place_network_id_mac_address_key"),
+        sa.UniqueConstraint("router_id", "number", name="place_router_id_number_key"),
+        sa.UniqueConstraint("router_id", "transit_ip", name="place_router_id_transit_ip_key"),
+        sa.UniqueConstraint("router_id", "transit_mac", name="place_router_id_transit_mac_key"),
+    )
+    op.create_index("place_host_idx", "place", ["host"])
+    op.create_table(
+        "port_block",
+        sa.Column("router_id", TEXT, nullable=False),
+        sa.Column("first", sa.Integer(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("host", TEXT, nullable=False),
+        sa.Column("freed_at", sa.Double(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["router_id"], ["gateway.router_id"], name="port_block_router_id_fkey", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("router_id", "first", name="port_block_pkey"),
+    )
 
 
 def _own() -> None:

@@ -1,0 +1,215 @@
+"""Routers' gateways: the transit network's VNI, candidates, owner and generation; who needs a place, and when.
+
+Everything here follows from rows, inside the transaction that changes them: `bound` when a port is bound, `joined` when
+a router gets a leg, `host_changed` when a host says what it reaches, `forget_host` when it goes.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import sqlalchemy as sa
+
+from onehop.errors import NotFoundError
+from onehop.store import allocation, component, place, presence
+from onehop.store.record import Row
+from onehop.store.session import Session
+from onehop.store.table import GATEWAY, PLACE, PORT_BLOCK, REVISION, TABLES
+
+_CHUNK = 500
+_G = GATEWAY.c
+_AGENT = TABLES["agent"].c
+_NETWORK = TABLES["network"].c
+_THESE: sa.BindParameter[list[str]] = sa.bindparam("these", expanding=True)
+_UNPLACED = sa.select(_G.router_id).where(
+    _G.router_id.in_(_THESE),
+    ~sa.select(PLACE.c.host).where(PLACE.c.router_id == _G.router_id, PLACE.c.host == sa.bindparam("host")).exists(),
+)
+
+
+def put(session: Session, router_id: str, port_id: str, network_id: str, vnis: tuple[int, int]) -> None:
+    """Give a router a gateway; see `Transaction.put_gateway`."""
+    vni = allocation.allocate_vni(session, *vnis)
+    allocation.claim_vni(session, vni, "router", router_id)
+    row = {
+        "router_id": router_id,
+        "port_id": port_id,
+        "network_id": network_id,
+        "vni": vni,
+        "owner": None,
+        "generation": 0,
+        "candidates": [],
+    }
+    session.write(sa.insert(GATEWAY), row)
+    _choose(session, router_id, [], None, _eligible(session, network_id), _load(session))
+    networks, _ = component.component(session, component.networks_of(session, router_id))
+    place.add(session, router_id, component.hosts_on(session, networks))
+    _changed(session, [router_id])
+
+
+def clear(session: Session, router_id: str) -> None:
+    """Take a router's gateway away; see `Transaction.clear_gateway`."""
+    allocation.claim_vni(session, None, "router", router_id)
+    session.write(sa.delete(GATEWAY).where(_G.router_id == router_id))
+    _changed(session, [router_id])
+
+
+def get(session: Session, router_ids: Sequence[str]) -> dict[str, Row]:
+    """What the store gave to routers with a gateway; see `Transaction.gateways`."""
+    found: dict[str, Row] = {}
+    for start in range(0, len(router_ids), _CHUNK):
+        chunk = list(router_ids[start : start + _CHUNK])
+        for row in session.read(sa.select(GATEWAY).where(_G.router_id.in_(chunk))):
+            found[row.router_id] = {**row._mapping, "hosts": []}  # noqa: SLF001  # SQLAlchemy's public name for it
+        if not found:
+            continue
+        blocks: dict[tuple[str, str], list[Row]] = {}
+        for row in session.read(
+            sa.select(PORT_BLOCK)
+            .where(PORT_BLOCK.c.router_id.in_(chunk), PORT_BLOCK.c.freed_at.is_(None))
+            .order_by(PORT_BLOCK.c.first)
+        ):
+            blocks.setdefault((row.router_id, row.host), []).append({"first": row.first, "size": row.size})
+        for row in session.read(sa.select(PLACE).where(PLACE.c.router_id.in_(chunk)).order_by(PLACE.c.host)):
+            given = {n: getattr(row, n) for n in ("host", "number", "mac_address", "transit_ip", "transit_mac")}
+            found[row.router_id]["hosts"].append({**given, "blocks": blocks.get((row.router_id, row.host), [])})
+    return found
+
+
+def assign_owner(session: Session, router_id: str, host: str | None) -> int:
+    """Make a host the owner; see `Transaction.assign_owner`."""
+    row = session.read(sa.select(_G.owner, _G.generation, _G.candidates).where(_G.router_id == router_id)).first()
+    if row is None or (host is not None and host not in row.candidates):
+        raise NotFoundError(f"host {host} is no candidate of router {router_id}, which can therefore not be its owner")
+    if row.owner == host:
+        return int(row.generation)
+    generation = _generation(session)
+    session.write(sa.update(GATEWAY).where(_G.router_id == router_id).values(owner=host, generation=generation))
+    presence.reset_owned(session, router_id)
+    _changed(session, [router_id])
+    return generation
+
+
+def add_block(session: Session, router_id: str, host: str) -> bool:
+    """Give a host of a router one more block; see `Transaction.add_port_block`."""
+    known = session.read(sa.select(PLACE.c.host).where(PLACE.c.router_id == router_id, PLACE.c.host == host)).first()
+    if known is None:
+        raise NotFoundError(f"host {host} has no place in router {router_id}")
+    given = place.add_block(session, router_id, host) is not None
+    if given:
+        _changed(session, [router_id])
+    return given
+
+
+def refill(session: Session) -> int:
+    """Give blocks to hosts without one; see `Transaction.refill_port_blocks`."""
+    changed = place.refill(session)
+    _changed(session, changed)
+    return len(changed)
+
+
+def bound(session: Session, port_id: str, host: str) -> None:
+    """A port was bound to a host: it needs a place in every router of the component."""
+    port = TABLES["port"].c
+    network_id = session.read(sa.select(port.network_id).where(port.id == port_id)).scalar_one()
+    _, routers = component.component(session, [network_id])
+    if not routers:
+        return
+    unplaced = session.read(_UNPLACED, {"these": sorted(routers), "host": host}).scalars().all()
+    _changed(session, [router_id for router_id in unplaced if place.add(session, router_id, [host])])
+
+
+def joined(session: Session, network_id: str) -> None:
+    """A router got a leg on a network: what it joined is one component now, and every host in it may hold all of it."""
+    networks, routers = component.component(session, [network_id])
+    with_gateway = session.read(sa.select(_G.router_id).where(_G.router_id.in_(sorted(routers)))).scalars().all()
+    if not with_gateway:
+        return
+    hosts = component.hosts_on(session, networks)
+    _changed(session, [router_id for router_id in with_gateway if place.add(session, router_id, hosts)])
+
+
+def host_changed(session: Session) -> None:
+    """What gateway hosts reach is different now: candidates come and go, and a lost owner is replaced."""
+    load = _load(session)
+    eligible: dict[str, set[str]] = {}
+    for row in session.read(sa.select(GATEWAY).order_by(_G.router_id)).all():
+        if row.network_id not in eligible:
+            eligible[row.network_id] = _eligible(session, row.network_id)
+        if set(row.candidates) != eligible[row.network_id]:
+            _choose(session, row.router_id, row.candidates, row.owner, eligible[row.network_id], load)
+            _changed(session, [row.router_id])
+
+
+def forget_host(session: Session, host: str) -> None:
+    """A host is gone: its places too, and what it owned has another owner."""
+    placed = session.read(sa.select(PLACE.c.router_id).where(PLACE.c.host == host)).scalars().all()
+    place.remove(session, host, placed)
+    _changed(session, placed)
+    host_changed(session)
+
+
+def _choose(
+    session: Session,
+    router_id: str,
+    before: Sequence[str],
+    owner: str | None,
+    eligible: set[str],
+    load: Counter[str],
+) -> None:
+    """Order the candidates anew: those there were stay in order, others follow; the first replaces a lost owner."""
+    kept = [host for host in before if host in eligible]
+    fresh = sorted(eligible - set(kept), key=lambda host: _rank(router_id, host))
+    if not kept:
+        fresh.sort(key=lambda host: load[host])
+        fresh[1:] = sorted(fresh[1:], key=lambda host: _rank(router_id, host))
+    candidates = [*kept, *fresh]
+    values: dict[str, Any] = {"candidates": candidates}
+    if owner not in candidates:
+        new = candidates[0] if candidates else None
+        load[new or ""] += 1
+        if new != owner:
+            values.update(owner=new, generation=_generation(session))
+            presence.reset_owned(session, router_id)
+    session.write(sa.update(GATEWAY).where(_G.router_id == router_id).values(values))
+    place.add(session, router_id, candidates)
+
+
+def _rank(router_id: str, host: str) -> bytes:
+    """An order of hosts that differs from router to router, so that a lost owner's routers spread over the others."""
+    return blake2b(f"{router_id} {host}".encode(), digest_size=8).digest()
+
+
+def _eligible(session: Session, network_id: str) -> set[str]:
+    """Gateway hosts that reach the network's physical network."""
+    physical = session.read(
+        sa.select(_NETWORK.provider_physical_network).where(_NETWORK.id == network_id)
+    ).scalar_one_or_none()
+    if physical is None:
+        return set()
+    said = session.read(sa.select(_AGENT.host, _AGENT.configurations))
+    return {
+        host
+        for host, about in said
+        if about.get("vtep") and about.get("gateway_host") and physical in about.get("physical_networks", ())
+    }
+
+
+def _load(session: Session) -> Counter[str]:
+    owned = sa.select(_G.owner, sa.func.count().label("owned")).where(_G.owner.is_not(None)).group_by(_G.owner)
+    return Counter({row.owner: row.owned for row in session.read(owned)})
+
+
+def _generation(session: Session) -> int:
+    """The revision of this transaction: there is one writer at a time, so it is the one after the newest."""
+    return int(session.read(sa.select(REVISION.c.value)).scalar_one()) + 1
+
+
+def _changed(session: Session, router_ids: Iterable[str]) -> None:
+    """Tell agents of these routers."""
+    listed = list(router_ids)
+    for router_id in listed:
+        if not session.dirty.get(("router", router_id), False):
+            session.mark("router", router_id)
+    presence.derive_routers(session, listed)
