@@ -44,6 +44,8 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
         stream_address: how agents reach it, written into join tokens; empty takes the bound address.
         join_token_seconds: how long a join token is good for.
         heartbeat_seconds: how often agents show that they are alive.
+        owner_detection_seconds: after this long without a sign of life, and without an answer of its kernel to any other
+            gateway host, a gateway host is lost and others take over what it owned.
         agent_down_seconds: after this long without a sign of life an agent is shown as not alive.
         underlay_mtu: MTU of the network between the hosts, in octets; networks get it less the overhead of VXLAN.
         underlay_version: 4 or 6, IP version of the hosts' VTEP addresses.
@@ -71,7 +73,8 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
     stream_listen: str = "0.0.0.0:9697"
     stream_address: str = ""
     join_token_seconds: int = 3600
-    heartbeat_seconds: float = 5.0
+    heartbeat_seconds: float = 1.0
+    owner_detection_seconds: float = 3.0
     agent_down_seconds: float = 15.0
     underlay_mtu: int = 1500
     underlay_version: Literal[4, 6] = 4
@@ -155,7 +158,13 @@ def load_controller(path: Path) -> ControllerSettings:
     size = settings.port_block_size
     if not 64 <= size <= 16_384 or size & (size - 1):
         raise _error(path, "port_block_size", "port_block_size must be a power of two from 64 to 16384")
-    for key in ("port_block_quarantine_seconds", "heartbeat_seconds", "agent_down_seconds", "join_token_seconds"):
+    for key in (
+        "port_block_quarantine_seconds",
+        "heartbeat_seconds",
+        "owner_detection_seconds",
+        "agent_down_seconds",
+        "join_token_seconds",
+    ):
         _positive(path, key, getattr(settings, key))
     return settings
 

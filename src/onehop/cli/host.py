@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from onehop.settings import ControllerSettings
     from onehop.store import Store
 
-app = new("Add, list and remove hosts.")
+app = new("Add, list, drain and remove hosts.")
 
 Config = Annotated[Path, typer.Option(help="The controller's configuration file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -26,7 +26,7 @@ Address = Annotated[
 
 @app.callback()
 def host() -> None:
-    """Add, list and remove hosts. Works on the controller's store, whether the controller runs or not."""
+    """Add, list, drain and remove hosts. Works on the controller's store, whether the controller runs or not."""
 
 
 @app.command()
@@ -78,6 +78,24 @@ def remove(name: Name, config: Config = DEFAULT_CONTROLLER_FILE) -> None:
     with _store(config) as (_, store):
         store.run(lambda tx: tx.remove_host(name))
     typer.echo(f"removed {name}; its certificates are revoked")
+
+
+@app.command()
+def drain(
+    name: Name,
+    config: Config = DEFAULT_CONTROLLER_FILE,
+    undo: Annotated[bool, typer.Option("--undo", help="Let it own routers' addresses again.")] = False,
+) -> None:
+    """Hand over every router that a gateway host owns, at once, and give it no more. Its instances stay."""
+    from onehop.errors import NotFoundError
+
+    with _store(config) as (_, store):
+        with store.read() as tx:
+            found = next((host for host in tx.hosts() if host.name == name), None)
+        if found is None:
+            raise NotFoundError(f"there is no host {name}; `onehop host list` shows those there are")
+        store.run(lambda tx: tx.update("agent", found.id, {"admin_state_up": undo}))
+    typer.echo(f"{name} may own routers' addresses again" if undo else f"{name} owns no router's addresses any more")
 
 
 def _show_token(name: str, word: str, seconds: int, json: bool) -> None:

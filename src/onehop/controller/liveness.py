@@ -52,6 +52,10 @@ class Liveness:
         seen = self._seen.get(host)
         return now - (seen.at if seen is not None else self._start) >= self._detection
 
+    def suspects(self) -> set[HostName]:
+        """Hosts that somebody says does not answer: nobody else needs to be judged."""
+        return {host for seen in self._seen.values() for host in seen.silent}
+
     def lost(
         self, hosts: Iterable[HostName], now: float, elsewhere: Mapping[HostName, float] | None = None
     ) -> set[HostName]:

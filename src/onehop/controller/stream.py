@@ -7,6 +7,7 @@ Paths: ``/v1/stream`` needs a certificate that the store knows and has not revok
 import asyncio
 import http
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -20,6 +21,8 @@ from onehop import __version__
 from onehop.controller import pki
 from onehop.controller.feed import Feed
 from onehop.controller.join import join
+from onehop.controller.liveness import Liveness
+from onehop.controller.owners import Owners
 from onehop.controller.report import Reports
 from onehop.controller.session import Memory, Session
 from onehop.errors import OnehopError, WireError
@@ -55,6 +58,8 @@ class Stream:
         self._sessions: dict[HostName, Session] = {}
         self._memories: dict[HostName, Memory] = {}
         self._hosts: WeakKeyDictionary[ServerConnection, HostName] = WeakKeyDictionary()
+        self._liveness = Liveness(settings.owner_detection_seconds, time.monotonic())
+        self._owners = Owners(store, self._liveness)
         self._joins = asyncio.Semaphore(JOINS_AT_ONCE)
 
     @property
@@ -91,6 +96,7 @@ class Stream:
         ):
             group.create_task(self._feed.run())
             group.create_task(self._reports.run())
+            group.create_task(self._owners.run())
             group.create_task(self._refill())
             ready()
             try:
@@ -192,6 +198,7 @@ class Stream:
             self._reports.add,
             self._reports.beat,
             self._settings.heartbeat_seconds,
+            self._hear,
         )
         older = self._sessions.get(host)
         self._sessions[host] = session
@@ -236,6 +243,9 @@ class Stream:
                 details={"version": hello.software, "gateway_host": hello.gateway_host},
             )
         )
+
+    def _hear(self, host: HostName, answering: tuple[str, ...], silent: tuple[str, ...]) -> None:
+        self._liveness.hear(host, time.monotonic(), answering, silent)
 
     async def _same(self, host: HostName, hello: Hello) -> bool:
         if not hello.digest:

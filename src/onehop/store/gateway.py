@@ -5,7 +5,7 @@ a router gets a leg, `host_changed` when a host says what it reaches, `forget_ho
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -89,6 +89,22 @@ def assign_owner(session: Session, router_id: str, host: str | None) -> int:
     presence.reset_owned(session, router_id)
     _changed(session, [router_id])
     return generation
+
+
+def hand_over(session: Session, lost: Collection[str]) -> int:
+    """Give what lost hosts own to others; see `Transaction.hand_over`."""
+    owned = sa.select(_G.router_id, _G.candidates).where(_G.owner.in_(sorted(lost))).order_by(_G.router_id)
+    load = _load(session)
+    moved = 0
+    for row in session.read(owned).all():
+        heirs = [host for host in row.candidates if host not in lost]
+        if not heirs:
+            continue
+        heir = min(heirs, key=lambda host: load[host])
+        load[heir] += 1
+        assign_owner(session, row.router_id, heir)
+        moved += 1
+    return moved
 
 
 def add_block(session: Session, router_id: str, host: str) -> bool:
@@ -182,13 +198,13 @@ def _rank(router_id: str, host: str) -> bytes:
 
 
 def _eligible(session: Session, network_id: str) -> set[str]:
-    """Gateway hosts that reach the network's physical network."""
+    """Gateway hosts, not drained, that reach the network's physical network."""
     physical = session.read(
         sa.select(_NETWORK.provider_physical_network).where(_NETWORK.id == network_id)
     ).scalar_one_or_none()
     if physical is None:
         return set()
-    said = session.read(sa.select(_AGENT.host, _AGENT.configurations))
+    said = session.read(sa.select(_AGENT.host, _AGENT.configurations).where(_AGENT.admin_state_up))
     return {
         host
         for host, about in said

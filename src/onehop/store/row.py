@@ -85,6 +85,8 @@ def update(session: Session, resource: str, id: Id, changes: Row) -> Row:
         allocation.sync(session, row["id"], row["fixed_ips"])
     if resource == "port" and not {"device_owner", "device_id"}.isdisjoint(different):
         gateway.joined(session, row["network_id"])
+    if resource == "agent" and "admin_state_up" in different:
+        gateway.host_changed(session)
     if resource == "network" and "provider:segmentation_id" in different:
         allocation.claim_vni(session, row["provider:segmentation_id"], "network", row["id"])
     if resource == "floatingip" and not _LEADS.isdisjoint(different):

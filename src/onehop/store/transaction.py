@@ -18,7 +18,7 @@ Errors, besides those named below: every write in a `Store.read` transaction is 
 back even if the error is caught inside. All other errors leave it usable.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -215,6 +215,13 @@ class Transaction:
             NotFoundError: the host is no candidate, or the router has no gateway.
         """
         return gateway.assign_owner(self.session, router_id, host)
+
+    def hand_over(self, lost: Collection[str]) -> int:
+        """Give every router that these hosts own to a candidate that is none of them, spread by load; how many.
+
+        A router without another candidate keeps its owner.
+        """
+        return gateway.hand_over(self.session, lost)
 
     def add_port_block(self, router_id: str, host: str) -> bool:
         """Give a host one more port block of a router; False where none is free.

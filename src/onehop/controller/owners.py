@@ -1,0 +1,70 @@
+"""Owners: takes what lost gateway hosts own and gives it to others.
+
+A host that comes back owns nothing until it is given something: there is no pre-emption. Generations decide between an
+old and a new owner; the store raises them with each change.
+"""
+
+import asyncio
+import time
+
+from onehop.controller.liveness import Liveness
+from onehop.errors import StoreError
+from onehop.log import logger
+from onehop.net.identifier import HostName
+from onehop.store import Store
+
+LOG = logger("owners")
+TICK_SECONDS = 0.1
+
+
+class Owners:
+    """Watches over the owners of routers.
+
+    Args:
+        store: who owns what.
+        liveness: who is lost, as this controller hears it.
+    """
+
+    def __init__(self, store: Store, liveness: Liveness) -> None:
+        self._store = store
+        self._liveness = liveness
+        self._handled: frozenset[HostName] = frozenset()
+
+    async def run(self) -> None:
+        """Judge until cancelled."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            suspects = self._liveness.suspects()
+            if not suspects:
+                self._handled = frozenset()
+                continue
+            try:
+                await asyncio.to_thread(self.judge, suspects)
+            except StoreError as error:
+                LOG.error("owners could not be judged and are judged again", error=str(error))
+
+    def judge(self, suspects: set[HostName]) -> int:
+        """Hand over what the lost ones of some hosts own; returns the number of routers.
+
+        Raises:
+            StoreError: the database cannot be used now.
+        """
+        now = time.monotonic()
+        self._handled &= self._liveness.lost(suspects, now)
+        if self._liveness.lost(suspects, now) <= self._handled:
+            return 0
+        lost = frozenset(self._liveness.lost(suspects, now, self._elsewhere(now)))
+        if lost <= self._handled:
+            return 0
+        moved = self._store.run(lambda tx: tx.hand_over(lost))
+        self._handled = lost
+        for host in sorted(lost):
+            LOG.warning("a gateway host is lost; others own what it owned", lost=host)
+        return moved
+
+    def _elsewhere(self, now: float) -> dict[HostName, float]:
+        """When each host last spoke to any controller, by our clock."""
+        with self._store.read() as tx:
+            hosts = tx.hosts()
+        wall = time.time()
+        return {HostName(h.name): now - max(0.0, wall - h.heartbeat_at) for h in hosts if h.heartbeat_at is not None}
