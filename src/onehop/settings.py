@@ -44,8 +44,8 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
         stream_address: how agents reach it, written into join tokens; empty takes the bound address.
         join_token_seconds: how long a join token is good for.
         heartbeat_seconds: how often agents show that they are alive.
-        owner_detection_seconds: after this long without a sign of life, and without an answer of its kernel to any other
-            gateway host, a gateway host is lost and others take over what it owned.
+        owner_detection_seconds: a gateway host whose agent gave no sign of life and whose kernel answered no other
+            gateway host for this long is lost, and others take over what it owned.
         agent_down_seconds: after this long without a sign of life an agent is shown as not alive.
         underlay_mtu: MTU of the network between the hosts, in octets; networks get it less the overhead of VXLAN.
         underlay_version: 4 or 6, IP version of the hosts' VTEP addresses.
@@ -118,7 +118,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: str = "/var/lib/onehop-agent"
     run_dir: str = DEFAULT_RUN_DIR
     vxlan_port: int = VXLAN_PORT
-    probe_seconds: float = 1.0
+    probe_seconds: float = 0.5
     observe_seconds: float = 60.0
     reconnect_seconds: float = 10.0
     log_format: Literal["auto", "console", "json"] = "auto"

@@ -10,8 +10,11 @@ import msgspec
 from onehop.model.topology import Topology
 from onehop.net.identifier import HostName
 
-MISSED = 3
-"""Probes in a row without an answer that make a host silent."""
+MISSED = 5
+"""Probes in a row that may miss their answer; with the next one the host is silent.
+
+At two probes a second that is at the latest 3.0 s after its last answer: within the time to find a lost owner.
+"""
 
 
 class Verdict(msgspec.Struct, frozen=True):
