@@ -28,6 +28,7 @@ BRIDGE = "br-ex"
 _QUIET = (
     ("ipv6/conf/default/accept_dad", "0"),
     ("ipv6/conf/all/accept_dad", "0"),
+    ("ipv4/icmp_ratelimit", "0"),
     ("bridge/bridge-nf-call-iptables", "0"),
     ("bridge/bridge-nf-call-ip6tables", "0"),
     ("bridge/bridge-nf-call-arptables", "0"),
