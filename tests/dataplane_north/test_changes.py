@@ -14,6 +14,7 @@ from tests.dataplane_north.echo import PATIENCE, PORT, ping, tcp, udp
 from tests.dataplane_north.places import Place
 from tests.dataplane_north.site import BRIDGE, OUTSIDE
 from tests.dataplane_north.stage import FORWARDED, GATEWAY, VIRTUAL, A, B, C, Stage
+from tests.dataplane_north.wire import watched
 from tests.northern import forward
 
 pytestmark = pytest.mark.root
@@ -104,9 +105,11 @@ def test_tcp_whose_translation_was_lost_is_reset_towards_the_instance_at_once(ow
         assert _echoes(sock)
         stage.router(stage.world.host({"a": A, "b": B, "c": C}[name[0]])).run("conntrack -F 2>/dev/null")
         begin = time.monotonic()
-        with pytest.raises(ConnectionResetError):
-            _echoes(sock)
-        assert time.monotonic() - begin < 0.2
+        with watched(stage.upstream, "ext0") as seen:
+            with pytest.raises(ConnectionResetError):
+                _echoes(sock)
+            assert time.monotonic() - begin < 0.2
+            assert not [f for f in seen.read() if f.kind == "ip"], "the far end is not asked"
     assert tcp(stage.at(name), OUTSIDE) is not None
 
 
