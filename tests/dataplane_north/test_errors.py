@@ -46,6 +46,8 @@ def _hops(place: Place, own: str, target: str, longest: int = 6, protocol: int =
                 while True:
                     packet, peer = sock.recvfrom(2000)
                     kind, quoted = packet[20], packet[28:]
+                    if kind == 0 and protocol == 1 and packet[24:28] == body[4:8]:
+                        return [*found, (peer[0], own, target)]
                     if kind in (3, 11) and quoted[20:22] == body[:2] and unpack(quoted[16:20]) == target:
                         break
             except TimeoutError:
@@ -87,10 +89,11 @@ def test_a_trace_from_outside_sees_only_external_addresses(owned: Stage, target:
     assert {(source, quoted) for _, source, quoted in hops} == {(OUTSIDE, address)}, hops
 
 
+@pytest.mark.parametrize("protocol", [1, 17])
 @pytest.mark.parametrize("caller", INSTANCES)
-def test_a_trace_from_an_instance_sees_every_hop(owned: Stage, caller: str) -> None:
+def test_a_trace_from_an_instance_sees_every_hop(owned: Stage, caller: str, protocol: int) -> None:
     own = owned.ports[caller].fixed_ips[0].ip_address
-    hops = _hops(owned.at(caller), own, OUTSIDE)
+    hops = _hops(owned.at(caller), own, OUTSIDE, protocol=protocol)
     gateway = own.rpartition(".")[0] + ".1"
     middle = [GATEWAY] if caller.startswith("c") else []
     assert [hop for hop, _, _ in hops] == [gateway, *middle, UPSTREAM, OUTSIDE]

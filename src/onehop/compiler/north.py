@@ -3,7 +3,7 @@
 NAT state lives where the instance lives; the owner of an external address only steers, without state.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -212,11 +212,17 @@ class _Sorter:
         return known is not None and self._external.physical_network in known.physical_networks
 
 
-def blocks_of(host: RouterHost) -> Iterator[tuple[int, int]]:
+def blocks_of(host: RouterHost) -> list[tuple[int, int]]:
     """First and last port of each of a host's blocks, neighbouring ones put together."""
-    ordered = sorted((b.first, b.last) for b in host.blocks)
-    while ordered:
-        first, last = ordered.pop(0)
-        while ordered and ordered[0][0] == last + 1:
-            last = ordered.pop(0)[1]
-        yield first, last
+    return joined((b.first, b.last) for b in host.blocks)
+
+
+def joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges in order, those that overlap or touch put together."""
+    found: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return found
