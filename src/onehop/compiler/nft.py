@@ -71,6 +71,11 @@ def listed(address: str, protocol: str, port: int) -> bytes:
     return (ipaddress.ip_address(address).packed + bytes([_NUMBERS[protocol]]) + port.to_bytes(2))[::-1]
 
 
+def listed_addresses(*addresses: str) -> bytes:
+    """The place of a key of several addresses in a listing."""
+    return b"".join(ipaddress.ip_address(address).packed for address in addresses)[::-1]
+
+
 def ports(first: int, last: int) -> str:
     """A port or a range of ports."""
     return str(first) if first == last else f"{first}-{last}"
