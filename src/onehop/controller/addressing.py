@@ -38,9 +38,11 @@ class Addressing:
         self._network_id = network_id
         self._held = list(held)
         self._automatic = automatic
-        self._subnets = context.tx.select(
-            "subnet", {"network_id": [network_id]}, sort=[("created_at", "asc"), ("cidr", "asc")]
-        )
+        if network_id not in context.subnets:
+            context.subnets[network_id] = context.tx.select(
+                "subnet", {"network_id": [network_id]}, sort=[("created_at", "asc"), ("cidr", "asc")]
+            )
+        self._subnets = context.subnets[network_id]
         self._by_id = {subnet["id"]: subnet for subnet in self._subnets}
 
     def default(self) -> list[Row]:
