@@ -57,7 +57,7 @@ class Simulation:
 
     def apply(self, op: Op) -> None:
         """Let one op happen."""
-        # `type(…) is` and not isinstance, which takes five times as long: this is done for every op of every plan, and no kind has subclasses.
+        # `type(…) is` takes a fifth of isinstance: this is done for every op of every plan. No kind has subclasses.
         if type(op) is Delete:
             self.doubtful.pop(op.object.key, None)
             if self.objects.pop(op.object.key, None) is not None:
