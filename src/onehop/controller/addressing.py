@@ -148,14 +148,14 @@ class Addressing:
         return given
 
 
-def allocate_mac(context: Context, network_id: str) -> str:
-    """A MAC that no port of the network has.
+def allocate_mac(context: Context, network_id: str, lasting: str = "") -> str:
+    """A MAC that no port of the network has; the same for one `lasting` whenever that is free.
 
     Raises:
         FaultError: 409.
     """
     try:
-        return context.tx.allocate_mac(network_id, context.settings.mac_prefix)
+        return context.tx.allocate_mac(network_id, context.settings.mac_prefix, lasting)
     except PoolFullError:
         raise FaultError("MacAddressInUse", f"No MAC address is free on network {network_id}.") from None
 
