@@ -12,26 +12,27 @@ one on, what is ours and not wanted goes, also what an earlier life of the agent
 """
 
 import errno
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
 from onehop.agent.board import UNTRIED, Board, Entry, judge, neighbours
 from onehop.agent.desire import Desire, partition_of_namespace
-from onehop.agent.holding import STRAY, Holding
-from onehop.agent.scope import settings_of, union
-from onehop.compiler.state import Claim, Local, Partition
+from onehop.agent.holding import STRAY
+from onehop.agent.sight import Sight
+from onehop.compiler.state import Claim, Local
 from onehop.errors import KernelError, NotFoundError
 from onehop.kernel.base import Kernel
 from onehop.log import logger
 from onehop.model.topology import Ref, Topology
 from onehop.net import naming
-from onehop.net.identifier import HostName, RouterId
-from onehop.objects import KernelObject, Key, Link, Namespace, Sysctl, Veth
+from onehop.net.identifier import HostName
+from onehop.objects import KernelObject, Key, Link, Sysctl
 from onehop.objects.agreement import agrees
 from onehop.reconciler.backoff import Backoff
+from onehop.reconciler.block import WAITS
 from onehop.reconciler.diff import diff
-from onehop.reconciler.plan import Observation, Plan, Replace, Scope
+from onehop.reconciler.plan import Plan, Replace
 
 LOG = logger("agent")
 ROUNDS = 3
@@ -82,14 +83,12 @@ class Engine:
         self.equipped = 0
         self.writes = 0
         self._kernel = kernel
+        self._sight = Sight(kernel)
         self._clock = clock
-        self._holding = Holding()
         self._retry = Backoff()
         self._changed: set[str] = set()
         self._doubtful: set[str] = set()
         self._all_doubtful = True
-        self._seen_once = False
-        self._unread: set[str] = set()
 
     # what happened
 
@@ -107,10 +106,10 @@ class Engine:
         """Somebody changed something there."""
         if namespace != naming.HOST:
             name = partition_of_namespace(namespace)
-            if name is not None and (name in self.desire.partitions or name in self._holding.partitions):
+            if name is not None and (name in self.desire.partitions or name in self._sight.holding.partitions):
                 self._doubtful.add(name)
         elif link is not None:
-            name = self._holding.owner(link) or self._claimant(link)
+            name = self._sight.holding.owner(link) or self._claimant(link)
             if name is not None:
                 self._doubtful.add(name)
         else:
@@ -130,7 +129,7 @@ class Engine:
         if self._all_doubtful:
             return False
         # A host that could not be read is left alone until that is tried again.
-        return not (self._seen_once and (self._changed or self._doubtful))
+        return not (self._sight.complete and (self._changed or self._doubtful))
 
     def due(self) -> float | None:
         """When the next retry is to be made, by the clock."""
@@ -144,14 +143,14 @@ class Engine:
         due = {str(name) for name in self._retry.due(self._clock())}
         if self._all_doubtful or EVERYTHING in due:
             self._look_at_everything()
-        if not self._seen_once:
+        if not self._sight.complete:
             return Outcome(self.desire.view.revision, changed, False, 0, self.equipped)
         doubtful = self._doubtful | (due - {EVERYTHING})
         dirty = self._batch(self._changed | doubtful)
         doubtful &= dirty
         self._changed -= dirty
         self._doubtful -= dirty
-        reasons = self._reconcile(dirty, doubtful.union(*(self._joined(name) for name in doubtful)))
+        reasons = self._reconcile(dirty, doubtful.union(*(self._sight.joined(name, self.desire) for name in doubtful)))
         self._settle(dirty, reasons)
         for name in {n for partition in dirty for n in neighbours(partition, self.desire)}:
             changed.update(self.board.put(name, judge(name, self.desire, self.failing)))
@@ -173,16 +172,14 @@ class Engine:
         Raises:
             KernelError: its mark could not be taken off.
         """
-        link = self._link(name)
+        link = self._sight.link(name)
         if link is not None:
             self._remark(link, msgspec.structs.replace(link, alias=""))
         self.doubt(naming.HOST, name)
 
     def has_device(self, name: str) -> bool:
         """Whether the host's namespace holds a link of that name, whoever's it is."""
-        key: Key = ("link", naming.HOST, name)
-        seen = self._kernel.observe(Scope(namespace=naming.HOST, links=frozenset({name}), tables=frozenset()))
-        return key in seen.foreign or key in seen.objects
+        return self._sight.exists(name)
 
     def adopt(self, name: str) -> None:
         """Make a link of the host's namespace ours, that is wanted here by its name.
@@ -205,11 +202,6 @@ class Engine:
 
     # inside
 
-    def _link(self, name: str) -> Link | None:
-        owner = self._holding.owner(name)
-        found = self._holding.objects(owner).get(("link", naming.HOST, name)) if owner is not None else None
-        return found if isinstance(found, Link) else None
-
     def _remark(self, old: Link, new: Link) -> bool:
         """Change a link's mark; whether it is there."""
         report = self._kernel.execute(Plan((Replace(old, new),)))
@@ -220,10 +212,7 @@ class Engine:
         return not report.failed
 
     def _known(self) -> set[str]:
-        return self.desire.partitions.keys() | self._holding.partitions.keys() | self.failing.keys()
-
-    def _is_known(self, name: str) -> bool:
-        return name in self.desire.partitions or name in self._holding.partitions or name in self.failing
+        return self.desire.partitions.keys() | self._sight.holding.partitions.keys() | self.failing.keys()
 
     def _claimant(self, link: str) -> str | None:
         key = ("link", naming.HOST, link)
@@ -240,27 +229,8 @@ class Engine:
                 found = todo.pop()
                 if found not in batch:
                     batch.add(found)
-                    todo.extend(self._joined(found) - batch if found in dirty else ())
+                    todo.extend(self._sight.joined(found, self.desire) - batch if found in dirty else ())
         return batch
-
-    def _joined(self, name: str) -> set[str]:
-        wanted = self.desire.partitions.get(name)
-        objects = [claim.object for claim in wanted.claims.values()] if wanted is not None else []
-        joined: set[str] = set()
-        for found in (*objects, *self._holding.objects(name).values()):
-            if isinstance(found, Link) and isinstance(found.spec, Veth):
-                peer = found.spec
-                if peer.peer_namespace == naming.HOST:
-                    other = self._holding.owner(peer.peer_name)
-                else:
-                    other = partition_of_namespace(peer.peer_namespace)
-                if other is not None and other != STRAY:
-                    joined.add(other)
-        if name.startswith("router/") and wanted is not None:
-            legs = self.desire.view.interfaces_of(RouterId(name.removeprefix("router/")))
-            joined |= {naming.network_partition(leg.network_id) for leg in legs}
-            joined.add(naming.gate_partition(RouterId(name.removeprefix("router/"))))
-        return {other for other in joined if self._is_known(other)}
 
     def _reconcile(self, names: set[str], doubtful: set[str]) -> dict[Key, str]:
         """Make these partitions as they should be; returns why, by key, where that failed."""
@@ -268,8 +238,8 @@ class Engine:
         if doubtful:
             reasons.update(self._observe(doubtful))
         for _ in range(ROUNDS):
-            plan = self._diff(names - self._unread)
-            reasons.update(plan.blocked)
+            plan = self._diff(names - self._sight.unread)
+            reasons.update((k, UNTRIED if why.startswith(WAITS) else why) for k, why in plan.blocked.items())
             if not plan.ops:
                 break
             report = self._kernel.execute(plan)
@@ -288,71 +258,29 @@ class Engine:
         observed: dict[Key, KernelObject] = {}
         desired: dict[Key, KernelObject] = {}
         for name in names:
-            observed.update(self._holding.objects(name))
+            observed.update(self._sight.holding.objects(name))
             wanted = self.desire.partitions.get(name)
             if wanted is not None:
                 desired.update((key, claim.object) for key, claim in wanted.claims.items())
-        return diff(observed, desired, frozenset(self._holding.foreign))
+        return diff(observed, desired, frozenset(self._sight.holding.foreign))
 
     def _observe(self, names: set[str]) -> dict[Key, str]:
-        """Read partitions back; those that cannot be read are left out of all conclusions."""
-        scopes: dict[str, Scope] = {}
-        host: list[Scope] = []
-        for name in names - {STRAY}:
-            scope = self._holding.scope(name, self.desire.partitions.get(name))
-            if scope.namespace == naming.HOST:
-                host.append(scope)
-            else:
-                scopes[name] = scope
-        reasons: dict[Key, str] = {}
-        if STRAY in names:
-            # Nobody knows where to look for these but everywhere. They wait for their retry like everything that fails.
-            self._look_at_everything()
-            self._changed.discard(STRAY)
-            return reasons
-        for name, scope in scopes.items():
-            reasons.update(self._read({name}, scope))
-        if host:
-            reasons.update(self._read(names - scopes.keys(), union(host)))
-        return reasons
-
-    def _read(self, names: set[str], scope: Scope) -> dict[Key, str]:
-        wanted = self._wanted(names)
-        try:
-            observation = self._kernel.observe(scope)
-        except KernelError as error:
-            self._unread |= names
-            LOG.error("could not read back", namespace=scope.namespace, why=str(error))
-            return {key: f"it could not be read back: {error}" for p in wanted for key in p.claims}
-        self._unread -= names
-        self._holding.replace(names, scope, observation, wanted)
+        """Read partitions back; returns why, by key, where that failed."""
+        if STRAY not in names:
+            return self._sight.read(names, self.desire)
+        # Nobody knows where to look for these but everywhere. They wait for their retry like everything that fails.
+        self._look_at_everything()
+        self._changed.discard(STRAY)
         return {}
 
     def _look_at_everything(self) -> None:
         """Read the whole host; every partition is compared afterwards."""
-        fresh = Holding()
-        try:
-            fresh.read(self._observations(), self.desire.partitions.values())
-        except KernelError as error:
-            LOG.error("could not read the host back", why=str(error))
-            self._retry.failed(EVERYTHING, self._clock())
-            self._all_doubtful = False
-            return
-        self._retry.succeeded(EVERYTHING)
         self._all_doubtful = False
-        self._seen_once = True
-        self._unread.clear()
-        self._holding = fresh
-        self._changed |= self._known()
-
-    def _observations(self) -> Iterator[Observation]:
-        settings = settings_of(self.desire.partitions.values())
-        host = self._kernel.observe(Scope(namespace=naming.HOST, sysctls=settings.get(naming.HOST, frozenset())))
-        yield host
-        for found in host.objects.values():
-            if isinstance(found, Namespace):
-                paths = settings.get(found.namespace, frozenset())
-                yield self._kernel.observe(Scope(namespace=found.namespace, sysctls=paths))
+        if self._sight.look(self.desire):
+            self._retry.succeeded(EVERYTHING)
+            self._changed |= self._known()
+        else:
+            self._retry.failed(EVERYTHING, self._clock())
 
     def _settle(self, names: set[str], reasons: Mapping[Key, str]) -> None:
         """Work out what is not as it should be, and when to try again."""
@@ -360,11 +288,11 @@ class Engine:
         for name in names:
             wanted = self.desire.partitions.get(name)
             claims: Mapping[Key, Claim] = wanted.claims if wanted is not None else {}
-            held = self._holding.objects(name)
+            held = self._sight.holding.objects(name)
             bad: dict[Key, str] = {}
             for key, claim in claims.items():
                 found = held.get(key)
-                if name in self._unread or found is None or not agrees(found, claim.object):
+                if name in self._sight.unread or found is None or not agrees(found, claim.object):
                     bad[key] = reasons.get(key, NOT_HELD)
             for key, found in held.items():
                 if key not in claims and not isinstance(found, Sysctl):
@@ -375,6 +303,3 @@ class Engine:
             else:
                 self.failing.pop(name, None)
                 self._retry.succeeded(name)
-
-    def _wanted(self, names: set[str]) -> list[Partition]:
-        return [self.desire.partitions[name] for name in names if name in self.desire.partitions]

@@ -1,0 +1,119 @@
+"""Sight: what is known of the kernel, and how it comes to be known. Reads, never writes."""
+
+from collections.abc import Iterator
+
+from onehop.agent.desire import Desire, partition_of_namespace
+from onehop.agent.holding import STRAY, Holding
+from onehop.agent.scope import settings_of, union
+from onehop.errors import KernelError
+from onehop.kernel.base import Kernel
+from onehop.log import logger
+from onehop.net import naming
+from onehop.net.identifier import RouterId
+from onehop.objects import Key, Link, Namespace, Veth
+from onehop.reconciler.plan import Observation, Scope
+
+LOG = logger("agent")
+
+
+class Sight:
+    """What is known of one kernel.
+
+    Args:
+        kernel: to be read.
+
+    Attributes:
+        holding: what was observed last.
+        unread: partitions that could not be read back; nothing may be concluded of them.
+        complete: the whole host was read at least once.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.holding = Holding()
+        self.unread: set[str] = set()
+        self.complete = False
+        self._kernel = kernel
+
+    def look(self, desire: Desire) -> bool:
+        """Read the whole host, also what nobody wants; whether that worked. If not, what was known stays."""
+        fresh = Holding()
+        try:
+            fresh.read(self._observations(desire), desire.partitions.values())
+        except KernelError as error:
+            LOG.error("could not read the host back", why=str(error))
+            return False
+        self.holding = fresh
+        self.unread.clear()
+        self.complete = True
+        return True
+
+    def read(self, names: set[str], desire: Desire) -> dict[Key, str]:
+        """Read some partitions; returns why, by key of what is wanted there, where that failed."""
+        spaces: dict[str, Scope] = {}
+        host: list[Scope] = []
+        for name in names:
+            scope = self.holding.scope(name, desire.partitions.get(name))
+            if scope.namespace == naming.HOST:
+                host.append(scope)
+            else:
+                spaces[name] = scope
+        reasons: dict[Key, str] = {}
+        for name, scope in spaces.items():
+            reasons.update(self._read({name}, scope, desire))
+        if host:
+            reasons.update(self._read(names - spaces.keys(), union(host), desire))
+        return reasons
+
+    def joined(self, name: str, desire: Desire) -> set[str]:
+        """The known partitions that pairs of links join to one, as it is or as it should be."""
+        wanted = desire.partitions.get(name)
+        objects = [claim.object for claim in wanted.claims.values()] if wanted is not None else []
+        joined: set[str] = set()
+        for found in (*objects, *self.holding.objects(name).values()):
+            if isinstance(found, Link) and isinstance(found.spec, Veth):
+                other = self._partition(found.spec)
+                if other is not None and other != STRAY:
+                    joined.add(other)
+        if name.startswith("router/") and wanted is not None:
+            legs = desire.view.interfaces_of(RouterId(name.removeprefix("router/")))
+            joined |= {naming.network_partition(leg.network_id) for leg in legs}
+            joined.add(naming.gate_partition(RouterId(name.removeprefix("router/"))))
+        return {other for other in joined if other in desire.partitions or other in self.holding.partitions}
+
+    def link(self, name: str) -> Link | None:
+        """A link of the host's namespace that is ours, as observed last."""
+        owner = self.holding.owner(name)
+        found = self.holding.objects(owner).get(("link", naming.HOST, name)) if owner is not None else None
+        return found if isinstance(found, Link) else None
+
+    def exists(self, name: str) -> bool:
+        """Whether the host's namespace holds a link of that name now, whoever's it is."""
+        key: Key = ("link", naming.HOST, name)
+        seen = self._kernel.observe(Scope(namespace=naming.HOST, links=frozenset({name}), tables=frozenset()))
+        return key in seen.foreign or key in seen.objects
+
+    def _partition(self, peer: Veth) -> str | None:
+        if peer.peer_namespace == naming.HOST:
+            return self.holding.owner(peer.peer_name)
+        return partition_of_namespace(peer.peer_namespace)
+
+    def _read(self, names: set[str], scope: Scope, desire: Desire) -> dict[Key, str]:
+        wanted = [desire.partitions[name] for name in names if name in desire.partitions]
+        try:
+            observation = self._kernel.observe(scope)
+        except KernelError as error:
+            self.unread |= names
+            LOG.error("could not read back", namespace=scope.namespace, why=str(error))
+            return {key: f"it could not be read back: {error}" for p in wanted for key in p.claims}
+        self.unread -= names
+        self.holding.replace(names, scope, observation, wanted)
+        return {}
+
+    def _observations(self, desire: Desire) -> Iterator[Observation]:
+        settings = settings_of(desire.partitions.values())
+        host = self._kernel.observe(Scope(namespace=naming.HOST, sysctls=settings.get(naming.HOST, frozenset())))
+        yield host
+        for found in host.objects.values():
+            if isinstance(found, Namespace):
+                paths = settings.get(found.namespace, frozenset())
+                yield self._kernel.observe(Scope(namespace=found.namespace, sysctls=paths))
