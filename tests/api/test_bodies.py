@@ -137,6 +137,18 @@ def test_strings_and_numbers_that_mean_truth_values_are_taken(api: Api) -> None:
         assert api.network(admin_state_up=value)["admin_state_up"] is False
 
 
+def test_null_takes_back_what_a_list_has_and_is_stored_as_the_empty_one(api: Api) -> None:
+    network = api.network()
+    subnet = api.subnet(network, dns_nameservers=["10.0.0.9"], host_routes=None)
+    assert subnet["host_routes"] == []
+    assert api.update("subnet", subnet["id"], dns_nameservers=None)["dns_nameservers"] == []
+    port = api.port(network, allowed_address_pairs=[{"ip_address": "10.0.0.9"}])
+    assert api.update("port", port["id"], allowed_address_pairs=None)["allowed_address_pairs"] == []
+    router = api.router(subnet)
+    api.update("router", router["id"], routes=[{"destination": "192.168.7.0/24", "nexthop": "10.0.0.9"}])
+    assert api.update("router", router["id"], routes=None)["routes"] == []
+
+
 def test_a_bulk_create_makes_all(api: Api) -> None:
     answer = api.send("POST", "networks", {"networks": [{"name": "a"}, {"name": "b"}]})
     assert answer.status == 201

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from tests.api.client import PROJECT_A, Api, Row
 
@@ -187,6 +188,25 @@ def test_a_mac_can_be_chosen_once_on_a_network(api: Api) -> None:
 @pytest.mark.parametrize("mac", ["x", "ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "00:00:00:00:00:00", 7, None])
 def test_macs_that_no_port_can_have_are_400(api: Api, mac: Any) -> None:
     assert api.refused("port", network_id=api.network()["id"], mac_address=mac) == (400, "HTTPBadRequest")
+
+
+def test_a_bulk_of_ports_reads_the_subnets_of_its_network_once(api: Api) -> None:
+    network = api.network()
+    for number in range(3):
+        api.subnet(network, f"10.0.{number}.0/29")
+    read: list[str] = []
+
+    def note(*said: Any) -> None:
+        read.append(said[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        answer = api.send("POST", "ports", {"ports": [{"network_id": network["id"]}] * 12})
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert answer.status == 201
+    assert len({port["fixed_ips"][0]["ip_address"] for port in answer.body["ports"]}) == 12
+    assert sum("ORDER BY subnet.created_at" in statement for statement in read) == 1
 
 
 def test_a_refused_create_gives_everything_back(api: Api) -> None:

@@ -47,6 +47,29 @@ def test_an_interface_by_subnet_has_the_gateways_address(api: Api, member: Api) 
     assert leg["binding:vif_type"] == "distributed"
 
 
+def test_a_gateway_that_is_attached_again_has_the_mac_that_instances_remember(api: Api) -> None:
+    network = api.network()
+    subnet, six = api.subnet(network), api.slaac(network)
+    first, second = api.router(subnet, six), api.router()
+    before = {leg["fixed_ips"][0]["subnet_id"]: leg["mac_address"] for leg in legs(api, first)}
+    assert len(set(before.values())) == 2
+    for wanted in (subnet, six):
+        api.send("PUT", f"routers/{first['id']}/remove_router_interface", {"subnet_id": wanted["id"]})
+        api.interface(second, subnet_id=wanted["id"])
+    assert {leg["fixed_ips"][0]["subnet_id"]: leg["mac_address"] for leg in legs(api, second)} == before
+
+
+def test_a_gateways_mac_that_an_instance_took_meanwhile_is_not_given_out_twice(api: Api) -> None:
+    network = api.network()
+    subnet = api.subnet(network)
+    router = api.router(subnet)
+    (leg,) = legs(api, router)
+    api.send("PUT", f"routers/{router['id']}/remove_router_interface", {"subnet_id": subnet["id"]})
+    port = api.port(network, mac_address=leg["mac_address"])
+    api.interface(router, subnet_id=subnet["id"])
+    assert legs(api, router)[0]["mac_address"] != port["mac_address"]
+
+
 def test_an_interface_on_an_automatic_subnet_has_the_gateways_address_only(api: Api) -> None:
     router = api.router(api.slaac(api.network()))
     (leg,) = legs(api, router)

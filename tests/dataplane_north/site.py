@@ -13,7 +13,7 @@ from onehop.compiler import Local, Plug, compile_host
 from onehop.kernel.linux import LinuxKernel
 from onehop.model.port import Port
 from onehop.net import naming
-from onehop.net.announcement import gratuitous_arp
+from onehop.net.announcement import gratuitous_arp, unsolicited_advertisement
 from onehop.net.identifier import HostName
 from onehop.objects import Address
 from tests.dataplane_north.places import Place, Shelf
@@ -28,6 +28,7 @@ BRIDGE = "br-ex"
 _QUIET = (
     ("ipv6/conf/default/accept_dad", "0"),
     ("ipv6/conf/all/accept_dad", "0"),
+    ("ipv4/icmp_ratelimit", "0"),
     ("bridge/bridge-nf-call-iptables", "0"),
     ("bridge/bridge-nf-call-ip6tables", "0"),
     ("bridge/bridge-nf-call-arptables", "0"),
@@ -189,7 +190,7 @@ class Site:
         for key, found in machine.state.items():
             if not isinstance(found, Address) or not found.link.startswith("qg-") or key in before:
                 continue
-            if found.scope == "global" and ":" not in found.address:
+            if found.scope == "global":
                 self.announce(machine.name, found.namespace, found.link, found.address.partition("/")[0])
 
     def announce(self, name: HostName, namespace: str, link: str, ip: str) -> None:
@@ -200,7 +201,7 @@ class Site:
             with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
                 sock.bind((link, 0))
                 mac = sock.getsockname()[4].hex(":")
-                sock.send(gratuitous_arp(mac, ip))
+                sock.send((unsolicited_advertisement if ":" in ip else gratuitous_arp)(mac, ip))
 
         try:
             place.inside(work)

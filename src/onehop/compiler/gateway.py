@@ -14,6 +14,7 @@ from onehop.compiler.state import Claim, Refusal
 from onehop.model.gateway import RouterHost
 from onehop.model.topology import Ref
 from onehop.net import naming
+from onehop.net.address import link_local
 from onehop.objects import (
     Address,
     BridgeFdb,
@@ -107,10 +108,14 @@ def _questions(north: North, peer: str) -> str:
     A provider bridge floods broadcast to every router; one that asks for an address of another need not wake them all.
     """
     upstream = {s.gateway_ip for s in north.subnets if s.gateway_ip is not None}
-    rule = "arp operation request arp daddr ip != @asked counter drop"
+    rules = ["arp operation request arp daddr ip != @asked counter drop"]
+    # RFC 4861, 4.3: the target stands behind type, code, checksum and four reserved octets.
+    own = [link_local(north.me.mac_address), *(s.gateway_ip for s in north.subnets6 if s.gateway_ip is not None)]
+    own += north.gateways6 if north.owner else ()
+    rules.append(f"icmpv6 type nd-neighbor-solicit @th,64,128 != {nft.any_of(nft.raw_address(own))} counter drop")
     return nft.body(
         nft.address_set("asked", 4, {*north.published, *upstream}),
-        nft.chain("outwards", [rule], nft.netdev_hook("egress", peer)),
+        nft.chain("outwards", rules, nft.netdev_hook("egress", peer)),
     )
 
 

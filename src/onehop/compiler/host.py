@@ -11,6 +11,7 @@ from onehop.compiler.connections import connections
 from onehop.compiler.context import Context
 from onehop.compiler.forwarding import forwarding
 from onehop.compiler.gateway import gateway
+from onehop.compiler.gateway6 import gateway6
 from onehop.compiler.guard import guard
 from onehop.compiler.instances import instances
 from onehop.compiler.interfaces import interfaces
@@ -36,6 +37,7 @@ FEATURES: tuple[Feature, ...] = (
     untracked,
     policy,
     gateway,
+    gateway6,
     northbound,
     connections,
 )

@@ -3,7 +3,7 @@
 NAT state lives where the instance lives; the owner of an external address only steers, without state.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -37,6 +37,7 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
         others: the router's other hosts.
         gateways: the router's IPv4 addresses outside; the first is translated to.
         inside: inside prefixes, IPv4.
+        subnets6, gateways6, inside6: the same of IPv6, which is routed and never translated.
         translated: floating IP → fixed IP, of those translated here; during a move also where the port leaves.
         virtual: fixed IPs of floating IPs that the owner translates for whoever has them.
         published: addresses that this host's external leg carries: whoever asks outside is answered by one host only.
@@ -59,6 +60,9 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
     others: tuple[RouterHost, ...]
     gateways: tuple[str, ...]
     inside: tuple[str, ...]
+    subnets6: tuple[Subnet, ...]
+    gateways6: tuple[str, ...]
+    inside6: tuple[str, ...]
     translated: dict[str, str]
     virtual: tuple[str, ...]
     published: tuple[str, ...]
@@ -130,12 +134,15 @@ def north_of(context: Context, router: Router, inside: list[str]) -> North | Non
         me=me,
         external=external,
         subnets=tuple(s for s in context.view.subnets_of(external.id) if address.version(s.cidr) == 4),
+        subnets6=tuple(s for s in context.view.subnets_of(external.id) if address.version(s.cidr) == 6),
         bridge=bridge,
         owner=owner,
         owner_host=places.get(gateway.owner) if gateway.owner is not None else None,
         others=tuple(h for name, h in sorted(places.items()) if name != context.host),
         gateways=gateways,
         inside=tuple(p for p in inside if address.version(p) == 4),
+        gateways6=tuple(ip.ip_address for ip in gateway.fixed_ips if address.version(ip.ip_address) == 6),
+        inside6=tuple(p for p in inside if address.version(p) == 6),
         translated=sorter.translated,
         virtual=tuple(sorted(set(sorter.virtual.values()))),
         published=tuple(sorted(published)),
@@ -205,11 +212,17 @@ class _Sorter:
         return known is not None and self._external.physical_network in known.physical_networks
 
 
-def blocks_of(host: RouterHost) -> Iterator[tuple[int, int]]:
+def blocks_of(host: RouterHost) -> list[tuple[int, int]]:
     """First and last port of each of a host's blocks, neighbouring ones put together."""
-    ordered = sorted((b.first, b.last) for b in host.blocks)
-    while ordered:
-        first, last = ordered.pop(0)
-        while ordered and ordered[0][0] == last + 1:
-            last = ordered.pop(0)[1]
-        yield first, last
+    return joined((b.first, b.last) for b in host.blocks)
+
+
+def joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges in order, those that overlap or touch put together."""
+    found: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return found

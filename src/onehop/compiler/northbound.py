@@ -68,7 +68,7 @@ def _chains(north: North) -> Iterator[str]:
     yield nft.chain("inside_out", _inside_out(north), "type filter hook prerouting priority mangle; policy accept;")
     hook = "type nat hook prerouting priority dstnat; policy accept;"
     yield nft.chain("translate_in", translation.inwards(north), hook)
-    yield nft.chain("astray", _astray(north), "type filter hook prerouting priority -90; policy accept;")
+    yield nft.chain("astray", _astray(north), "type filter hook prerouting priority dstnat + 10; policy accept;")
     yield nft.chain("forward", _forward(north), "type filter hook forward priority filter; policy accept;")
     yield nft.chain("own_source", _own_source(north), "type filter hook output priority raw; policy accept;")
     # Walk 6: what this router itself answers, and what it has to say of a steered packet, goes where that came from.
@@ -151,6 +151,7 @@ def _astray(north: North) -> Iterator[str]:
 def _forward(north: North) -> Iterator[str]:
     if not north.owner:
         yield f'iifname "{north.transit}" oifname "{north.transit}" counter drop'
+    yield from translation.severed()
     if north.gateway.enable_snat:
         # Walk 12: with another block it would be another connection, so let the instance begin a new one at once.
         fresh = f"{_INSIDE} ct state new tcp flags ! syn,rst {translation.without_floating_ip(north)}"

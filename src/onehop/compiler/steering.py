@@ -11,8 +11,8 @@ from onehop.compiler import nft
 from onehop.compiler.north import North, blocks_of
 from onehop.net import naming
 
-MARKED = f"meta mark & {naming.STEERING_MASK:#010x} != 0x00000000"
-UNMARKED = f"meta mark & {naming.STEERING_MASK:#010x} == 0x00000000"
+MARKED, UNMARKED = "meta mark != 0x00000000/8", "meta mark 0x00000000/8"
+"""Matches on `onehop.net.naming.STEERING_MASK`, the highest octet, in the words that nft lists."""
 ERRORS = "icmp type { destination-unreachable, time-exceeded, parameter-problem }"
 _PORT, _ID = "@th,224,16", "@th,256,16"
 _PROTOCOLS = {"tcp": "0x6", "udp": "0x11"}
@@ -20,7 +20,10 @@ _PROTOCOLS = {"tcp": "0x6", "udp": "0x11"}
 
 def maps(north: North) -> Iterator[str]:
     """The maps, those that are not empty."""
-    yield nft.mapping("steer_address", "ipv4_addr : mark", ((a, _mark(n)) for a, n in sorted(north.steered.items())))
+    yield nft.mapping(
+        "steer_address", "ipv4_addr : mark", ((a, _mark(n)) for a, n in nft.by_address(north.steered.items()))
+    )
+    # Maps of intervals are listed in the order in which they were given.
     forwards = [
         (f"{f.address} . {f.rule.protocol} . {nft.ports(f.rule.external_first, f.rule.external_last)}", _mark(number))
         for f, number in north.steered_forwards

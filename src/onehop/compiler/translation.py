@@ -4,10 +4,10 @@ Inwards floating IPs and port forwardings, outwards floating IPs and this host's
 that was translated inwards here is translated outwards too: its answer would otherwise go past us (walk 4).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from onehop.compiler import nft
-from onehop.compiler.north import Forward, North
+from onehop.compiler.north import North, joined
 from onehop.compiler.steering import MARKED
 
 _PORTED = "ip protocol { icmp, tcp, udp }"
@@ -15,12 +15,15 @@ _PORTED = "ip protocol { icmp, tcp, udp }"
 
 def maps(north: North) -> Iterator[str]:
     """The maps that the chains ask."""
-    yield nft.mapping("floating_in", "ipv4_addr : ipv4_addr", sorted(north.translated.items()))
-    outwards = sorted((fixed, external) for external, fixed in north.translated.items())
-    yield nft.mapping("floating_out", "ipv4_addr : ipv4_addr", _first_of_each(outwards))
+    pairs = nft.by_address(north.translated.items())
+    yield nft.mapping("floating_in", "ipv4_addr : ipv4_addr", pairs)
+    outwards = _first_of_each((fixed, external) for external, fixed in pairs)
+    yield nft.mapping("floating_out", "ipv4_addr : ipv4_addr", nft.by_address(outwards))
     kind = "ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service"
-    yield nft.mapping("forward_in", kind, sorted(_elements(north)))
+    elements = sorted(_elements(north), key=lambda element: nft.listed(*element[0]))
+    yield nft.mapping("forward_in", kind, ((" . ".join(map(str, outer)), inner) for outer, inner in elements))
     yield _sources(north)
+    yield _bindings(north)
 
 
 def inwards(north: North) -> Iterator[str]:
@@ -54,6 +57,19 @@ def outwards(north: North) -> Iterator[str]:
         yield f"snat to {north.gateways[0]}"
 
 
+def severed() -> Iterator[str]:
+    """Rules of the forward chain that end connections of a mapping that is not any more, in both directions.
+
+    An instance's TCP is told; the far end is not, since the address may just have moved to another host with its
+    connections. What the gateway address translates stays: its ports are never handed on.
+    """
+    into = "ct status dnat ct original ip daddr != @gateways ct original ip daddr . ct reply ip saddr != @bindings"
+    out = "ct status snat ct reply ip daddr != @gateways ct reply ip daddr . ct original ip saddr != @bindings"
+    for old in (into, out):
+        yield f'iifname "qr-*" {old} ip protocol tcp counter reject with tcp reset'
+        yield f"{old} counter drop"
+
+
 def fixed_ips(north: North) -> list[str]:
     """Inside addresses that have a floating IP here."""
     return sorted(set(north.translated.values()))
@@ -69,33 +85,48 @@ def not_forwarded(north: North) -> str:
     return "ip saddr . ip protocol . th sport != @forwarded " if north.forwards else ""
 
 
-def _first_of_each(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def _first_of_each(pairs: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
     """With several floating IPs on one address, new connections leave by the first."""
     firsts: dict[str, str] = {}
     for fixed, external in pairs:
         firsts.setdefault(fixed, external)
-    return list(firsts.items())
+    return firsts.items()
 
 
-def _elements(north: North) -> Iterator[tuple[str, str]]:
+def _elements(north: North) -> Iterator[tuple[tuple[str, str, int], str]]:
     """Port by port where inner and outer ports differ: nftables would choose any port of a range."""
     for forward in north.forwards:
         rule = forward.rule
         if rule.external_first != rule.internal_first:
             for number in range(rule.external_last - rule.external_first + 1):
-                outer = f"{forward.address} . {rule.protocol} . {rule.external_first + number}"
+                outer = (forward.address, rule.protocol, rule.external_first + number)
                 yield outer, f"{rule.internal_ip} . {rule.internal_first + number}"
 
 
 def _sources(north: North) -> str:
     if not north.forwards:
         return ""
-    members = ", ".join(sorted({_inner(forward) for forward in north.forwards}))
+    spans: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for rule in (forward.rule for forward in north.forwards):
+        last = rule.internal_first + rule.external_last - rule.external_first
+        spans.setdefault((rule.internal_ip, rule.protocol), []).append((rule.internal_first, last))
+    # Two external ports may lead to one inside, but nftables takes no intervals that overlap.
+    members = ", ".join(
+        f"{ip} . {protocol} . {nft.ports(*span)}"
+        for (ip, protocol), found in sorted(spans.items())
+        for span in joined(found)
+    )
     kind = "\t\ttype ipv4_addr . inet_proto . inet_service\n\t\tflags interval\n"
     return f"\tset forwarded {{\n{kind}\t\telements = {{ {members} }}\n\t}}"
 
 
-def _inner(forward: Forward) -> str:
-    rule = forward.rule
-    last = rule.internal_first + rule.external_last - rule.external_first
-    return f"{rule.internal_ip} . {rule.protocol} . {nft.ports(rule.internal_first, last)}"
+def _bindings(north: North) -> str:
+    """Which external address belongs to which inside, whatever the ports."""
+    pairs = {*north.translated.items(), *((f.address, f.rule.internal_ip) for f in north.forwards)}
+    listed = ", ".join(f"{external} . {fixed}" for external, fixed in sorted(pairs, key=_place))
+    elements = f"\t\telements = {{ {listed} }}\n" if listed else ""
+    return f"\tset bindings {{\n\t\ttype ipv4_addr . ipv4_addr\n{elements}\t}}"
+
+
+def _place(pair: tuple[str, str]) -> bytes:
+    return nft.listed_addresses(*pair)

@@ -125,7 +125,8 @@ def _add_subnet(context: Context, router: Row, subnet_id: str) -> Row:
         )
     check_interface_subnets(context, router["id"], [subnet_id])
     id = str(uuid4())
-    mac = allocate_mac(context, network["id"])
+    # Instances remember the gateway's MAC for a minute. It comes back with the interface, also on another router.
+    mac = allocate_mac(context, network["id"], lasting=subnet_id)
     addressing = Addressing(context, id, mac, network["id"], automatic=False)
     return context.tx.insert(
         "port",

@@ -78,6 +78,8 @@ class Ports(Logic):
             changes["allowed_address_pairs"] = pairs.checked(wanted)
         host, profile = changes.pop("binding:host_id", None), changes.get("binding:profile")
         updated = super().update(context, row, changes)
+        if interface and "fixed_ips" in changed:
+            context.tx.touch("router", row["device_id"])
         if host is None and profile is None:
             return updated
         where = row["binding:host_id"] if host is None else host

@@ -118,21 +118,22 @@ class Executor:
                 raise Refused(errno.EOPNOTSUPP, f"nobody knows how to carry out {describe(item)}")
 
     def _carried(self, number: int, op: Op, item: Carried) -> None:
-        if isinstance(op, Delete):
+        if type(op) is Create:  # nearly all are
+            batch = self._batch_in(item.namespace)
+            requests: tuple[netlink.Request, ...] = (item.to_create(batch.index),)
+        elif isinstance(op, Delete):
             if self._spaces.open(item.namespace) is None:
                 return
             batch = self._batch_in(item.namespace)
             try:
-                requests: tuple[netlink.Request, ...] = (item.to_delete(batch.index),)
+                requests = (item.to_delete(batch.index),)
             except LookupError:
                 return
-        elif isinstance(op, Replace):
+        else:
+            assert isinstance(op, Replace)  # noqa: S101  # there are three
             assert isinstance(op.old, Carried)  # noqa: S101  # same key, same kind
             batch = self._batch_in(item.namespace)
             requests = item.to_replace(op.old, batch.index)
-        else:
-            batch = self._batch_in(item.namespace)
-            requests = (item.to_create(batch.index),)
         batch.add(number, requests)
 
     # Places and batches

@@ -294,14 +294,16 @@ class Spaces:
         as many as routers.
         """
         wanted = set(numbers)
+        if not wanted:
+            return {}
         known = self._known.setdefault(at.name, {})
         found: dict[int, str] = {}
         tried: set[str] = set()
         for guessed in self._guesses(known[number] for number in wanted if number in known):
             missing = wanted - found.keys()
-            if not missing:
-                break
             found.update({number: name for number, name in self._numbers(at, guessed - tried) if number in missing})
+            if len(found) == len(wanted):
+                break
             tried |= guessed
         known.update(found)
         for name in found.values():

@@ -35,7 +35,7 @@ from onehop.wire import (
 from onehop.wire.digest import digest_of
 from tests.store import rows
 
-LIMIT = 20
+LIMIT = 60
 """Seconds after which a test that waits has failed."""
 
 
