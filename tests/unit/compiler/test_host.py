@@ -65,7 +65,7 @@ def test_an_extra_route_goes_by_the_leg_of_its_next_hop() -> None:
     world.router(1, [1], routes=[("192.168.0.0/16", "10.0.1.9"), ("192.168.0.0/16", "10.0.1.8")])
     world.port(1, 1)
     part = compile_host(world.topology(), World.host(1))[naming.router_partition(world.router_id(1))]
-    (route,) = [c.object for c in part.claims.values() if isinstance(c.object, Route)]
+    (route,) = [c.object for c in part.claims.values() if isinstance(c.object, Route) and c.object.hops]
     assert [hop.gateway for hop in route.hops] == ["10.0.1.8", "10.0.1.9"]
 
 
@@ -79,16 +79,12 @@ def test_a_route_whose_next_hop_is_off_every_subnet_is_the_routers_error_and_the
     assert [c for c in part.claims.values() if isinstance(c.object, Address)]
 
 
-def test_nothing_is_tracked_in_a_router_and_link_local_destinations_die_there() -> None:
+def test_a_router_without_a_gateway_has_no_ruleset_and_link_local_destinations_die_there() -> None:
     part = compile_host(_routed().topology(), World.host(1))[naming.router_partition(_routed().router_id(1))]
-    (table,) = [c.object for c in part.claims.values() if isinstance(c.object, Ruleset)]
-    _, *prerouting = table.body.partition("\tchain output")[0].splitlines()
-    assert [line.strip() for line in prerouting if line.strip()] == [
-        "type filter hook prerouting priority raw; policy accept;",
-        'ip daddr 169.254.0.0/16 iifname "qr-*" counter drop',
-        "notrack",
-        "}",
-    ]
+    objects = [claim.object for claim in part.claims.values()]
+    assert not [found for found in objects if isinstance(found, Ruleset)]
+    (nowhere,) = [found for found in objects if isinstance(found, Route)]
+    assert (nowhere.destination, nowhere.type) == ("169.254.0.0/16", "blackhole")
 
 
 def test_a_port_on_a_flat_network_is_plugged_into_the_hosts_bridge_for_it() -> None:
