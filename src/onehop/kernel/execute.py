@@ -26,7 +26,7 @@ _GONE = frozenset({errno.ENOENT, errno.ENODEV, errno.ESRCH, errno.EADDRNOTAVAIL}
 """What the kernel says to the deletion of something that is not there."""
 
 _FIRST_INDEX = 10
-_RULESETS = 64
+_RULESETS = 16
 """Rulesets in one transaction at most."""
 
 _FRESH = range(1 << 16, 1 << 24)
