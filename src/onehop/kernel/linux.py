@@ -3,14 +3,14 @@
 One thread of its own is moved between namespaces; no other thread of the process ever is, and nothing is forked.
 """
 
-import threading
+import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from onehop.errors import KernelError
-from onehop.kernel import feature
+from onehop.kernel import feature, syscall
 from onehop.kernel.execute import Executor
 from onehop.kernel.monitor import Ears, Watch
 from onehop.kernel.neighbourhood import Neighbourhood
@@ -93,7 +93,7 @@ class LinuxKernel:
 
     def _listen(self) -> Ears:
         try:
-            ears = Ears(self._directory, threading.get_native_id())
+            ears = Ears(self._directory, syscall.name_thread(f"onehop-{secrets.token_hex(4)}"))
             for name in self._spaces.names():
                 space = self._spaces.open(name)
                 if space is not None and space.mark() is not None:
