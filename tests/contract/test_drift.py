@@ -1,0 +1,44 @@
+"""What a hand that is not onehop's turned on or off in links of ours is seen, and turned back in place."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from onehop.reconciler.diff import diff
+from tests.contract.hosts import LinuxHost
+from tests.contract.things import ALL, assert_there, put, seen
+
+pytestmark = pytest.mark.root
+
+TURNED = (
+    ("ip", "link", "set", "brq1", "type", "bridge", "stp_state", "1"),
+    ("ip", "link", "set", "brq1", "type", "bridge", "mcast_snooping", "1"),
+    ("ip", "link", "set", "vxlan-5", "type", "vxlan", "learning"),
+    ("bridge", "link", "set", "dev", "tap1", "isolated", "on"),
+    ("bridge", "link", "set", "dev", "tap1", "locked", "on"),
+    ("bridge", "link", "set", "dev", "tap1", "bcast_flood", "off"),
+    ("bridge", "link", "set", "dev", "tap1", "mcast_flood", "off"),
+)
+
+
+@pytest.fixture
+def host() -> Iterator[LinuxHost]:
+    made = LinuxHost()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("command", TURNED, ids=lambda command: " ".join(command[-2:]))
+def test_what_somebody_turned_on_in_a_bridge_or_its_ports_is_turned_off_again(
+    host: LinuxHost, command: tuple[str, ...]
+) -> None:
+    put(host.kernel, *ALL)
+    before = seen(host.kernel)
+    host.run("", *command)
+    plan = diff(seen(host.kernel), before)
+    assert len(plan.ops) == 1
+    assert not host.kernel.execute(plan).failed
+    assert_there(host.kernel, *ALL)
+    assert not diff(seen(host.kernel), before).ops
