@@ -6,7 +6,7 @@ import pytest
 
 from onehop.reconciler.diff import diff
 from tests.contract.hosts import LinuxHost
-from tests.contract.things import ALL, assert_there, put, seen
+from tests.contract.things import ALL, ROUTER, assert_there, put, seen
 
 pytestmark = pytest.mark.root
 
@@ -37,6 +37,17 @@ def test_what_somebody_turned_on_in_a_bridge_or_its_ports_is_turned_off_again(
     put(host.kernel, *ALL)
     before = seen(host.kernel)
     host.run("", *command)
+    plan = diff(seen(host.kernel), before)
+    assert len(plan.ops) == 1
+    assert not host.kernel.execute(plan).failed
+    assert_there(host.kernel, *ALL)
+    assert not diff(seen(host.kernel), before).ops
+
+
+def test_a_routers_loopback_that_somebody_took_down_comes_up_again(host: LinuxHost) -> None:
+    put(host.kernel, *ALL)
+    before = seen(host.kernel)
+    host.run(ROUTER, "ip", "link", "set", "lo", "down")
     plan = diff(seen(host.kernel), before)
     assert len(plan.ops) == 1
     assert not host.kernel.execute(plan).failed

@@ -96,7 +96,7 @@ class LinuxKernel:
             ears = Ears(self._directory, syscall.name_thread(f"onehop-{secrets.token_hex(4)}"))
             for name in self._spaces.names():
                 space = self._spaces.open(name)
-                if space is not None and space.mark() is not None:
+                if space is not None and space.found() is not None:
                     self._spaces.announce(name)
             return ears
         finally:

@@ -39,15 +39,13 @@ class Observer:
             return Observation()
         objects: dict[Key, KernelObject] = {}
         foreign: set[Key] = set()
-        marked = None
+        found = None
         if scope.namespace != HOST:
-            mark = space.mark()
-            marked = mark
-            if mark is None:
+            found = space.found()
+            if found is None:
                 return Observation(foreign=frozenset({(Namespace.kind, scope.namespace)}))
-            found = Namespace(namespace=scope.namespace, mark=mark)
             objects[found.key] = found
-        for item in self._read(space, scope, marked is not None, foreign):
+        for item in self._read(space, scope, found is not None, foreign):
             objects[item.key] = item
         if scope.namespace == HOST and scope.links is None:
             for named in self._namespaces(foreign):
@@ -117,11 +115,11 @@ class Observer:
             space = self._spaces.open(name)
             if space is None:
                 continue
-            mark = space.mark()
-            if mark is None:
+            found = space.found()
+            if found is None:
                 foreign.add((Namespace.kind, name))
             else:
-                yield Namespace(namespace=name, mark=mark)
+                yield found
 
 
 def _records(space: Space, links: frozenset[str] | None) -> Iterator[LinkRecord]:
