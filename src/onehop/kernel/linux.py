@@ -64,6 +64,7 @@ class LinuxKernel:
             raise KernelError(f"namespace {scope.namespace!r} cannot be read: {error}", error.errno or 0) from error
         finally:
             self._spaces.rest()
+            self._rulesets.rest()
 
     def execute(self, plan: Plan) -> Report:
         """Carry out a plan; see `onehop.kernel.base.Kernel.execute`."""
@@ -74,6 +75,7 @@ class LinuxKernel:
             return Executor(self._spaces, self._rulesets, self._neighbourhood).execute(plan)
         finally:
             self._spaces.rest()
+            self._rulesets.rest()
 
     def watch(self, changed: Callable[[str, str | None], None]) -> Callable[[], None]:
         """Call back on changes; see `onehop.kernel.base.Kernel.watch`.

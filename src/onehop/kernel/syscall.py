@@ -75,6 +75,11 @@ def unmount(target: str) -> None:
     _check(_libc.umount2(os.fsencode(target), MNT_DETACH), "umount")
 
 
+def give_back_memory() -> None:
+    """Let the C library give the system back what it holds and nobody uses."""
+    _libc.malloc_trim(ctypes.c_size_t(0))
+
+
 def link_index(sock: socket.socket, name: str) -> int:
     """The index of a link in the socket's namespace, 0 where there is none (netdevice(7), SIOCGIFINDEX)."""
     # Any socket takes the netdevice ioctls, and answers for the namespace it was opened in.
