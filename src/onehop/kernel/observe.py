@@ -6,6 +6,7 @@ Filtered dumps keep the reading of one network cheap on a host with thousands of
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from onehop.kernel import setting
+from onehop.kernel.connected import with_lost_routes
 from onehop.kernel.neighbourhood import Neighbourhood
 from onehop.kernel.rulesets import Rulesets
 from onehop.kernel.space import Space, Spaces
@@ -68,7 +69,8 @@ class Observer:
             else:
                 ours[record.ifindex] = record
                 yield link
-        yield from _hanging(space, scope, ours, names, inside, self._neighbourhood)
+        hanging = _hanging(space, scope, ours, names, inside, self._neighbourhood)
+        yield from with_lost_routes(space, hanging, ours) if inside and scope.links is None else hanging
         if scope.links is None:
             yield from _routing(space, names)
         if scope.tables is None or scope.tables:

@@ -33,7 +33,7 @@ LOOPBACK = 1
 
 _LARGEST_MTU = 65535
 
-_UP = 1
+_UP, _RUNNING = 1, 0x40
 _LINK, _MASTER, _IFALIAS, _AF_SPEC = 5, 10, 20, 26
 _EXT_MASK, _LINK_NETNSID, _TARGET_NETNSID = 29, 37, 46
 _GROUP, _DOOMED = 27, 0x6F686F70
@@ -57,6 +57,7 @@ class LinkRecord(NamedTuple):
     name: str
     alias: str
     up: bool
+    running: bool
     mac: str
     mtu: int
     master: int
@@ -106,6 +107,7 @@ def record(found: Found) -> LinkRecord:
         name=netlink.string(values[IFNAME]),
         alias=netlink.string(get(_IFALIAS, b"")),
         up=bool(flags & _UP),
+        running=bool(flags & _RUNNING),
         mac=address.unpack_mac(get(ADDRESS, b"")),
         mtu=netlink.number(get(MTU, b"")),
         master=netlink.number(get(_MASTER, b"")),

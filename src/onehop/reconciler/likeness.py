@@ -9,12 +9,12 @@ def changes_in_place(found: KernelObject, wanted: KernelObject) -> bool:
 
     It cannot change what a link is, but for how a bridge works, and a VXLAN device's learning and local address within
     its family (``vxlan_nl2conf`` refuses another VNI, port or family). An address keeps its scope
-    (``inet_rtm_newaddr`` changes lifetimes and flags only).
+    (``inet_rtm_newaddr`` changes lifetimes and flags only), and the loss of its connected route.
     """
     if isinstance(found, Link) and isinstance(wanted, Link):
         return _same_device(found, wanted)
     if isinstance(found, Address) and isinstance(wanted, Address):
-        return found.scope == wanted.scope
+        return (found.scope, found.connected) == (wanted.scope, wanted.connected)
     return True
 
 
