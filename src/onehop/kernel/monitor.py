@@ -33,12 +33,12 @@ _AT_ONCE = 512
 class Ears:
     """The sockets of a watch; made in the host's namespace."""
 
-    def __init__(self, directory: Path, own_thread: int) -> None:
+    def __init__(self, directory: Path, own_thread: str) -> None:
         """Open them.
 
         Args:
             directory: where namespaces are bound.
-            own_thread: the thread whose nftables transactions are our own.
+            own_thread: name of the thread whose nftables transactions are our own.
         """
         directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         self.directory = directory

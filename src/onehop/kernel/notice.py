@@ -1,7 +1,6 @@
 """What notifications mean: which are about things that may be ours, and which link they speak of."""
 
 from collections.abc import Callable
-from struct import unpack_from
 
 from onehop.net.naming import PROTOCOL
 from onehop.objects import netlink, nftables
@@ -13,7 +12,7 @@ from onehop.objects.route import RTMSG
 _IFNAME, _FRA_PROTOCOL = 3, 21
 _IFINFOMSG, _FIB_RULE = 16, 12
 _NEWGEN, _SUBSYSTEM = 0x0A0F, 0x0A
-_GEN_PROC_PID, _TABLE = 2, 1
+_GEN_PROC_NAME, _TABLE = 3, 1
 
 
 class RouteNotices:
@@ -51,7 +50,8 @@ class RouteNotices:
 class RulesetNotices:
     """Notifications of nftables: what a transaction did, and at its end who made it."""
 
-    def __init__(self, own_thread: int) -> None:
+    def __init__(self, own_thread: str) -> None:
+        # By name: the kernel tells the thread's global number, which is another inside a container.
         self._own_thread = own_thread
         self._touched: set[int | None] = set()
 
@@ -69,4 +69,4 @@ class RulesetNotices:
             return False
         touched = number in self._touched
         self._touched.discard(number)
-        return touched and unpack_from("!I", values.get(_GEN_PROC_PID, b"\0" * 4))[0] != self._own_thread
+        return touched and netlink.string(values.get(_GEN_PROC_NAME, b"")) != self._own_thread
