@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from onehop.kernel.base import Kernel
-from onehop.objects import Address, BridgePort, KernelObject, Link, NextHop, Route, Tap, Veth, Vxlan
+from onehop.objects import Address, BridgePort, KernelObject, Link, NextHop, Route, Tap, Veth, Vxlan, born_rules
 from onehop.reconciler.plan import Create, Delete, Replace, Scope
 from tests.contract import things
 from tests.contract.things import ALL, ROUTER, assert_gone, assert_there, carry_out, put, seen, take
@@ -43,7 +43,8 @@ def test_an_empty_host_holds_nothing(kernel: Kernel) -> None:
 def test_what_was_created_is_seen_as_it_was_wanted(kernel: Kernel) -> None:
     put(kernel, *ALL)
     assert_there(kernel, *ALL)
-    assert set(seen(kernel)) == {wanted.key for wanted in ALL}
+    born = born_rules(things.ROUTER)
+    assert set(seen(kernel)) == {wanted.key for wanted in (*ALL, *born)}
 
 
 @pytest.mark.parametrize(("old", "new"), CHANGES, ids=[f"{o.kind}-{n}" for n, (o, _) in enumerate(CHANGES)])

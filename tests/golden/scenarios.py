@@ -6,6 +6,8 @@ One function, one folder. After a change that is meant, write them anew with ``p
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from onehop.compiler import Local, Plug, compile_host
 from onehop.model.network import Network
 from onehop.model.port import Binding, Port
@@ -13,6 +15,7 @@ from onehop.model.topology import Topology
 from onehop.net.identifier import HostName, NetworkId, PortId
 from onehop.objects import KINDS, KernelObject
 from onehop.reconciler.text import state_text
+from tests.northern import PHYSICAL, Northern, forward
 from tests.worlds import PROJECT, World, uid
 
 Scenario = tuple[Topology, dict[HostName, Local]]
@@ -93,6 +96,58 @@ def flat_network() -> Scenario:
     return _plugged(world, physical_networks={"external": "br-ex"})
 
 
+def _reaching(world: World) -> Scenario:
+    """Every port plugged; hosts that reach the external network do so by br-ex."""
+    view, locals_ = _plugged(world)
+    bridges = {PHYSICAL: "br-ex"}
+    return view, {
+        host: msgspec.structs.replace(local, physical_networks=bridges if view.hosts[host].physical_networks else {})
+        for host, local in locals_.items()
+    }
+
+
+def north_south() -> Scenario:
+    world = Northern(hosts=3)
+    world.network(1, six=False)
+    world.router(1, [1])
+    world.gateway(1, 1)
+    ports = [world.port(1, host) for host in (1, 2, 3)]
+    world.floating_ip(101, ports[0])
+    world.floating_ip(103, ports[2])
+    world.floating_ip(110, world.port(1, None))
+    world.floating_ip(150, None, forwards=[forward("tcp", 8000, ports[1], 80), forward("udp", 53, ports[2], 53)])
+    return _reaching(world)
+
+
+def north_south_without_translation() -> Scenario:
+    world = Northern(hosts=2, six=True)
+    world.network(1)
+    world.router(1, [1])
+    world.gateway(1, 1, six=True, enable_snat=False)
+    ports = [world.port(1, host) for host in (1, 2)]
+    world.floating_ip(102, ports[1])
+    return _reaching(world)
+
+
+def north_south_by_the_owner() -> Scenario:
+    world = Northern(hosts=2)
+    world.network(1, six=False)
+    world.router(1, [1])
+    world.gateway(1, 1, distributed=False)
+    ports = [world.port(1, host) for host in (1, 2)]
+    world.floating_ip(150, None, forwards=[forward("tcp", 8000, ports[1], 8000, 4)])
+    return _reaching(world)
+
+
+def an_instance_with_a_floating_ip_about_to_move() -> Scenario:
+    world = Northern(hosts=2)
+    world.network(1, six=False)
+    world.router(1, [1])
+    world.gateway(1, 2)
+    world.floating_ip(101, world.port(1, 1, prepared=2))
+    return _reaching(world)
+
+
 SCENARIOS: tuple[Callable[[], Scenario], ...] = (
     one_network_on_two_hosts,
     two_networks_and_a_router,
@@ -100,6 +155,10 @@ SCENARIOS: tuple[Callable[[], Scenario], ...] = (
     address_pairs,
     a_port_about_to_move,
     flat_network,
+    north_south,
+    north_south_without_translation,
+    north_south_by_the_owner,
+    an_instance_with_a_floating_ip_about_to_move,
 )
 
 

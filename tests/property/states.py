@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from onehop.net.naming import MARK
 from onehop.objects import (
     ALL_ZERO,
+    MAIN,
     Address,
     Bridge,
     BridgeFdb,
@@ -27,6 +28,7 @@ from onehop.objects import (
     Veth,
     Vxlan,
     VxlanFdb,
+    born_rules,
 )
 
 INSTANCES = "instances"
@@ -34,7 +36,7 @@ INSTANCES = "instances"
 
 State = dict[Key, KernelObject]
 
-_TAPE = 320
+_TAPE = 340
 """Choices a state is made from, one octet each; further ones are 0. One draw is an order of magnitude faster than one
 for each choice, and hypothesis still shrinks it towards the empty state."""
 
@@ -133,6 +135,12 @@ class _Build:
 
     def router(self, number: int, bridges: list[str]) -> None:
         namespace = f"qrouter-{number}"
+        for rule in born_rules(namespace):
+            # Routes of other tables need one that finds the main table.
+            if rule.table == MAIN or self.chance(4):
+                self.put(rule)
+        if self.chance():
+            self.put(Rule(namespace=namespace, family=4, priority=100, table=255))
         self.put(Sysctl(namespace=namespace, path="net/ipv4/ip_forward", value=self.pick(["0", "1"])))
         keep = "net/ipv6/conf/all/keep_addr_on_down"
         promote = "net/ipv4/conf/all/promote_secondaries"

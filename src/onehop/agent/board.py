@@ -114,7 +114,7 @@ def _errors(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry
                 said.setdefault(wanted.claims[key].resource, Entry("ERROR", reason))
     if partition in desire.broken:
         kind, _, identifier = partition.partition("/")
-        ref = ("network" if kind == "net" else kind, identifier)
+        ref = ({"net": "network", "gate": "router"}.get(kind, kind), identifier)
         said[ref] = Entry("ERROR", f"this version of onehop cannot work it out: {desire.broken[partition]}")
     return said
 

@@ -112,7 +112,7 @@ class Engine:
             if name is not None:
                 self._doubtful.add(name)
         else:
-            self._doubtful |= {name for name in self.desire.partitions if name.startswith("net/")}
+            self._doubtful |= {name for name in self.desire.partitions if not name.startswith("router/")}
 
     def doubt_all(self) -> None:
         """It is time to look at everything."""

@@ -32,7 +32,7 @@ STRAY = ""
 """The partition of what is ours but belongs to none that we could name."""
 
 Objects = dict[Key, KernelObject]
-_TABLE = re.compile(re.escape(naming.TABLE) + r"-net-([0-9a-f-]{36})\b")
+_TABLE = re.compile(re.escape(naming.TABLE) + r"-(net|gate)-([0-9a-f-]{36})\b")
 _EMPTY: Objects = {}
 
 
@@ -125,7 +125,7 @@ class Holding:
             return self._links.get(found.bridge) or self._links.get(found.port, STRAY)
         if isinstance(found, Ruleset):
             match = _TABLE.match(found.table)
-            return _named("net/" + match.group(1)) if match else STRAY
+            return _named("/".join(match.groups())) if match else STRAY
         return STRAY
 
 
@@ -139,4 +139,4 @@ def _named(partition: str | None) -> str:
     if partition is None:
         return STRAY
     kind, _, identifier = partition.partition("/")
-    return partition if kind in ("net", "router") and is_uuid(identifier) else STRAY
+    return partition if kind in ("net", "router", "gate") and is_uuid(identifier) else STRAY

@@ -23,14 +23,17 @@ def scope_of(name: str, *states: Partition | None) -> Scope:
             namespace=naming.router_namespace(RouterId(name.removeprefix("router/"))),
             sysctls=frozenset(o.path for o in claims if isinstance(o, Sysctl)),
         )
-    network = NetworkId(name.removeprefix("net/"))
     masters = {o.master for o in claims if isinstance(o, Link) and o.master is not None}
+    if name.startswith("gate/"):
+        table, bridges = naming.gate_table(RouterId(name.removeprefix("gate/"))), set()
+    else:
+        network = NetworkId(name.removeprefix("net/"))
+        table, bridges = naming.network_table(network), {naming.bridge(network)}
     return Scope(
         namespace=naming.HOST,
-        links=frozenset(o.name for o in claims if isinstance(o, Link)) | masters | {naming.bridge(network)},
+        links=frozenset(o.name for o in claims if isinstance(o, Link)) | masters | bridges,
         sysctls=frozenset(o.path for o in claims if isinstance(o, Sysctl)),
-        tables=frozenset((o.family, o.table) for o in claims if isinstance(o, Ruleset))
-        | {("netdev", naming.network_table(network))},
+        tables=frozenset((o.family, o.table) for o in claims if isinstance(o, Ruleset)) | {("netdev", table)},
     )
 
 

@@ -77,6 +77,7 @@ class Sight:
         if name.startswith("router/") and wanted is not None:
             legs = desire.view.interfaces_of(RouterId(name.removeprefix("router/")))
             joined |= {naming.network_partition(leg.network_id) for leg in legs}
+            joined.add(naming.gate_partition(RouterId(name.removeprefix("router/"))))
         return {other for other in joined if other in desire.partitions or other in self.holding.partitions}
 
     def link(self, name: str) -> Link | None:

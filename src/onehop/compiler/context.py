@@ -43,6 +43,8 @@ class Segment(msgspec.Struct, frozen=True):
         known: addresses that are answered on the host where the question starts.
         own: MACs of all ports; no address pair takes one of these away from its port.
         roaming: MACs that more than one port may use (virtual MACs in address pairs): learned, not declared.
+        roving: IPv4 addresses and prefixes that nobody knows the place of: in address pairs, and of unbound ports.
+        askers: the other hosts that hold the legs; they may ask across the underlay for what is roving.
     """
 
     network: Network
@@ -53,6 +55,8 @@ class Segment(msgspec.Struct, frozen=True):
     known: tuple[Known, ...]
     own: frozenset[str]
     roaming: frozenset[str]
+    roving: tuple[str, ...]
+    askers: tuple[Host, ...]
 
 
 class Context:
@@ -84,9 +88,9 @@ class Context:
             }
         for network in sorted(component.networks):
             if network in view.networks and host in held.networks.get(network, ()):
-                self.segments[network] = self._segment(view.networks[network], held.networks[network])
+                self.segments[network] = self._segment(view.networks[network], held.networks[network], held.routed)
 
-    def _segment(self, network: Network, holders: frozenset[HostName]) -> Segment:
+    def _segment(self, network: Network, holders: frozenset[HostName], routed: frozenset[HostName]) -> Segment:
         subnets = {s.id: s for s in self.view.subnets_of(network.id)}
         ports = self.view.ports_of(network.id)
         instances = tuple(p for p in ports if p.router_id is None and p.bindings)
@@ -99,8 +103,18 @@ class Context:
         ]
         others = {self.view.hosts[h].vtep for h in holders if h != self.host and h in self.view.hosts}
         own = frozenset(p.mac_address for p in ports)
+        askers = (self.view.hosts[h] for h in sorted(routed) if h != self.host and h in self.view.hosts)
         return Segment(
-            network, subnets, instances, legs, tuple(sorted(others)), tuple(known), own, _roaming(instances, own)
+            network,
+            subnets,
+            instances,
+            legs,
+            tuple(sorted(others)),
+            tuple(known),
+            own,
+            _roaming(instances, own),
+            _roving(ports),
+            tuple(askers) if legs else (),
         )
 
     def macs_of(self, segment: Segment, port: Port) -> list[str]:
@@ -138,3 +152,9 @@ def _roaming(instances: tuple[Port, ...], own: frozenset[str]) -> frozenset[str]
     for port in instances:
         claims.update({pair.mac_address for pair in port.allowed_address_pairs} - own)
     return frozenset(mac for mac, count in claims.items() if count > 1)
+
+
+def _roving(ports: list[Port]) -> tuple[str, ...]:
+    pairs = {pair.ip_address for port in ports for pair in port.allowed_address_pairs}
+    unbound = {ip.ip_address for p in ports if p.router_id is None and not p.bindings for ip in p.fixed_ips}
+    return tuple(sorted(a for a in pairs | unbound if address.version(a) == 4))

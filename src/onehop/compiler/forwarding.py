@@ -31,6 +31,8 @@ def _segment(context: Context, segment: Segment) -> Iterator[tuple[Ref, KernelOb
             ("port", leg.id),
             BridgeFdb(namespace=naming.HOST, bridge=bridge, mac=leg.mac_address, port=naming.leg_peer(leg.id)),
         )
+        for item in _probes(segment, leg, bridge):
+            yield ("port", leg.id), item
     for port in segment.instances:
         for item in _instance(context, segment, port, bridge):
             yield ("port", port.id), item
@@ -54,3 +56,14 @@ def _instance(context: Context, segment: Segment, port: Port, bridge: str) -> It
     for mac in macs:
         yield BridgeFdb(namespace=naming.HOST, bridge=bridge, mac=mac, port=vxlan)
         yield VxlanFdb(namespace=naming.HOST, link=vxlan, mac=mac, vtep=vtep)
+
+
+def _probes(segment: Segment, leg: Port, bridge: str) -> Iterator[KernelObject]:
+    """Where the answers to other hosts' questions for roving addresses go; see `onehop.compiler.guard`."""
+    if not segment.roving or segment.network.vni is None:
+        return
+    vxlan = naming.vxlan(segment.network.vni)
+    for asker in segment.askers:
+        mac = naming.probe_mac(asker.name, leg.id)
+        yield BridgeFdb(namespace=naming.HOST, bridge=bridge, mac=mac, port=vxlan)
+        yield VxlanFdb(namespace=naming.HOST, link=vxlan, mac=mac, vtep=asker.vtep)

@@ -7,11 +7,13 @@ and neighbours are all declared.
 
 from collections.abc import Iterator
 
+from onehop.compiler import nft
 from onehop.compiler.context import Context
 from onehop.compiler.north import North, norths
 from onehop.compiler.state import Claim, Refusal
 from onehop.model.gateway import RouterHost
 from onehop.net import naming
+from onehop.net.address import link_local
 from onehop.objects import (
     Address,
     BridgeFdb,
@@ -22,6 +24,7 @@ from onehop.objects import (
     NextHop,
     Route,
     Rule,
+    Ruleset,
     Sysctl,
     Veth,
     Vxlan,
@@ -36,7 +39,7 @@ def gateway(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
     """Legs, addresses, routes and rules of every router here that has a gateway."""
     for north in norths(context):
         resource = ("router", north.router.id)
-        for item in (*_external(north), *_transit(context, north), *_rules(north)):
+        for item in (*_external(north), *_transit(context, north)):
             yield naming.router_partition(north.router.id), Claim(item, "gateway", resource)
         for item in _gate(north):
             yield naming.gate_partition(north.router.id), Claim(item, "gateway", resource)
@@ -85,6 +88,30 @@ def _gate(north: North) -> Iterator[KernelObject]:
         port=BridgePort(),
     )
     yield BridgeFdb(namespace=naming.HOST, bridge=north.bridge, mac=north.me.mac_address, port=peer)
+    yield Ruleset(
+        namespace=naming.HOST,
+        family="netdev",
+        table=naming.gate_table(north.router.id),
+        body=_questions(north, peer),
+        devices=(peer,),
+    )
+
+
+def _questions(north: North, peer: str) -> str:
+    """Of the questions outside only those for what this leg publishes reach it, and what upstream says of itself.
+
+    A provider bridge floods broadcast to every router; one that asks for an address of another need not wake them all.
+    """
+    upstream = {s.gateway_ip for s in north.subnets if s.gateway_ip is not None}
+    rules = ["arp operation request arp daddr ip != @asked counter drop"]
+    # RFC 4861, 4.3: the target stands behind type, code, checksum and four reserved octets.
+    own = [link_local(north.me.mac_address), *(s.gateway_ip for s in north.subnets6 if s.gateway_ip is not None)]
+    own += north.gateways6 if north.owner else ()
+    rules.append(f"icmpv6 type nd-neighbor-solicit @th,64,128 != {nft.any_of(nft.raw_address(own))} counter drop")
+    return nft.body(
+        nft.address_set("asked", 4, {*north.published, *upstream}),
+        nft.chain("outwards", rules, nft.netdev_hook("egress", peer)),
+    )
 
 
 def _transit(context: Context, north: North) -> Iterator[KernelObject]:
@@ -125,10 +152,6 @@ def _other(context: Context, north: North, other: RouterHost) -> Iterator[Kernel
         mark=naming.steering_mark(other.number),
         mask=naming.STEERING_MASK,
     )
-
-
-def _rules(north: North) -> Iterator[Rule]:
-    yield Rule(namespace=north.namespace, family=4, priority=naming.LOCAL_PRIORITY, table=naming.LOCAL_TABLE)
 
 
 def _default(north: North, hop: NextHop) -> Route:

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from onehop.compiler.context import Context
 from onehop.compiler.forwarding import forwarding
 from onehop.compiler.gateway import gateway
+from onehop.compiler.gateway6 import gateway6
 from onehop.compiler.guard import guard
 from onehop.compiler.instances import instances
 from onehop.compiler.interfaces import interfaces
 from onehop.compiler.networks import networks
 from onehop.compiler.northbound import northbound
+from onehop.compiler.policy import policy
 from onehop.compiler.routing import routing, untracked
 from onehop.compiler.state import Claim, HostState, Local, Partition, Refusal, merge
 from onehop.model.placement import Component, components_of
@@ -32,7 +34,9 @@ FEATURES: tuple[Feature, ...] = (
     interfaces,
     routing,
     untracked,
+    policy,
     gateway,
+    gateway6,
     northbound,
 )
 

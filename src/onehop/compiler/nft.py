@@ -5,6 +5,11 @@ Nothing here takes free text from outside: link names come from `onehop.net.nami
 
 import ipaddress
 from collections.abc import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_NUMBERS = {"tcp": 6, "udp": 17}
 
 
 def chain(name: str, rules: Iterable[str], hook: str = "") -> str:
@@ -54,6 +59,16 @@ def mapping(
         return ""
     word, flags = ("typeof" if typeof else "type"), ("\t\tflags interval\n" if interval else "")
     return f"\tmap {name} {{\n\t\t{word} {kind}\n{flags}\t\telements = {{ {listed} }}\n\t}}"
+
+
+def by_address(pairs: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
+    """Pairs whose first is an address, in the order in which nft lists a map of them."""
+    return sorted(pairs, key=lambda pair: ipaddress.ip_address(pair[0]).packed)
+
+
+def listed(address: str, protocol: str, port: int) -> bytes:
+    """The place of a key ``address . protocol . port`` in a listing: nft compares from the last octet to the first."""
+    return (ipaddress.ip_address(address).packed + bytes([_NUMBERS[protocol]]) + port.to_bytes(2))[::-1]
 
 
 def ports(first: int, last: int) -> str:

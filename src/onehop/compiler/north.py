@@ -3,7 +3,7 @@
 NAT state lives where the instance lives; the owner of an external address only steers, without state.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -37,13 +37,16 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
         others: the router's other hosts.
         gateways: the router's IPv4 addresses outside; the first is translated to.
         inside: inside prefixes, IPv4.
-        translated: floating IP → fixed IP, of those translated here.
+        subnets6, gateways6, inside6: the same of IPv6, which is routed and never translated.
+        translated: floating IP → fixed IP, of those translated here; during a move also where the port leaves.
         virtual: fixed IPs of floating IPs that the owner translates for whoever has them.
-        published: addresses that this host's external leg carries.
+        published: addresses that this host's external leg carries: whoever asks outside is answered by one host only.
         steered: external address → number of the host that translates all of it.
         forwards: port forwardings translated here.
         steered_forwards: (forward, number of the host that translates it).
         floating: every external address of the router but its gateways'.
+        answered: addresses that this host translates or steers when a packet reaches it by its external leg. Wider than
+            `published`, so that what is still sent to an owner of yesterday is steered as well.
     """
 
     router: Router
@@ -57,6 +60,9 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
     others: tuple[RouterHost, ...]
     gateways: tuple[str, ...]
     inside: tuple[str, ...]
+    subnets6: tuple[Subnet, ...]
+    gateways6: tuple[str, ...]
+    inside6: tuple[str, ...]
     translated: dict[str, str]
     virtual: tuple[str, ...]
     published: tuple[str, ...]
@@ -64,6 +70,7 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
     forwards: tuple[Forward, ...]
     steered_forwards: tuple[tuple[Forward, int], ...]
     floating: tuple[str, ...]
+    answered: tuple[str, ...]
 
     @property
     def namespace(self) -> str:
@@ -80,6 +87,22 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
         """Name of the transit leg."""
         return naming.transit_leg(self.gateway.port_id)
 
+    @property
+    def blocks(self) -> tuple[tuple[int, int], ...]:
+        """This host's ranges of ports for translation, in ascending order.
+
+        An owner that was given none takes the widest range that nobody has: with ports of another host's block the
+        answers would be steered there.
+        """
+        ranges = tuple(blocks_of(self.me)) if self.gateway.distributed else ()
+        return ranges or ((self._widest_gap(),) if self.owner else ())
+
+    def _widest_gap(self) -> tuple[int, int]:
+        taken = sorted(r for other in self.others if self.gateway.distributed for r in blocks_of(other))
+        edges = [1023, *(port for r in taken for port in r), 65536]
+        gaps = [(edges[i] + 1, edges[i + 1] - 1) for i in range(0, len(edges), 2)]
+        return max(gaps, key=lambda gap: (gap[1] - gap[0], -gap[0]))
+
 
 def norths(context: Context) -> Iterator[North]:
     """North-south of every router held here that has a gateway and a place for this host in it."""
@@ -90,7 +113,7 @@ def norths(context: Context) -> Iterator[North]:
 
 
 def north_of(context: Context, router: Router, inside: list[str]) -> North | None:
-    """The facts, or None where the router has no gateway or the controller has not yet given this host a place in it."""
+    """The facts, or None where the router has no gateway or has given this host no place in it yet."""
     gateway = router.gateway
     places = {h.host: h for h in gateway.hosts if h.host in context.view.hosts} if gateway is not None else {}
     me = places.get(context.host)
@@ -103,27 +126,31 @@ def north_of(context: Context, router: Router, inside: list[str]) -> North | Non
     for floating_ip in context.view.floating_ips_of(router.id):
         sorter.add(floating_ip)
     gateways = tuple(ip.ip_address for ip in gateway.fixed_ips if address.version(ip.ip_address) == 4)
-    mine = sorter.translated.keys() if bridge is not None else set()
-    published = {*gateways, *sorter.steered, *sorter.forwarded, *mine} if owner else mine
+    shared = {*gateways, *sorter.steered, *sorter.forwarded, *(sorter.virtual if owner else ())}
+    published = sorter.here | (shared if owner else set()) if bridge is not None else set()
     return North(
         router=router,
         gateway=gateway,
         me=me,
         external=external,
         subnets=tuple(s for s in context.view.subnets_of(external.id) if address.version(s.cidr) == 4),
+        subnets6=tuple(s for s in context.view.subnets_of(external.id) if address.version(s.cidr) == 6),
         bridge=bridge,
         owner=owner,
         owner_host=places.get(gateway.owner) if gateway.owner is not None else None,
         others=tuple(h for name, h in sorted(places.items()) if name != context.host),
         gateways=gateways,
         inside=tuple(p for p in inside if address.version(p) == 4),
+        gateways6=tuple(ip.ip_address for ip in gateway.fixed_ips if address.version(ip.ip_address) == 6),
+        inside6=tuple(p for p in inside if address.version(p) == 6),
         translated=sorter.translated,
-        virtual=tuple(sorted(sorter.virtual)),
+        virtual=tuple(sorted(set(sorter.virtual.values()))),
         published=tuple(sorted(published)),
         steered=sorter.steered,
         forwards=tuple(sorter.forwards),
         steered_forwards=tuple(sorter.steered_forwards),
         floating=tuple(sorted(sorter.all)),
+        answered=tuple(sorted(shared | sorter.translated.keys())) if bridge is not None else (),
     )
 
 
@@ -139,7 +166,8 @@ class _Sorter:
         self._me = me
         self._owner = owner
         self.translated: dict[str, str] = {}
-        self.virtual: set[str] = set()
+        self.here: set[str] = set()
+        self.virtual: dict[str, str] = {}
         self.steered: dict[str, int] = {}
         self.forwards: list[Forward] = []
         self.steered_forwards: list[tuple[Forward, int]] = []
@@ -159,22 +187,24 @@ class _Sorter:
 
     def _whole(self, external: str, fixed: str, port: Port) -> None:
         if port.host is None or all(ip.ip_address != fixed for ip in port.fixed_ips):
-            self.virtual.add(fixed)
+            self.virtual[external] = fixed
             if self._owner:
                 self.translated[external] = fixed
-        elif self._context.is_local(port):
+            return
+        if self._context.is_local(port):
             self.translated[external] = fixed
-        elif port.host in self._places and not self._has_leg(port.host):
-            if port.host != self._me.host:
-                self.steered[external] = self._places[port.host].number
+            if port.host == self._me.host:
+                self.here.add(external)
+        if port.host != self._me.host and port.host in self._places and not self._has_leg(port.host):
+            self.steered[external] = self._places[port.host].number
 
     def _forward(self, forward: Forward) -> None:
         port = self._context.view.ports.get(forward.rule.port_id)
-        if port is None or port.host not in self._places:
+        if port is None:
             return
-        if port.host == self._me.host:
+        if self._context.is_local(port):
             self.forwards.append(forward)
-        else:
+        if port.host in self._places and port.host != self._me.host:
             self.steered_forwards.append((forward, self._places[port.host].number))
 
     def _has_leg(self, host: HostName) -> bool:
@@ -182,11 +212,17 @@ class _Sorter:
         return known is not None and self._external.physical_network in known.physical_networks
 
 
-def blocks_of(host: RouterHost) -> Iterator[tuple[int, int]]:
+def blocks_of(host: RouterHost) -> list[tuple[int, int]]:
     """First and last port of each of a host's blocks, neighbouring ones put together."""
-    ordered = sorted((b.first, b.last) for b in host.blocks)
-    while ordered:
-        first, last = ordered.pop(0)
-        while ordered and ordered[0][0] == last + 1:
-            last = ordered.pop(0)[1]
-        yield first, last
+    return joined((b.first, b.last) for b in host.blocks)
+
+
+def joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges in order, those that overlap or touch put together."""
+    found: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return found

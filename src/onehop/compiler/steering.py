@@ -11,6 +11,8 @@ from onehop.compiler import nft
 from onehop.compiler.north import North, blocks_of
 from onehop.net import naming
 
+MARKED, UNMARKED = "meta mark != 0x00000000/8", "meta mark 0x00000000/8"
+"""Matches on `onehop.net.naming.STEERING_MASK`, the highest octet, in the words that nft lists."""
 ERRORS = "icmp type { destination-unreachable, time-exceeded, parameter-problem }"
 _PORT, _ID = "@th,224,16", "@th,256,16"
 _PROTOCOLS = {"tcp": "0x6", "udp": "0x11"}
@@ -18,7 +20,10 @@ _PROTOCOLS = {"tcp": "0x6", "udp": "0x11"}
 
 def maps(north: North) -> Iterator[str]:
     """The maps, those that are not empty."""
-    yield nft.mapping("steer_address", "ipv4_addr : mark", ((a, _mark(n)) for a, n in sorted(north.steered.items())))
+    yield nft.mapping(
+        "steer_address", "ipv4_addr : mark", ((a, _mark(n)) for a, n in nft.by_address(north.steered.items()))
+    )
+    # Maps of intervals are listed in the order in which they were given.
     forwards = [
         (f"{f.address} . {f.rule.protocol} . {nft.ports(f.rule.external_first, f.rule.external_last)}", _mark(number))
         for f, number in north.steered_forwards
@@ -44,7 +49,7 @@ def rules(north: North) -> Iterator[str]:
         quoted = _quoting(forward.address, _PROTOCOLS[forward.rule.protocol])
         yield f"{quoted} {_PORT} {span} meta mark set {_mark(number)}"
     if north.gateways and any(True for _ in _blocks(north)):
-        yield "meta mark set ip daddr . th dport map @steer_port"
+        yield "ip protocol { tcp, udp } meta mark set ip daddr . th dport map @steer_port"
         yield "icmp type echo-reply meta mark set ip daddr . icmp id map @steer_echo"
         yield f"{_quoting(north.gateways[0], '{ 0x6, 0x11 }')} meta mark set {_PORT} map @steer_inner_port"
         yield f"{_quoting(north.gateways[0], '0x1')} meta mark set {_ID} map @steer_inner_id"
@@ -62,7 +67,7 @@ def _quoting(address: str, protocol: str) -> str:
 
 
 def _blocks(north: North) -> Iterator[tuple[tuple[int, int], str]]:
-    for other in north.others:
+    for other in north.others if north.gateway.distributed else ():
         for block in blocks_of(other):
             yield block, _mark(other.number)
 

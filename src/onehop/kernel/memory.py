@@ -228,6 +228,8 @@ class MemoryKernel:
                 continue
             if self._is_ours(device.link):
                 yield from self._see_device(device)
+                if scope.links is None or device.link.master in scope.links:
+                    yield from self._see_guest(space, device)
             else:
                 foreign.add(device.link.key)
         if scope.links is None:
@@ -249,6 +251,12 @@ class MemoryKernel:
         there = self.world.spaces.get(link.spec.peer_namespace)
         peer = None if there is None else there.devices.get(link.spec.peer_name)
         return peer is not None and peer.link.alias.startswith(MARK)
+
+    def _see_guest(self, space: Space, port: Device) -> Iterator[KernelObject]:
+        """What somebody else's bridge holds of a port of ours."""
+        bridge = space.devices.get(port.link.master or "")
+        if bridge is not None and not self._is_ours(bridge.link):
+            yield from (entry for entry in bridge.bridge_fdb.values() if entry.port == port.link.name)
 
     @staticmethod
     def _see_device(device: Device) -> Iterator[KernelObject]:

@@ -28,6 +28,7 @@ from onehop.objects import (
     Veth,
     Vxlan,
     VxlanFdb,
+    born_rules,
 )
 from onehop.reconciler.likeness import changes_in_place
 
@@ -54,7 +55,8 @@ class World:
             case Namespace():
                 if wanted.namespace in self.spaces:
                     _refuse(errno.EEXIST, f"namespace {wanted.namespace} exists")
-                self.spaces[wanted.namespace] = Space(mark=wanted.mark)
+                born = {rule.key: rule for rule in born_rules(wanted.namespace)}
+                self.spaces[wanted.namespace] = Space(mark=wanted.mark, rules=born)
             case Link():
                 self._create_link(wanted)
             case Rule():

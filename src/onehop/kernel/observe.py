@@ -70,7 +70,9 @@ class Observer:
             else:
                 ours[record.ifindex] = record
                 yield link
-        yield from _hanging(space, scope, ours, names, inside, self._neighbourhood)
+        hosts = {record.ifindex for record in records} - ours.keys()
+        guests = {index for index, record in ours.items() if record.master in hosts}
+        yield from _hanging(space, scope, ours, guests, names, inside, self._neighbourhood)
         if scope.links is None:
             yield from _routing(space, names)
         if scope.tables is None or scope.tables:
@@ -139,11 +141,15 @@ def _hanging(
     space: Space,
     scope: Scope,
     ours: Mapping[int, LinkRecord],
+    guests: set[int],
     names: dict[int, str],
     inside: bool,
     neighbourhood: Neighbourhood,
 ) -> Iterator[KernelObject]:
-    """Addresses, neighbours and FDB entries of links that are ours."""
+    """Addresses, neighbours and FDB entries of links that are ours.
+
+    `guests` are ports of ours on bridges of others: what those know of them is ours, and nothing else there.
+    """
     mine = {index: record.name for index, record in ours.items()}
     # A bridge's port has no part in IP: what somebody puts there has no effect.
     ends = {index: record.name for index, record in ours.items() if not record.master}
@@ -156,22 +162,25 @@ def _hanging(
         yield from neighbourhood.of(space, ends)
     bridges = {index for index, record in ours.items() if record.kind == "bridge"}
     vxlans = {index for index, record in ours.items() if record.kind == "vxlan"}
-    if not bridges and not vxlans:
+    if not bridges and not vxlans and not guests:
         return
     if scope.links is None:
         dumps = [NDMSG.pack(netlink.AF_BRIDGE, 0, 0, 0, 0)]
     else:
         # A bridge's dump holds its ports' own entries too.
         dumps = [NDMSG.pack(netlink.AF_BRIDGE, 0, 0, 0, 0) + netlink.u32(NDA_MASTER, index) for index in bridges]
-        alone = [index for index in vxlans if ours[index].master not in bridges]
-        dumps += [NDMSG.pack(netlink.AF_BRIDGE, index, 0, 0, 0) for index in alone]
+        alone = {index for index in vxlans if ours[index].master not in bridges} | guests
+        dumps += [NDMSG.pack(netlink.AF_BRIDGE, index, 0, 0, 0) for index in sorted(alone)]
+    places = {mine[i] for i in bridges}, {mine[i] for i in guests}
     for body in dumps:
-        yield from _fdb(space, body, {mine[i] for i in bridges}, {i: mine[i] for i in vxlans}, names)
+        yield from _fdb(space, body, places, {i: mine[i] for i in vxlans}, names)
 
 
 def _fdb(
-    space: Space, body: bytes, bridges: set[str], vxlans: Mapping[int, str], names: dict[int, str]
+    space: Space, body: bytes, places: tuple[set[str], set[str]], vxlans: Mapping[int, str], names: dict[int, str]
 ) -> Iterator[KernelObject]:
+    """Entries of our VXLAN devices and bridges, and those of our ports on others' bridges."""
+    bridges, guests = places
     for message in space.route.dump(netlink.GETNEIGH, body):
         own = VxlanFdb.decode(message, space.name, vxlans)
         if own is not None:
@@ -181,7 +190,7 @@ def _fdb(
         if index not in names:
             names[index] = space.link_name(index) or f"index {index}"
         entry = BridgeFdb.decode(message, space.name, names)
-        if entry is not None and entry.bridge in bridges:
+        if entry is not None and (entry.bridge in bridges or entry.port in guests):
             yield entry
 
 

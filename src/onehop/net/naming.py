@@ -10,7 +10,7 @@ the namespace gets its name; routes and rules carry protocol number ``PROTOCOL``
 
 from hashlib import sha256
 
-from onehop.net.identifier import NetworkId, PortId, RouterId
+from onehop.net.identifier import HostName, NetworkId, PortId, RouterId
 
 MARK = "onehop "
 """Begin of the alias of every link that is ours."""
@@ -88,6 +88,11 @@ def transit_leg(gateway: PortId) -> str:
     return "qt-" + gateway[:11]
 
 
+def probe_mac(host: HostName, leg: PortId) -> str:
+    """The MAC under which a host's router leg asks across the underlay, where its own is every host's: ``0e:…``."""
+    return "0e:" + sha256(f"{host} {leg}".encode()).digest()[:5].hex(":")
+
+
 def steering_mark(number: int) -> int:
     """The packet mark that sends to a router's host: its number in the highest octet."""
     return number << 24
@@ -142,3 +147,8 @@ def partition_of_mark(alias: str) -> str | None:
 def network_table(network: NetworkId) -> str:
     """The netdev table that guards a network's VXLAN port and bridge: ``onehop-net-<id>``."""
     return f"{TABLE}-net-{network}"
+
+
+def gate_table(router: RouterId) -> str:
+    """The netdev table that keeps a provider bridge's questions from a router: ``onehop-gate-<id>``."""
+    return f"{TABLE}-gate-{router}"

@@ -7,7 +7,7 @@ from onehop.objects.link import Bridge, BridgePort, Link, Tap, Veth, Vxlan
 from onehop.objects.namespace import Namespace
 from onehop.objects.neighbour import Neighbour
 from onehop.objects.route import MAIN, NextHop, Route
-from onehop.objects.rule import Rule
+from onehop.objects.rule import Rule, born_rules
 from onehop.objects.ruleset import Ruleset
 from onehop.objects.sysctl import Sysctl
 
@@ -47,4 +47,5 @@ __all__ = [
     "Veth",
     "Vxlan",
     "VxlanFdb",
+    "born_rules",
 ]

@@ -5,7 +5,7 @@ from struct import Struct
 from typing import ClassVar
 
 from onehop.net.address import unpack
-from onehop.net.naming import PROTOCOL
+from onehop.net.naming import DEFAULT_TABLE, HOST, LOCAL_TABLE, MAIN_TABLE, PROTOCOL
 from onehop.objects import netlink
 from onehop.objects.base import Carried, IndexOf, Key
 from onehop.objects.netlink import Found, Request
@@ -15,11 +15,15 @@ FIB_RULE = Struct("=BBBBBBBBI")
 
 _DST, _SRC, _IIFNAME, _PRIORITY, _FWMARK, _TABLE, _FWMASK, _PROTOCOL = 1, 2, 3, 6, 10, 15, 16, 21
 _TO_TABLE = 1
+_OF_THE_KERNEL = 2  # RTPROT_KERNEL
 _VERSION = {netlink.AF_INET: 4, netlink.AF_INET6: 6}
 
 
 class Rule(Carried, frozen=True, kw_only=True):
     """A policy rule of ours (``FRA_PROTOCOL`` `onehop.net.naming.PROTOCOL`): selector → table.
+
+    In namespaces of ours the rules that the kernel makes there by itself (`born_rules`) count as ours too: they are
+    part of what is desired, may be taken away, and are put back when somebody else did.
 
     Attributes:
         family: 4 or 6.
@@ -59,9 +63,14 @@ class Rule(Carried, frozen=True, kw_only=True):
         return Request(netlink.NEWRULE, netlink.CREATE | netlink.EXCL, self._body())
 
     def to_delete(self, index: IndexOf) -> Request:  # noqa: ARG002  # as above
-        return Request(netlink.DELRULE, 0, self._body())
+        return Request(netlink.DELRULE, 0, self._body(0 if self.is_born else PROTOCOL))
 
-    def _body(self) -> bytes:
+    @property
+    def is_born(self) -> bool:
+        """Whether it is one that the kernel makes in each of our namespaces: its own, or ours put back in its place."""
+        return self.namespace != HOST and self in born_rules(self.namespace)
+
+    def _body(self, protocol: int = PROTOCOL) -> bytes:
         lengths, body = [0, 0], b""
         for which, (kind, prefix) in enumerate(((_DST, self.destination), (_SRC, self.source))):
             if prefix is not None:
@@ -76,7 +85,7 @@ class Rule(Carried, frozen=True, kw_only=True):
             header
             + netlink.u32(_PRIORITY, self.priority)
             + netlink.u32(_TABLE, self.table)
-            + netlink.u8(_PROTOCOL, PROTOCOL)
+            + (netlink.u8(_PROTOCOL, protocol) if protocol else b"")
             + body
         )
 
@@ -85,7 +94,9 @@ class Rule(Carried, frozen=True, kw_only=True):
         data, start, end = found
         family, to_length, from_length, _, table, _, _, action, _ = FIB_RULE.unpack_from(data, start)
         values = netlink.attributes(data, start + FIB_RULE.size, end)
-        if values.get(_PROTOCOL) != bytes([PROTOCOL]) or action != _TO_TABLE or family not in _VERSION:
+        protocol = values.get(_PROTOCOL)
+        ours = protocol == bytes([PROTOCOL]) or (protocol == bytes([_OF_THE_KERNEL]) and namespace != HOST)
+        if not ours or action != _TO_TABLE or family not in _VERSION:
             return None
         to, source, incoming = values.get(_DST), values.get(_SRC), values.get(_IIFNAME)
         return cls(
@@ -99,3 +110,12 @@ class Rule(Carried, frozen=True, kw_only=True):
             destination=None if to is None else f"{unpack(to)}/{to_length}",
             incoming=None if incoming is None else netlink.string(incoming),
         )
+
+
+def born_rules(namespace: str) -> tuple[Rule, ...]:
+    """The rules that a new namespace is born with (fib_default_rules_init in net/ipv4, fib6_rules_init in net/ipv6)."""
+    born = ((4, 0, LOCAL_TABLE), (4, 32766, MAIN_TABLE), (4, 32767, DEFAULT_TABLE), (6, 0, LOCAL_TABLE))
+    return tuple(
+        Rule(namespace=namespace, family=family, priority=priority, table=table)
+        for family, priority, table in (*born, (6, 32766, MAIN_TABLE))
+    )

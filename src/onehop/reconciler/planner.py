@@ -29,6 +29,7 @@ from onehop.objects import (
     Sysctl,
     Vxlan,
     VxlanFdb,
+    born_rules,
 )
 from onehop.objects.agreement import agrees
 from onehop.reconciler.likeness import changes_in_place
@@ -55,7 +56,7 @@ class Planner:
         changed: Iterable[Key],
     ) -> None:
         self._desired = desired
-        self._gone = gone
+        self._gone = dict(gone)
         self._todo: defaultdict[object, set[Key]] = defaultdict(set)
         self._ops: list[Op] = []
         self._now = Simulation(observed, self._miss)
@@ -69,10 +70,17 @@ class Planner:
         """The ops."""
         self._clear_the_way()
         self._build()
+        self._refuse_born()
         if self._gone:
             self._withdraw()
             self._build()
         return tuple(self._ops)
+
+    def _refuse_born(self) -> None:
+        """What new namespaces were born with and nobody wants goes like everything else: after what comes."""
+        made = [op.object.namespace for op in self._ops if isinstance(op, Create) and isinstance(op.object, Namespace)]
+        born = (rule for namespace in made for rule in born_rules(namespace))
+        self._gone.update((rule.key, rule) for rule in born if rule.key not in self._desired)
 
     def _miss(self, key: Key) -> None:
         if key in self._desired:
@@ -117,7 +125,12 @@ class Planner:
             coming[key[:3]].append(str(key[3]))
         # Later addresses of a subnet first: the kernel lists them behind the first.
         for key, found in reversed(list(self._gone.items())):
-            if not isinstance(found, Address) or self._goes_by_itself(found):
+            if not isinstance(found, Address):
+                continue
+            # A link goes only after the rulesets have changed, too late for an address that must be withdrawn.
+            if self._goes_by_itself(found) and (
+                found.namespace not in exposed or namespace_key(found.namespace) in self._gone
+            ):
                 continue
             if found.namespace in exposed or any(self._clashes(found, new) for new in coming[key[:3]]):
                 self._delete(key)

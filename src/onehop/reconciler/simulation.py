@@ -12,7 +12,19 @@ from functools import lru_cache
 import msgspec
 
 from onehop.net.address import parse_prefix, version
-from onehop.objects import Address, BridgeFdb, KernelObject, Key, Link, Namespace, Neighbour, Route, Ruleset, Sysctl
+from onehop.objects import (
+    Address,
+    BridgeFdb,
+    KernelObject,
+    Key,
+    Link,
+    Namespace,
+    Neighbour,
+    Route,
+    Ruleset,
+    Sysctl,
+    born_rules,
+)
 from onehop.reconciler.needs import links_of, peer_key
 from onehop.reconciler.plan import Create, Delete, Op, Replace
 
@@ -66,6 +78,9 @@ class Simulation:
         self._put(wanted)
         if isinstance(wanted, Sysctl):
             self._spoil_settings(wanted)
+        elif isinstance(wanted, Namespace) and isinstance(op, Create):
+            for rule in born_rules(wanted.namespace):
+                self._put(rule)
         elif isinstance(wanted, Link):
             if isinstance(op, Replace):
                 assert isinstance(op.old, Link)  # noqa: S101 - equal keys are of one kind

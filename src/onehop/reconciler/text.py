@@ -145,5 +145,6 @@ def _rule(rule: Rule) -> str:
     words += [f"to {rule.destination}"] if rule.destination is not None else []
     words += [f"fwmark {rule.mark:#x}/{rule.mask:#x}"] if rule.mask else []
     words += [f"iif {quote(rule.incoming)}"] if rule.incoming is not None else []
-    words += [f"lookup {rule.table}", f"protocol {PROTOCOL}"]
+    words += [f"lookup {rule.table}"]
+    words += [] if rule.is_born else [f"protocol {PROTOCOL}"]
     return " ".join(words)

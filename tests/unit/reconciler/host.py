@@ -17,6 +17,7 @@ from onehop.objects import (
     Ruleset,
     Veth,
     Vxlan,
+    born_rules,
 )
 from onehop.reconciler import Create, Delete, Plan, diff
 
@@ -62,8 +63,14 @@ def state(*objects: KernelObject) -> dict[Key, KernelObject]:
 
 
 def plan(before: Iterable[KernelObject], after: Iterable[KernelObject], foreign: Iterable[Key] = ()) -> Plan:
-    """The plan from one state to another."""
-    return diff(state(*before), state(*after), frozenset(foreign))
+    """The plan from one state to another; namespaces keep the rules that they are born with."""
+    return diff(_with_rules(before), _with_rules(after), frozenset(foreign))
+
+
+def _with_rules(objects: Iterable[KernelObject]) -> dict[Key, KernelObject]:
+    found = list(objects)
+    places = [place.namespace for place in found if isinstance(place, Namespace)]
+    return state(*found, *(rule for place in places for rule in born_rules(place)))
 
 
 def steps(made: Plan) -> list[tuple[str, Key]]:

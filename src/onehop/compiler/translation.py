@@ -1,0 +1,106 @@
+"""Translation: which address and port become which, on the host where the instance lives.
+
+Inwards floating IPs and port forwardings, outwards floating IPs and this host's port blocks. A connection from inside
+that was translated inwards here is translated outwards too: its answer would otherwise go past us (walk 4).
+"""
+
+from collections.abc import Iterable, Iterator
+
+from onehop.compiler import nft
+from onehop.compiler.north import North, joined
+from onehop.compiler.steering import MARKED
+
+_PORTED = "ip protocol { icmp, tcp, udp }"
+
+
+def maps(north: North) -> Iterator[str]:
+    """The maps that the chains ask."""
+    pairs = nft.by_address(north.translated.items())
+    yield nft.mapping("floating_in", "ipv4_addr : ipv4_addr", pairs)
+    outwards = _first_of_each((fixed, external) for external, fixed in pairs)
+    yield nft.mapping("floating_out", "ipv4_addr : ipv4_addr", nft.by_address(outwards))
+    kind = "ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service"
+    elements = sorted(_elements(north), key=lambda element: nft.listed(*element[0]))
+    yield nft.mapping("forward_in", kind, ((" . ".join(map(str, outer)), inner) for outer, inner in elements))
+    yield _sources(north)
+
+
+def inwards(north: North) -> Iterator[str]:
+    """Rules of the chain that changes destinations. What is marked is translated elsewhere."""
+    yield f"{MARKED} return"
+    for forward in north.forwards:
+        rule = forward.rule
+        if rule.external_first == rule.internal_first:
+            span = nft.ports(rule.external_first, rule.external_last)
+            yield f"ip daddr {forward.address} {rule.protocol} dport {span} dnat to {rule.internal_ip}"
+    if any(True for _ in _elements(north)):
+        yield "dnat ip to ip daddr . ip protocol . th dport map @forward_in"
+    if north.translated:
+        yield "dnat to ip daddr map @floating_in"
+
+
+def outwards(north: North) -> Iterator[str]:
+    """Rules of the chain that changes sources."""
+    yield 'oifname "qr-*" ct status ! dnat return'
+    yield "ip saddr != @inside return"
+    yield "ip daddr @gateways return"
+    if north.translated:
+        yield "snat to ip saddr map @floating_out"
+    if not north.gateway.enable_snat:
+        yield 'oifname != "qr-*" ip daddr != @floating return'
+    # New connections are spread evenly over the blocks.
+    for left, span in zip(range(len(north.blocks), 0, -1), north.blocks, strict=True):
+        share = f"numgen random mod {left} == 0 " if left > 1 else ""
+        yield f"{_PORTED} {share}snat to {north.gateways[0]}:{nft.ports(*span)}"
+    if north.owner:
+        yield f"snat to {north.gateways[0]}"
+
+
+def fixed_ips(north: North) -> list[str]:
+    """Inside addresses that have a floating IP here."""
+    return sorted(set(north.translated.values()))
+
+
+def without_floating_ip(north: North) -> str:
+    """A match on sources that have no floating IP here; nothing to match where none has."""
+    return f"ip saddr != {nft.any_of(fixed_ips(north))} " if north.translated else ""
+
+
+def not_forwarded(north: North) -> str:
+    """A match on what is no answer of a forwarded port of this host."""
+    return "ip saddr . ip protocol . th sport != @forwarded " if north.forwards else ""
+
+
+def _first_of_each(pairs: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    """With several floating IPs on one address, new connections leave by the first."""
+    firsts: dict[str, str] = {}
+    for fixed, external in pairs:
+        firsts.setdefault(fixed, external)
+    return firsts.items()
+
+
+def _elements(north: North) -> Iterator[tuple[tuple[str, str, int], str]]:
+    """Port by port where inner and outer ports differ: nftables would choose any port of a range."""
+    for forward in north.forwards:
+        rule = forward.rule
+        if rule.external_first != rule.internal_first:
+            for number in range(rule.external_last - rule.external_first + 1):
+                outer = (forward.address, rule.protocol, rule.external_first + number)
+                yield outer, f"{rule.internal_ip} . {rule.internal_first + number}"
+
+
+def _sources(north: North) -> str:
+    if not north.forwards:
+        return ""
+    spans: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for rule in (forward.rule for forward in north.forwards):
+        last = rule.internal_first + rule.external_last - rule.external_first
+        spans.setdefault((rule.internal_ip, rule.protocol), []).append((rule.internal_first, last))
+    # Two external ports may lead to one inside, but nftables takes no intervals that overlap.
+    members = ", ".join(
+        f"{ip} . {protocol} . {nft.ports(*span)}"
+        for (ip, protocol), found in sorted(spans.items())
+        for span in joined(found)
+    )
+    kind = "\t\ttype ipv4_addr . inet_proto . inet_service\n\t\tflags interval\n"
+    return f"\tset forwarded {{\n{kind}\t\telements = {{ {members} }}\n\t}}"

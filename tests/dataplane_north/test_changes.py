@@ -1,0 +1,254 @@
+"""Owner changes, moves, lost state and strangers' hands: walks 6, 9 and 12, and who owns what on a foreign bridge."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from onehop.model.port import Binding
+from onehop.net import naming
+from tests.dataplane_north.echo import PATIENCE, PORT, ping, tcp, udp
+from tests.dataplane_north.places import Place
+from tests.dataplane_north.site import BRIDGE, OUTSIDE
+from tests.dataplane_north.stage import FORWARDED, GATEWAY, VIRTUAL, A, B, C, Stage
+from tests.dataplane_north.wire import watched
+from tests.northern import forward
+
+pytestmark = pytest.mark.root
+
+
+def _connected(place: Place, target: str, port: int = PORT) -> socket.socket:
+    sock = place.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+    sock.settimeout(PATIENCE)
+    sock.connect((target, port))
+    assert sock.recv(100).endswith(b"\n")
+    return sock
+
+
+def _echoes(sock: socket.socket, octets: bytes = b"again") -> bool:
+    sock.sendall(octets)
+    received = b""
+    while len(received) < len(octets):
+        more = sock.recv(65536)
+        if not more:
+            return False
+        received += more
+    return received == octets
+
+
+class _Stream(threading.Thread):
+    """A TCP connection that is never quiet."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__()
+        self.sock = sock
+        self.rounds = 0
+        self.longest = 0.0
+        self.error: Exception | None = None
+        self.ended = threading.Event()
+        sock.settimeout(10.0)
+
+    def run(self) -> None:
+        try:
+            while not self.ended.is_set():
+                begin = time.monotonic()
+                assert _echoes(self.sock, bytes(20_000))
+                self.longest = max(self.longest, time.monotonic() - begin)
+                self.rounds += 1
+        except (OSError, AssertionError) as error:
+            self.error = error
+
+
+@contextmanager
+def _streams(stage: Stage, *callers: tuple[str, str]) -> Iterator[list[_Stream]]:
+    streams = [_Stream(_connected(stage.at(caller), target)) for caller, target in callers]
+    for stream in streams:
+        stream.start()
+    try:
+        yield streams
+    finally:
+        for stream in streams:
+            stream.ended.set()
+        for stream in streams:
+            stream.join()
+            stream.sock.close()
+
+
+def _go_on(streams: list[_Stream], rounds: int = 5) -> None:
+    """Wait until every stream has made some more rounds, or is broken."""
+    wanted = [stream.rounds + rounds for stream in streams]
+    until = time.monotonic() + 15
+    while any(s.rounds < w and s.error is None for s, w in zip(streams, wanted, strict=True)):
+        assert time.monotonic() < until, [(s.rounds, w) for s, w in zip(streams, wanted, strict=True)]
+        streams[0].ended.wait(0.02)
+    assert [s.error for s in streams] == [None] * len(streams)
+
+
+def test_streams_through_snat_and_steered_addresses_outlive_changes_of_the_owner(owned_by_a: Stage) -> None:
+    callers = [(name, OUTSIDE) for name in ("a2", "b2", "c2", "a1", "c1")]
+    callers += [("outside", "203.0.113.104"), ("outside", "203.0.113.103"), ("b2", "203.0.113.104")]
+    with _streams(owned_by_a, *callers) as streams:
+        for owner in (B, A, B, A):
+            _go_on(streams)
+            owned_by_a.own(owner)
+        _go_on(streams)
+    assert max(stream.longest for stream in streams) < 2.5, [stream.longest for stream in streams]
+
+
+@pytest.mark.parametrize("name", ["a2", "b2", "c2"])
+def test_tcp_whose_translation_was_lost_is_reset_towards_the_instance_at_once(owned_by_a: Stage, name: str) -> None:
+    stage = owned_by_a
+    with _connected(stage.at(name), OUTSIDE) as sock:
+        assert _echoes(sock)
+        stage.router(stage.world.host({"a": A, "b": B, "c": C}[name[0]])).run("conntrack -F 2>/dev/null")
+        begin = time.monotonic()
+        with watched(stage.upstream, "ext0") as seen:
+            with pytest.raises(ConnectionResetError):
+                _echoes(sock)
+            assert time.monotonic() - begin < 0.2
+            assert not [f for f in seen.read() if f.kind == "ip"], "the far end is not asked"
+    assert tcp(stage.at(name), OUTSIDE) is not None
+
+
+@pytest.mark.parametrize("name", ["a1", "b1", "c1"])
+def test_tcp_of_a_floating_ip_is_picked_up_in_mid_stream(owned_by_a: Stage, name: str) -> None:
+    stage = owned_by_a
+    last = {"a1": 101, "b1": 103, "c1": 104}[name]
+    router = stage.router(stage.world.host({"a": A, "b": B, "c": C}[name[0]]))
+    with _connected(stage.at(name), OUTSIDE) as out, _connected(stage.outside, f"203.0.113.{last}") as into:
+        for sock in (out, into, out):
+            router.run("conntrack -F 2>/dev/null")
+            assert _echoes(sock)
+
+
+@pytest.mark.parametrize(("start", "end"), [(A, B), (B, C), (C, A)])
+def test_connections_of_a_floating_ip_move_with_its_instance(start: int, end: int) -> None:
+    with Stage() as stage:
+        port, name = stage.ports["a1"], "203.0.113.101"
+        _move(stage, "a1", A, start) if start != A else None
+        with _connected(stage.at("a1"), OUTSIDE) as out, _connected(stage.outside, name) as into:
+            _move(stage, "a1", start, end)
+            assert _echoes(into)
+            assert _echoes(out)
+        for caller in ("a2", "b1", "c2", "outside", "a1"):
+            answer = tcp(stage.at(caller), name)
+            assert answer is not None, caller
+            assert answer.source == name
+            assert ping(stage.at(caller), name) == name
+        assert port.id in stage.instances
+        stage.settled()
+
+
+def _move(stage: Stage, name: str, start: int, end: int) -> None:
+    """Prepare there, switch, release here: as the API's port bindings do."""
+    port = stage.ports[name]
+    here, there = stage.world.host(start), stage.world.host(end)
+    place = stage.instances[port.id]
+    stage.world.change(
+        port.id, bindings=tuple(sorted((Binding(here), Binding(there, active=False)), key=lambda b: b.host))
+    )
+    stage.apply()
+    stage.world.change(
+        port.id, bindings=tuple(sorted((Binding(here, active=False), Binding(there)), key=lambda b: b.host))
+    )
+    # The machine's device goes over: here it is unplugged, there it is plugged.
+    plug = stage.machines[here].plugs.pop(port.id)
+    stage.apply(here)
+    stage.machines[here].shelf.lend(plug.netns or "", stage.machines[there].shelf)
+    stage.machines[there].plugs[port.id] = plug
+    stage.apply(there)
+    stage.apply()
+    stage.boot(port)
+    stage.world.change(port.id, bindings=(Binding(there),))
+    stage.apply()
+    assert place is stage.instances[port.id]
+
+
+def test_a_virtual_address_is_followed_when_it_moves(owned_by_a: Stage) -> None:
+    stage = owned_by_a
+    vip = stage.vip.fixed_ips[0].ip_address
+    assert tcp(stage.outside, VIRTUAL) is not None
+    stage.at("b2").run(f"ip addr del {vip}/24 dev eth0")
+    stage.at("a2").run(f"ip addr add {vip}/24 dev eth0", f"arping -c1 -U -S {vip} -i eth0 {vip} || true")
+    stage.echo.serve(stage.at("a2"), PORT, address=vip)
+    try:
+        # Without an agent nobody hurries the owner's neighbour entry along.
+        router = stage.router(stage.world.host(A))
+        router.run(f"ip neigh flush to {vip}")
+        for caller in ("outside", "a1", "b1", "c2", "a2"):
+            assert tcp(stage.at(caller), VIRTUAL) is not None, caller
+    finally:
+        stage.at("a2").run(f"ip addr del {vip}/24 dev eth0")
+        stage.at("b2").run(f"ip addr add {vip}/24 dev eth0")
+        router.run(f"ip neigh flush to {vip}")
+    assert tcp(stage.outside, VIRTUAL) is not None
+
+
+def test_a_floating_ip_comes_goes_and_changes_hands(owned_by_a: Stage) -> None:
+    stage = owned_by_a
+    for name in ("a2", "b2", "c2", "a2"):
+        value = stage.world.floating_ip(120, stage.ports[name])
+        stage.apply()
+        for caller in ("outside", "a1", "b1", "c1"):
+            answer = tcp(stage.at(caller), "203.0.113.120")
+            assert answer is not None, (name, caller)
+        seen = udp(stage.at(name), OUTSIDE)
+        assert seen is not None
+        assert seen.seen == "203.0.113.120"
+        stage.world.remove(value.id)
+    stage.apply()
+    assert ping(stage.outside, "203.0.113.120") is None
+    seen = udp(stage.at("a2"), OUTSIDE)
+    assert seen is not None
+    assert seen.seen == GATEWAY
+
+
+def test_ranges_of_forwarded_ports_lead_one_by_one(owned_by_a: Stage) -> None:
+    stage = owned_by_a
+    stage.echo.serve(stage.at("b2"), *range(6000, 6004), address=stage.ports["b2"].fixed_ips[0].ip_address)
+    to = stage.ports["b2"]
+    rules = (forward("udp", 5000, to, 6000, 4), forward("tcp", 6000, to, 6000, 4))
+    value = stage.world.floating_ip(121, None, forwards=rules)
+    stage.apply()
+    try:
+        for number in range(4):
+            for caller in ("outside", "b1", "c1"):
+                assert udp(stage.at(caller), "203.0.113.121", 5000 + number) is not None, (caller, number)
+                assert tcp(stage.at(caller), "203.0.113.121", 6000 + number) is not None, (caller, number)
+    finally:
+        stage.world.remove(value.id)
+        stage.apply()
+
+
+def test_what_others_put_on_the_provider_bridge_stays_and_what_is_ours_comes_back(owned_by_a: Stage) -> None:
+    stage = owned_by_a
+    host = stage.machines[stage.world.host(A)]
+    gateway = stage.world.topology().routers[stage.world.router_id(1)].gateway
+    assert gateway is not None
+    peer = naming.external_peer(gateway.port_id)
+    host.place.run(
+        "bridge fdb add 02:00:00:00:00:77 dev eth1 master static",
+        f"bridge fdb del fa:16:3e:02:01:01 dev {peer} master",
+    )
+    stage.apply()
+    table = host.place.run(f"bridge fdb show br {BRIDGE}")
+    assert "02:00:00:00:00:77 dev eth1" in table
+    assert f"fa:16:3e:02:01:01 dev {peer}" in table
+    stage.settled()
+
+
+def test_the_kernels_routing_rules_are_part_of_what_is_wanted(owned_by_a: Stage) -> None:
+    stage = owned_by_a
+    router = stage.router(stage.world.host(A))
+    before = router.run("ip rule", "ip -6 rule")
+    assert before.splitlines()[0].startswith("50:")
+    assert "100:\tfrom all lookup local" in before
+    as_born = "ip rule add pref 0 lookup local protocol kernel"
+    router.run("ip rule del pref 32766", as_born, "ip rule del pref 100", "ip -6 rule del pref 0")
+    stage.apply()
+    after = router.run("ip rule", "ip -6 rule")
+    assert after.replace(" proto 111", "") == before.replace(" proto 111", "")
+    assert ping(stage.outside, FORWARDED) == FORWARDED

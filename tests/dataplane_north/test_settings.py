@@ -1,0 +1,151 @@
+"""Routers that do not translate, or in one place only, or have hosts without a block of ports; and no owner at all."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.dataplane_north.echo import PORT, Answer, ping, tcp, udp
+from tests.dataplane_north.site import OUTSIDE
+from tests.dataplane_north.stage import (
+    FLOATING,
+    FORWARDED,
+    FORWARDS,
+    GATEWAY,
+    INSTANCES,
+    OUT,
+    VIRTUAL,
+    A,
+    B,
+    C,
+    Stage,
+    is_seen_as,
+)
+from tests.dataplane_north.wire import raw
+
+pytestmark = pytest.mark.root
+
+WITHOUT = [name for name in INSTANCES if name not in FLOATING]
+ADDRESSES = [*(f"203.0.113.{last}" for last in FLOATING.values()), VIRTUAL]
+BIG = bytes(4096)
+
+
+@pytest.fixture(scope="module", params=[A, B], ids=["owner-a", "owner-b"])
+def owner(request: pytest.FixtureRequest) -> int:
+    """Who owns the addresses."""
+    return int(request.param)
+
+
+@pytest.fixture(scope="module")
+def routed(owner: int) -> Iterator[Stage]:
+    """A router with enable_snat=false, whose prefixes upstream knows."""
+    with Stage(owner, enable_snat=False) as stage:
+        stage.upstream.run(*(f"ip route add 10.0.{n}.0/24 via {GATEWAY}" for n in (1, 2)))
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def centralized(owner: int) -> Iterator[Stage]:
+    """A router whose owner translates for all hosts."""
+    with Stage(owner, distributed=False) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module", params=[(B,), (C,), (B, C), (A,)], ids=["b", "c", "b-c", "a"])
+def blockless(owner: int, request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """A router some of whose hosts have no block."""
+    with Stage(owner, blockless=request.param) as stage:
+        yield stage
+
+
+def _all_answer(stage: Stage, caller: str, sees: str | None) -> None:
+    """Every address answers a caller, who is seen from `sees`, or as always."""
+
+    def check(answer: Answer | None, target: str) -> None:
+        assert answer is not None, f"{caller} to {target}"
+        assert answer.source == target
+        right = is_seen_as(caller, answer.seen, answer.port) if sees is None else answer.seen == sees
+        assert right, (caller, target, answer)
+
+    place = stage.at(caller)
+    for target in ADDRESSES if caller == OUT else [*ADDRESSES, OUTSIDE]:
+        check(tcp(place, target), target)
+        check(udp(place, target, octets=BIG), target)
+        assert ping(place, target) == target, f"{caller} to {target}"
+    assert ping(place, GATEWAY) == GATEWAY
+    for protocol, port in FORWARDS:
+        ask = tcp if protocol == "tcp" else udp
+        check(ask(place, FORWARDED, port), FORWARDED)
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_without_snat_instances_speak_and_are_spoken_to_as_themselves(routed: Stage, name: str) -> None:
+    own = routed.ports[name].fixed_ips[0].ip_address
+    for ask in (tcp, udp):
+        there = ask(routed.at(name), OUTSIDE)
+        assert there is not None, ask
+        assert there.seen == own
+        back = ask(routed.outside, own, octets=BIG)
+        assert back is not None, ask
+        assert back.source == own
+    assert ping(routed.at(name), OUTSIDE) == OUTSIDE
+    assert ping(routed.outside, own, 4000) == own
+
+
+def test_without_snat_what_is_routed_is_not_tracked(routed: Stage) -> None:
+    for name in WITHOUT:
+        assert tcp(routed.at(name), OUTSIDE) is not None
+        for host in routed.machines:
+            tracked = routed.router(host).run("conntrack -L 2>/dev/null")
+            own = routed.ports[name].fixed_ips[0].ip_address
+            lines = [line for line in tracked.splitlines() if f"src={own} dst={OUTSIDE}" in line]
+            # What an instance answers from a port that is also forwarded has to be looked at.
+            assert not [line for line in lines if f"dport={PORT} " in line.partition("[")[0]], lines
+
+
+@pytest.mark.parametrize("caller", [*INSTANCES, OUT])
+def test_without_snat_floating_ips_and_forwarded_ports_are_translated_as_ever(routed: Stage, caller: str) -> None:
+    place = routed.at(caller)
+    targets = [*ADDRESSES, OUTSIDE] if caller in FLOATING else ADDRESSES
+    for target in targets:
+        for answer in (tcp(place, target), udp(place, target, octets=BIG)):
+            assert answer is not None, f"{caller} to {target}"
+            assert is_seen_as(caller, answer.seen, answer.port), (caller, target, answer)
+        assert ping(place, target) == target
+    for protocol, port in FORWARDS:
+        answer = (tcp if protocol == "tcp" else udp)(place, FORWARDED, port)
+        assert answer is not None, (caller, protocol, port)
+        assert is_seen_as(caller, answer.seen, answer.port)
+
+
+@pytest.mark.parametrize("caller", [*INSTANCES, OUT])
+def test_a_centralized_router_reaches_everything_by_its_owner(centralized: Stage, caller: str) -> None:
+    _all_answer(centralized, caller, GATEWAY if caller in WITHOUT else None)
+
+
+@pytest.mark.parametrize("caller", [*INSTANCES, OUT])
+def test_hosts_without_a_block_reach_everything_by_the_owner(blockless: Stage, caller: str) -> None:
+    _all_answer(blockless, caller, GATEWAY if caller in WITHOUT else None)
+
+
+def test_without_an_owner_floating_ips_of_hosts_with_a_leg_work_and_nothing_else_leaves() -> None:
+    with Stage(None) as stage:
+        for name, last in FLOATING.items():
+            if name.startswith("c"):
+                continue
+            answer = tcp(stage.outside, f"203.0.113.{last}")
+            assert answer is not None, name
+            answer = udp(stage.at(name), OUTSIDE, PORT)
+            assert answer is not None, name
+            assert answer.seen == f"203.0.113.{last}"
+        assert ping(stage.at("a1"), stage.ports["c2"].fixed_ips[0].ip_address) is not None
+
+
+@pytest.mark.parametrize(("name", "protocol"), [("b2", 47), ("c2", 50)])
+def test_the_owner_translates_protocols_without_ports_of_a_centralized_router(
+    centralized: Stage, name: str, protocol: int
+) -> None:
+    with raw(centralized.outside, protocol) as far, raw(centralized.at(name), protocol) as near:
+        near.sendto(bytes(100), (OUTSIDE, 0))
+        assert far.recvfrom(2000)[1][0] == GATEWAY
+        far.sendto(bytes(100), (GATEWAY, 0))
+        assert near.recvfrom(2000)[1][0] == OUTSIDE

@@ -1,0 +1,108 @@
+"""IPv6 is routed: out from the instance's host, in through the owner's leg (walk 11)."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from onehop.model.port import Port
+from tests.dataplane_north.echo import PORT, Echo, ping, tcp, udp
+from tests.dataplane_north.places import Place
+from tests.dataplane_north.site import OUTSIDE_V6, Site
+from tests.dataplane_north.wire import watched
+from tests.northern import Northern, gateway_ip6
+
+pytestmark = pytest.mark.root
+
+GATEWAY = gateway_ip6(1)
+NAMES = ("a", "b", "c")
+
+
+class Six(Site):
+    """A router with two subnets and an instance on each of three hosts; upstream routes their prefixes to it."""
+
+    def __init__(self) -> None:
+        world = Northern(six=True)
+        world.network(1)
+        world.network(2)
+        world.router(1, [1, 2])
+        world.gateway(1, 1, six=True)
+        self.ports: dict[str, Port] = {n: world.port(1 + k % 2, k + 1) for k, n in enumerate(NAMES)}
+        super().__init__(world)
+        echo = Echo()
+        self._stack.callback(echo.close)
+        for port in self.ports.values():
+            self.plug(port)
+        self.own(1)
+        for port in self.ports.values():
+            self.boot(port)
+            echo.serve(self.instances[port.id], PORT, address="::")
+        echo.serve(self.outside, PORT, address="::")
+        self.upstream.run(*(f"ip -6 route add fd00:{n}::/64 via {GATEWAY}" for n in (1, 2)))
+
+    def own(self, owner: int) -> None:
+        """Make a host the owner."""
+        self.world.gateway(1, owner, six=True)
+        self.apply()
+
+    def at(self, name: str) -> Place:
+        """An instance's namespace."""
+        return self.instances[self.ports[name].id]
+
+    def address(self, name: str) -> str:
+        """An instance's IPv6 address."""
+        return self.ports[name].fixed_ips[1].ip_address
+
+
+@pytest.fixture(scope="module")
+def six() -> Iterator[Six]:
+    """The site."""
+    with Six() as made:
+        yield made
+
+
+@pytest.mark.parametrize("owner", [1, 2])
+@pytest.mark.parametrize("name", NAMES)
+def test_instances_and_outside_reach_each_other_untranslated(six: Six, name: str, owner: int) -> None:
+    six.own(owner)
+    own = six.address(name)
+    # IPv6 routers do not fragment: the far end first learns of the path's MTU.
+    assert ping(six.outside, own, 1400) == own
+    ping(six.outside, own, 1452)
+    for ask in (tcp, udp):
+        there = ask(six.at(name), OUTSIDE_V6, octets=bytes(4096))
+        assert there is not None, ask
+        assert there.seen == own
+        back = ask(six.outside, own, octets=bytes(4096))
+        assert back is not None, ask
+        assert back.source == own
+    assert ping(six.at(name), OUTSIDE_V6) == OUTSIDE_V6
+    assert ping(six.outside, own, 3000) == own
+    assert ping(six.outside, GATEWAY) == GATEWAY
+
+
+def test_each_instances_packets_leave_from_its_own_host_and_come_in_by_the_owner(six: Six) -> None:
+    six.own(1)
+    leaves = {"a": "fa:16:3e:02:01:01", "b": "fa:16:3e:02:01:02", "c": "fa:16:3e:02:01:01"}
+    for name, mac in leaves.items():
+        with watched(six.upstream, "ext0") as seen:
+            assert udp(six.at(name), OUTSIDE_V6) is not None
+            frames = [f for f in seen.read() if f.kind == "ip6" and OUTSIDE_V6 in (f.sender, f.target)]
+        assert {f.source for f in frames if f.target == OUTSIDE_V6} == {mac}
+        assert {f.destination for f in frames if f.sender == OUTSIDE_V6} == {"fa:16:3e:02:01:01"}
+
+
+def test_inside_sources_from_outside_are_refused(six: Six) -> None:
+    six.own(1)
+    spoofed = "fd00:1::abc"
+    six.outside.run(f"ip -6 addr add {spoofed}/128 dev eth0 nodad")
+    with watched(six.at("b"), "eth0") as seen:
+        try:
+            six.outside.run(f"ping -6 -c1 -W1 -I {spoofed} {six.address('b')} >/dev/null || true")
+        finally:
+            six.outside.run(f"ip -6 addr del {spoofed}/128 dev eth0")
+        assert ping(six.outside, six.address("b")) is not None
+        assert spoofed not in {f.sender for f in seen.read()}
+
+
+def test_hosts_hold_what_was_compiled(six: Six) -> None:
+    six.settled()
