@@ -302,7 +302,10 @@ def test_a_host_without_a_block_has_a_place_and_is_given_one_when_there_is_one(s
     assert store.run(lambda tx: tx.refill_port_blocks()) == 0
     freed = blocks["h1"]
     store.run(lambda tx: tx.delete("port", ports[0]["id"]))
+    before = store.revision()
     assert store.run(lambda tx: tx.refill_port_blocks()) == 0
+    with store.read() as tx:
+        assert [(change.kind, change.id) for change in tx.changes(before)] == [("router", router["id"])]
     assert "h1" not in blocks_of(store, router["id"])
     now[0] += 599
     assert store.run(lambda tx: tx.refill_port_blocks()) == 0

@@ -125,6 +125,7 @@ def refill(session: Session) -> set[str]:
 def remove(session: Session, host: str, router_ids: Collection[str]) -> None:
     """Take a host's places in these routers away; its blocks go into quarantine."""
     for router_id in router_ids:
+        session.mark("router", router_id)
         session.write(sa.delete(PLACE).where(PLACE.c.router_id == router_id, PLACE.c.host == host))
         session.write(
             sa.update(PORT_BLOCK)
