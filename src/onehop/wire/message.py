@@ -119,7 +119,7 @@ class ResourceStatus(msgspec.Struct, frozen=True, kw_only=True):
         reason: one sentence for a person where the state is not ACTIVE.
     """
 
-    kind: Literal["network", "subnet", "port", "router"]
+    kind: Literal["network", "subnet", "port", "router", "floatingip"]
     id: Name
     state: State
     reason: Text = ""
