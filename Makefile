@@ -12,7 +12,7 @@ demo: setup ## build a lab of three hosts, show every path with its round trip, 
 test: setup ## everything: the quick check, then tests with namespaces, packets and PostgreSQL (root)
 	@scripts/test
 
-check: setup ## the quick check: linters, types, layers, tests that need no root
+check: setup ## the quick check: linters, types, layers, tests that are quick and need no root
 	@scripts/check
 
 lint: setup ## linters, types and layers only

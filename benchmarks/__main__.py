@@ -1,6 +1,8 @@
 """`make bench`: every measurement, each in a process of its own; one table, and ``build/bench.json``.
 
-usage: python -m benchmarks [NAME ...]      names of modules here; default: all
+usage: python -m benchmarks [--publish] [NAME ...]
+
+Names are those of modules here, by default all. With --publish the table is also written into docs/performance.md.
 """
 
 import json
@@ -17,6 +19,8 @@ from benchmarks.report import Row, table
 
 MODULES = ("realise", "change", "observe", "east_west", "api", "memory")
 RESULT = Path("build/bench.json")
+PAGE = Path("docs/performance.md")
+BEGIN, END = "<!-- table: written by `python -m benchmarks --publish` -->\n", "<!-- end of table -->\n"
 
 
 def machine() -> dict[str, str]:
@@ -31,7 +35,14 @@ def machine() -> dict[str, str]:
     }
 
 
-def run(names: tuple[str, ...]) -> int:
+def publish(text: str) -> None:
+    """Write the table into the page."""
+    page = PAGE.read_text()
+    begin, end = page.index(BEGIN) + len(BEGIN), page.index(END)
+    PAGE.write_text(f"{page[:begin]}\n{text}\n\n{page[end:]}")
+
+
+def run(names: tuple[str, ...], published: bool) -> int:
     """Measure; returns the exit status: 0 where every measurement ran, whether or not it reached its goal."""
     rows: list[Row] = []
     broken: list[str] = []
@@ -45,8 +56,10 @@ def run(names: tuple[str, ...]) -> int:
             else:
                 rows += msgspec.convert(json.loads(result.read_text()), list[Row])
     where = machine()
-    print(f"{where['cpu']}, Linux {where['kernel']}, Python {where['python']}, {where['date']}\n")
-    print(table(rows))
+    text = f"{where['cpu']}, Linux {where['kernel']}, Python {where['python']}, {where['date']}:\n\n{table(rows)}"
+    print(text)
+    if published:
+        publish(text)
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps({"machine": where, "rows": msgspec.to_builtins(rows)}, indent=2) + "\n")
     if broken:
@@ -55,4 +68,5 @@ def run(names: tuple[str, ...]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(tuple(sys.argv[1:]) or MODULES))
+    words = sys.argv[1:]
+    sys.exit(run(tuple(word for word in words if word != "--publish") or MODULES, "--publish" in words))

@@ -16,7 +16,6 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from benchmarks import packing, sandbox, scenario
@@ -26,7 +25,7 @@ from onehop.objects import ALL_ZERO, Bridge, KernelObject, Link, Namespace, Veth
 _libc = ctypes.CDLL(None, use_errno=True)
 _nft = ctypes.CDLL("libnftables.so.1")
 _nft.nft_ctx_new.restype = ctypes.c_void_p
-for _name in ("nft_ctx_free", "nft_ctx_buffer_error", "nft_ctx_get_error_buffer"):
+for _name in ("nft_ctx_free", "nft_ctx_buffer_output", "nft_ctx_buffer_error", "nft_ctx_get_error_buffer"):
     getattr(_nft, _name).argtypes = [ctypes.c_void_p]
 _nft.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
 _nft.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
@@ -151,19 +150,26 @@ def mac(address: str) -> bytes:
 def write(settings: list[Any]) -> None:
     """Write settings of the namespace that this thread is in."""
     for setting in settings:
-        Path("/proc/sys", setting.path).write_text(setting.value)
+        descriptor = os.open(f"/proc/sys/{setting.path}", os.O_WRONLY)
+        os.write(descriptor, setting.value.encode())
+        os.close(descriptor)
 
 
 def nft_context() -> int:
     """A libnftables context of the namespace that this thread is in."""
     context: int = _nft.nft_ctx_new(0)
+    _nft.nft_ctx_buffer_output(context)
     _nft.nft_ctx_buffer_error(context)
     return context
 
 
 def load(context: int, rulesets: list[Any]) -> None:
-    """Put tables there, in one transaction."""
+    """Put tables there, in one transaction.
+
+    The listing at the end makes libnftables read that one table first, and not all that the namespace holds.
+    """
     tables = "".join(f"table {r.family} {r.table} {{\n{r.body}}}\n" for r in rulesets)
+    tables += f"list table {rulesets[-1].family} {rulesets[-1].table}\n"
     if _nft.nft_run_cmd_from_buffer(context, tables.encode()):
         raise RuntimeError(_nft.nft_ctx_get_error_buffer(context).decode())
 
@@ -212,3 +218,4 @@ if __name__ == "__main__":
         for pin in sandbox.RUN.iterdir():
             _libc.umount2(str(pin).encode(), 2)
             pin.unlink()
+        sandbox.wait_for_the_dead()

@@ -37,6 +37,7 @@ def in_new_host(work: Callable[[], None]) -> None:
     for pin in sandbox.RUN.iterdir():
         _libc.umount2(str(pin).encode(), 2)
         pin.unlink()
+    sandbox.wait_for_the_dead()
     if failures:
         raise failures[0]
 

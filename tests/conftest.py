@@ -11,9 +11,11 @@ from hypothesis import settings
 from onehop.store import Store
 from tests import databases
 
-# How long an example takes says how busy the machine is, and nothing about the code.
-settings.register_profile("house", deadline=None)
-settings.load_profile("house")
+# How long an example takes says how busy the machine is, and nothing about the code. `make check` chooses the profile
+# "check"; every other run looks further.
+settings.register_profile("check", deadline=None, max_examples=30)
+settings.register_profile("test", deadline=None, max_examples=200)
+settings.load_profile("test")
 
 SQLITE = "sqlite"
 POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.postgresql)

@@ -20,6 +20,7 @@
     │   └── UnreachableError  the controller does not answer
     ├── StoreError            the database, not the request
     │   ├── BusyError         no turn to write, or the connection was lost; trying again may help
+    │   ├── UnusableError     it cannot be reached, or not be written: an operator must see to it
     │   └── NewerDatabaseError    a newer onehop has migrated it
     ├── KernelError           the kernel refused; carries errno and what was asked
     │   └── MissingFeatureError   this kernel or machine lacks what we need; says which package or option
@@ -103,6 +104,10 @@ class StoreError(OnehopError):
 
 class BusyError(StoreError):
     """There was no turn to write in time, or the connection to the database was lost; trying again may help."""
+
+
+class UnusableError(StoreError):
+    """The database cannot be reached, or its disk is full, read-only or broken: an operator must see to it."""
 
 
 class NewerDatabaseError(StoreError):

@@ -21,6 +21,8 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 DEFAULT_CONTROLLER_FILE = Path("/etc/onehop/controller.toml")
 DEFAULT_AGENT_FILE = Path("/etc/onehop/agent.toml")
+CONFIG_VARIABLE = "ONEHOP_AGENT_CONFIG"
+"""Environment variable: the agent's configuration for commands that ask it, in place of `DEFAULT_AGENT_FILE`."""
 DEFAULT_RUN_DIR = "/run/onehop"
 
 

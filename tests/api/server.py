@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.applications import Starlette
 
-_LIMIT = 20.0
+_LIMIT = 60.0
 
 
 class _Server(uvicorn.Server):

@@ -61,6 +61,19 @@ def test_without_authentication_everyone_is_an_administrator(make_api: Callable[
     assert api.network(shared=True)["provider:network_type"] == "vxlan"
 
 
+def test_what_an_administrator_without_a_project_makes_belongs_to_the_project_admin(
+    make_api: Callable[..., Api],
+) -> None:
+    api = make_api(auth="none").anonymous()
+    network = api.network()
+    assert network["project_id"] == network["tenant_id"] == "admin"
+    assert api.network(project_id="")["project_id"] == "admin"
+    assert api.network(project_id=PROJECT_A)["project_id"] == PROJECT_A
+    assert len(api.ids("networks?project_id=admin")) == 2
+    router = api.router(api.subnet(network))
+    assert [port["project_id"] for port in api.get(f"ports?device_id={router['id']}")["ports"]] == ["admin"]
+
+
 def test_without_authentication_a_web_page_is_refused(make_api: Callable[..., Api]) -> None:
     assert ask(make_api(auth="none"), Origin="https://evil.example").status == 401
 
@@ -149,6 +162,20 @@ def test_a_right_password_is_remembered_until_the_file_changes(users_file: Path)
     changed = users.check("alice", "secret")
     assert changed is not None
     assert changed.roles == {"reader"}
+
+
+def test_a_users_file_that_breaks_while_running_lets_nobody_in_until_it_is_mended(
+    make_api: Callable[..., Api], users_file: Path
+) -> None:
+    api = make_api(auth="http_basic", users_file=str(users_file))
+    assert ask(api, **basic("alice", "secret")).status == 200
+    users_file.write_text("[[user")
+    assert ask(api, **basic("alice", "secret")).error == (503, "ServiceUnavailable")
+    users_file.unlink()
+    assert ask(api, **basic("alice", "secret")).error == (503, "ServiceUnavailable")
+    users_file.write_text(FILE)
+    users_file.chmod(0o600)
+    assert ask(api, **basic("alice", "secret")).status == 200
 
 
 @pytest.mark.parametrize(

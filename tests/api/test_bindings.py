@@ -133,3 +133,14 @@ def test_deleting_a_bound_port_releases_the_host(api: Api, host: str) -> None:
     api.delete(f"ports/{port['id']}")
     api.delete(f"agents/{agent['id']}")
     assert api.get("agents") == {"agents": []}
+
+
+def test_the_pages_of_one_ports_bindings_do_not_depend_on_another_ports(api: Api, host: str, other_host: str) -> None:
+    network = api.network()
+    for port in sorted((api.port(network) for _ in range(2)), key=lambda p: str(p["id"])):
+        path = f"ports/{port['id']}/bindings"
+        for name in (host, other_host):
+            assert api.send("POST", path, {"binding": {"host": name}}).status == 201
+        for order, hosts in (("asc", [other_host]), ("desc", [])):
+            rows = api.get(f"{path}?limit=1&marker={host}&sort_key=host&sort_dir={order}")["bindings"]
+            assert [row["host"] for row in rows] == hosts

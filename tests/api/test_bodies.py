@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
+from anyio.from_thread import BlockingPortal
+from structlog.testing import capture_logs
 
 from onehop.controller.faults import not_found
 from onehop.model.attribute import REQUIRED
 from onehop.model.resource import Resource
 from onehop.model.resources import RESOURCES
-from tests.api.client import Api
+from tests.api.client import ADMIN_PROJECT, Api, identity
 
 TOP = [r for r in RESOURCES if r.parent is None]
 CREATABLE = [r for r in TOP if "create" in r.operations]
@@ -105,6 +107,7 @@ def complete(api: Api, resource: Resource) -> dict[str, Any]:
     return {"network_id": network["id"]}
 
 
+@pytest.mark.slow
 @by_name
 def test_no_value_of_any_attribute_is_more_than_a_client_error(api: Api, resource: Resource) -> None:
     row, body = api.create(resource.name, **complete(api, resource)), complete(api, resource)
@@ -134,6 +137,18 @@ def test_strings_and_numbers_that_mean_truth_values_are_taken(api: Api) -> None:
         assert api.network(admin_state_up=value)["admin_state_up"] is False
 
 
+def test_null_takes_back_what_a_list_has_and_is_stored_as_the_empty_one(api: Api) -> None:
+    network = api.network()
+    subnet = api.subnet(network, dns_nameservers=["10.0.0.9"], host_routes=None)
+    assert subnet["host_routes"] == []
+    assert api.update("subnet", subnet["id"], dns_nameservers=None)["dns_nameservers"] == []
+    port = api.port(network, allowed_address_pairs=[{"ip_address": "10.0.0.9"}])
+    assert api.update("port", port["id"], allowed_address_pairs=None)["allowed_address_pairs"] == []
+    router = api.router(subnet)
+    api.update("router", router["id"], routes=[{"destination": "192.168.7.0/24", "nexthop": "10.0.0.9"}])
+    assert api.update("router", router["id"], routes=None)["routes"] == []
+
+
 def test_a_bulk_create_makes_all(api: Api) -> None:
     answer = api.send("POST", "networks", {"networks": [{"name": "a"}, {"name": "b"}]})
     assert answer.status == 201
@@ -157,6 +172,25 @@ def test_project_and_tenant_are_one_and_must_agree(api: Api) -> None:
 def test_a_body_over_the_limit_is_413(api: Api) -> None:
     content = b'{"network": {"name": "' + b"x" * (4 * 1024 * 1024) + b'"}}'
     assert api.send("POST", "networks", content=content).error == (413, "HTTPRequestEntityTooLarge")
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_failure_of_ours(api: Api, portal: BlockingPortal) -> None:
+    said = iter([{"type": "http.request", "body": b'{"network": {', "more_body": True}, {"type": "http.disconnect"}])
+    headers = [(name.lower().encode(), value.encode()) for name, value in identity(ADMIN_PROJECT, "admin").items()]
+    scope = {"type": "http", "method": "POST", "path": "/v2.0/networks", "query_string": b"", "headers": headers}
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(said)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with capture_logs() as logs:
+        portal.call(api.app, {**scope, "client": ("127.0.0.1", 1)}, receive, send)
+    assert sent == []
+    assert [line for line in logs if line["log_level"] == "error"] == []
+    assert api.ids("networks") == []
 
 
 def test_a_get_of_a_name_is_404(api: Api) -> None:

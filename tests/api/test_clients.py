@@ -18,6 +18,8 @@ from onehop.store import Store
 from tests.api.client import PROJECT_A
 from tests.api.server import serving
 
+pytestmark = pytest.mark.slow
+
 PASSWORD = "correct horse"  # noqa: S105  # of a user that lives as long as the test
 
 

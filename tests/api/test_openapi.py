@@ -1,32 +1,13 @@
-"""The OpenAPI document, and what a machine that reads it can do to the API."""
+"""The OpenAPI document."""
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
-import pytest
-import schemathesis
-from hypothesis import HealthCheck, given, settings
-from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
-
-from onehop.controller import openapi
-from onehop.controller.app import create_app
 from onehop.model.resources import RESOURCES
-from onehop.settings import ControllerSettings
-from onehop.store import Store
 from tests.api.client import Api
-
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
 def test_every_resource_path_and_action_is_described(api: Api) -> None:
     document = api.get("/openapi.json")
     assert document["openapi"] == "3.1.0"
+    assert document["paths"].keys() >= {"/", "/v2.0/", "/v2.0/extensions", "/v2.0/extensions/{alias}"}
     for resource in RESOURCES:
         schema = document["components"]["schemas"][resource.name]
         assert set(schema["properties"]) - {"tags"} == {a.name for a in resource.attributes if a.view}
@@ -41,30 +22,3 @@ def test_every_operation_has_an_id_of_its_own(api: Api) -> None:
     paths = api.get("/openapi.json")["paths"]
     ids = [o["operationId"] for path in paths.values() for method, o in path.items() if method != "parameters"]
     assert len(ids) == len(set(ids)) > 30
-
-
-@pytest.fixture(scope="module")
-def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    path: Path = tmp_path_factory.mktemp("openapi") / "onehop.db"
-    store = Store.open(f"sqlite:///{path}")
-    settings_ = ControllerSettings(auth="none", api_public_url="http://testserver", physical_networks=("external",))
-    app = create_app(store, settings_)
-    yield schemathesis.openapi.from_asgi("/openapi.json", app)
-    store.close()
-
-
-OPERATIONS = [
-    (path, method) for path, item in openapi.document()["paths"].items() for method in item if method != "parameters"
-]
-
-
-@pytest.mark.parametrize(("path", "method"), OPERATIONS, ids=lambda x: x.removeprefix("/v2.0/"))
-def test_no_described_request_breaks_the_server_or_the_description(described: Any, path: str, method: str) -> None:
-    operation = described[path][method.upper()]
-
-    @given(case=operation.as_strategy())
-    @settings(max_examples=8, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-    def check(case: Any) -> None:
-        case.call_and_validate(checks=CHECKS)
-
-    check()

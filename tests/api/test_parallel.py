@@ -36,6 +36,7 @@ def create(store: Store, resource: str, **values: Json) -> dict[str, Any]:
     return store.run(work)
 
 
+@pytest.mark.slow
 def test_a_thousand_ports_by_eight_clients_of_two_controllers_have_a_thousand_addresses(controllers: Any) -> None:
     network = create(controllers[0], "network")
     create(controllers[0], "subnet", network_id=network["id"], ip_version=4, cidr="10.0.0.0/21")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from tests.api.client import PROJECT_A, Api, Row
 
@@ -189,6 +190,25 @@ def test_macs_that_no_port_can_have_are_400(api: Api, mac: Any) -> None:
     assert api.refused("port", network_id=api.network()["id"], mac_address=mac) == (400, "HTTPBadRequest")
 
 
+def test_a_bulk_of_ports_reads_the_subnets_of_its_network_once(api: Api) -> None:
+    network = api.network()
+    for number in range(3):
+        api.subnet(network, f"10.0.{number}.0/29")
+    read: list[str] = []
+
+    def note(*said: Any) -> None:
+        read.append(said[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        answer = api.send("POST", "ports", {"ports": [{"network_id": network["id"]}] * 12})
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert answer.status == 201
+    assert len({port["fixed_ips"][0]["ip_address"] for port in answer.body["ports"]}) == 12
+    assert sum("ORDER BY subnet.created_at" in statement for statement in read) == 1
+
+
 def test_a_refused_create_gives_everything_back(api: Api) -> None:
     network = api.network()
     api.subnet(network, "10.0.0.0/30")
@@ -286,6 +306,7 @@ def test_a_project_cannot_name_another_projects_router_as_device(member: Api, st
     assert member.refused("port", network_id=network["id"], device_id=router["id"]) == refused
     port = member.port(network)
     assert member.not_updated("port", port["id"], device_id=router["id"]) == refused
+    assert member.not_updated("port", port["id"], device_id=router["id"].upper()) == refused
     assert member.port(network, device_id=member.router()["id"])
 
 

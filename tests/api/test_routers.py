@@ -47,6 +47,29 @@ def test_an_interface_by_subnet_has_the_gateways_address(api: Api, member: Api) 
     assert leg["binding:vif_type"] == "distributed"
 
 
+def test_a_gateway_that_is_attached_again_has_the_mac_that_instances_remember(api: Api) -> None:
+    network = api.network()
+    subnet, six = api.subnet(network), api.slaac(network)
+    first, second = api.router(subnet, six), api.router()
+    before = {leg["fixed_ips"][0]["subnet_id"]: leg["mac_address"] for leg in legs(api, first)}
+    assert len(set(before.values())) == 2
+    for wanted in (subnet, six):
+        api.send("PUT", f"routers/{first['id']}/remove_router_interface", {"subnet_id": wanted["id"]})
+        api.interface(second, subnet_id=wanted["id"])
+    assert {leg["fixed_ips"][0]["subnet_id"]: leg["mac_address"] for leg in legs(api, second)} == before
+
+
+def test_a_gateways_mac_that_an_instance_took_meanwhile_is_not_given_out_twice(api: Api) -> None:
+    network = api.network()
+    subnet = api.subnet(network)
+    router = api.router(subnet)
+    (leg,) = legs(api, router)
+    api.send("PUT", f"routers/{router['id']}/remove_router_interface", {"subnet_id": subnet["id"]})
+    port = api.port(network, mac_address=leg["mac_address"])
+    api.interface(router, subnet_id=subnet["id"])
+    assert legs(api, router)[0]["mac_address"] != port["mac_address"]
+
+
 def test_an_interface_on_an_automatic_subnet_has_the_gateways_address_only(api: Api) -> None:
     router = api.router(api.slaac(api.network()))
     (leg,) = legs(api, router)
@@ -178,6 +201,31 @@ def test_an_interfaces_addresses_can_be_changed_within_the_rules(api: Api) -> No
     assert legs(api, router)[0]["fixed_ips"] == wanted[:1]
 
 
+def test_an_interface_that_a_route_needs_keeps_its_subnet_and_takes_no_next_hops_address(api: Api) -> None:
+    network = api.network()
+    v4, v6 = api.subnet(network), api.subnet(network, "fd00::/64")
+    router = api.router(v4)
+    (leg,) = legs(api, router)
+    both = [{"subnet_id": v4["id"], "ip_address": "10.0.0.1"}, {"subnet_id": v6["id"], "ip_address": "fd00::1"}]
+    api.update("port", leg["id"], fixed_ips=both)
+    routes = [{"destination": "fd77::/64", "nexthop": "fd00::9"}]
+    api.update("router", router["id"], routes=routes)
+    refused = (409, "RouterInterfaceInUseByRoute")
+    assert api.not_updated("port", leg["id"], fixed_ips=both[:1]) == refused
+    next_hops = {"subnet_id": v6["id"], "ip_address": "fd00::9"}
+    assert api.not_updated("port", leg["id"], fixed_ips=[both[0], next_hops]) == refused
+    assert legs(api, router)[0]["fixed_ips"] == both
+    moved = [both[0], {"subnet_id": v6["id"], "ip_address": "fd00::2"}]
+    assert api.update("port", leg["id"], fixed_ips=moved)["fixed_ips"] == moved
+
+
+def test_whether_another_projects_subnet_exists_is_not_told(member: Api, stranger: Api) -> None:
+    router, foreign = member.router(), stranger.subnet(stranger.network())
+    for subnet_id in (foreign["id"], "11111111-1111-4111-8111-111111111111"):
+        answer = member.send("PUT", f"routers/{router['id']}/remove_router_interface", {"subnet_id": subnet_id})
+        assert answer.error == (404, "SubnetNotFound")
+
+
 def test_a_router_with_interfaces_stays(api: Api) -> None:
     router = api.router(api.subnet(api.network()))
     assert api.send("DELETE", f"routers/{router['id']}").error == (409, "RouterInUse")
@@ -196,6 +244,8 @@ def test_routes_go_to_neighbours_on_connected_subnets(api: Api) -> None:
     for wrong in (
         {"destination": "192.168.7.0/24", "nexthop": "10.9.0.9"},
         {"destination": "192.168.7.0/24", "nexthop": "10.0.0.1"},
+        {"destination": "192.168.7.0/24", "nexthop": "10.0.0.0"},
+        {"destination": "192.168.7.0/24", "nexthop": "10.0.0.255"},
         {"destination": "192.168.7.0/24", "nexthop": "fd00::9"},
     ):
         assert api.not_updated("router", router["id"], routes=[wrong]) == (400, "InvalidRoutes")

@@ -71,7 +71,11 @@ def test_a_network_changes_with_its_subnets_and_a_router_with_its_interfaces(api
     assert with_subnet["subnets"] == [subnet["id"]]
     router = api.router()
     assert api.interface(router, subnet_id=subnet["id"]).status == 200
-    assert api.get(f"routers/{router['id']}")["router"]["revision_number"] > router["revision_number"]
+    with_leg = api.get(f"routers/{router['id']}")["router"]
+    assert with_leg["revision_number"] > router["revision_number"]
+    (leg,) = api.ids(f"ports?device_id={router['id']}")
+    api.update("port", leg, fixed_ips=[{"subnet_id": subnet["id"], "ip_address": "10.0.0.77"}])
+    assert api.get(f"routers/{router['id']}")["router"]["revision_number"] > with_leg["revision_number"]
 
 
 @kinds

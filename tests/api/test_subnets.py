@@ -63,6 +63,12 @@ def test_prefixes_that_cannot_be_are_400(api: Api) -> None:
         (6, "ff00::/64"),
         (6, "fe80::/64"),
         (6, "::/0"),
+        (4, "126.0.0.0/7"),
+        (4, "128.0.0.0/1"),
+        (4, "255.255.255.254/31"),
+        (6, "::/127"),
+        (6, "::ffff:10.0.0.0/104"),
+        (6, "8000::/1"),
     ):
         assert api.refused("subnet", network_id=network["id"], ip_version=version, cidr=cidr) == (400, "InvalidInput")
     for cidr in ("x", "10.0.0.0/33", "10.0.0.0", 7, None):

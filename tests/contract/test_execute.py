@@ -204,6 +204,26 @@ def test_a_link_stays_down_when_its_ruleset_failed(kernel: Kernel) -> None:
     assert_there(kernel, down)
 
 
+def test_one_refused_ruleset_takes_no_other_along(kernel: Kernel) -> None:
+    good = [change(things.table, table=f"onehop-{number}") for number in range(3)]
+    body = things.guard.body.replace("ip 10.0.1.1", "ip @nowhere")
+    bad = change(things.guard, namespace=ROUTER, devices=("nowhere",), body=body)
+    put(kernel, things.namespace)
+    report = carry_out(kernel, *map(Create, (good[0], bad, *good[1:])))
+    assert [failure.op for failure in report.failed] == [Create(bad)]
+    assert report.done == tuple(map(Create, good))
+    assert_there(kernel, *good)
+
+
+def test_rulesets_that_are_there_and_new_ones_go_together(kernel: Kernel) -> None:
+    put(kernel, things.namespace, things.table)
+    changed = change(things.table, body=things.table.body.replace("10.0.9.0/24", "10.0.11.0/24"))
+    new = [change(things.table, table=f"onehop-{number}") for number in range(2)]
+    report = carry_out(kernel, Create(new[0]), Replace(things.table, changed), Create(new[1]))
+    assert not report.failed
+    assert_there(kernel, changed, *new)
+
+
 def test_two_vxlan_devices_cannot_have_one_vni_and_port(kernel: Kernel) -> None:
     put(kernel, things.bridge, things.vxlan)
     report = carry_out(kernel, Create(change(things.vxlan, name="vxlan-6")))

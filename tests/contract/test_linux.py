@@ -168,6 +168,15 @@ def test_a_ruleset_that_nftables_refuses_leaves_the_old_one(host: LinuxHost) -> 
     assert_there(host.kernel, things.table)
 
 
+def test_tables_loaded_together_are_read_back_whole(host: LinuxHost) -> None:
+    tables = [change(things.table, table=f"onehop-{number}") for number in range(3)]
+    put(host.kernel, things.namespace, *tables)
+    host.run(ROUTER, "nft", "add", "rule", "inet", "onehop-1", "pre", "drop")
+    found = seen(host.kernel)
+    assert found[tables[1].key] != tables[1]
+    assert [found[one.key] for one in (tables[0], tables[2])] == [tables[0], tables[2]]
+
+
 def test_a_hand_changed_table_is_not_taken_for_unchanged(host: LinuxHost) -> None:
     put(host.kernel, *ALL)
     assert_there(host.kernel, things.table)

@@ -14,7 +14,7 @@ from tests.contract import things
 from tests.contract.hosts import Host, LinuxHost
 from tests.contract.things import ALL, ROUTER, carry_out, put
 
-LIMIT = 5.0
+LIMIT = 20.0
 
 
 class Heard:

@@ -18,9 +18,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.root)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site() -> Iterator[Site]:
-    """A lab of three hosts with a name that nobody else has; taken down also after Ctrl-C."""
+    """A lab of three hosts with a name that nobody else has; taken down also after Ctrl-C, and
+    before tests of other kinds begin.
+    """
     directory = Directory(f"test-{os.getpid()}")
     build.up(directory, print)
     here = Site(directory, Client(directory.endpoint))
@@ -60,6 +62,7 @@ class Square:
 @pytest.fixture(scope="module")
 def square(site: Site) -> Iterator[Square]:
     """The world of walks 1 and 2, for the tests of a module that do not change it."""
+    build.up(site.directory, print)
     world = World(site, site.client)
     try:
         yield Square(world)

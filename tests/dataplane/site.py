@@ -82,13 +82,13 @@ class Site:
         pins, netns = target(self.directory, self.directory.read(), name)
         return inside(pins, work, netns)
 
-    def run(self, name: str, *command: str, limit: float = 20, check: bool = True) -> str:
+    def run(self, name: str, *command: str, limit: float = 60, check: bool = True) -> str:
         """Run a command inside and return its output."""
         done = self.result(name, *command, limit=limit)
         assert not check or done.returncode == 0, f"{command} in {name}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def result(self, name: str, *command: str, limit: float = 20) -> subprocess.CompletedProcess[str]:
+    def result(self, name: str, *command: str, limit: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a command inside."""
         return self.inside(
             name,
@@ -119,7 +119,7 @@ class Site:
         lines = self.run(host, "ip", "-o", "link").splitlines()
         return {line.split(":")[1].strip().partition("@")[0] for line in lines}
 
-    def wait(self, limit: float = 20) -> None:
+    def wait(self, limit: float = 60) -> None:
         """Until every running agent has applied the newest revision."""
         wait.wait(self.directory, limit)
 

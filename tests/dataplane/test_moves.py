@@ -5,8 +5,8 @@ import socket
 import pytest
 
 from onehop.errors import ConflictError, NotFoundError
-from onehop.lab import power
-from tests.dataplane.prober import probing
+from onehop.lab import instance, power
+from onehop.lab.prober import probing
 from tests.dataplane.site import Site, World, until
 
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
@@ -23,11 +23,11 @@ def test_a_move_loses_at_most_100_ms_of_a_1_khz_probe(site: Site, world: World, 
     guest = world.instance(red, "host-2")
     lost = []
     for target in ("host-3", "host-1", "host-2"):
-        with probing(site, source, guest, family) as probes:
+        with probing(site.directory, source.name, guest.name, guest.address(family)) as probes:
             world.move(guest, target)
-        lost.append(probes.lost)
-        assert probes.sent > 100
-        assert probes.answered_from == {guest.address(family)}
+        lost.append(probes.result.lost)
+        assert probes.result.sent > 100
+        assert probes.result.answered_from == (guest.address(family),)
         assert guest.name in site.namespaces(target)
         assert not any(guest.name in site.namespaces(host) for host in site.hosts if host != target)
     # The one in the middle: what else the machine was busy with may have hit one of them.
@@ -75,14 +75,14 @@ def test_no_packet_is_lost_while_agents_restart(site: Site, world: World, family
     router = world.router(red, blue)
     source, sink = world.instance(red, "host-1"), world.instance(blue, "host-2")
     before = {host: (site.namespaces(host), site.links(host)) for host in site.hosts}
-    with probing(site, source, sink, family) as probes:
+    with probing(site.directory, source.name, sink.name, sink.address(family)) as probes:
         for host in ("host-1", "host-2"):
             power.agent(site.directory, host, how)
             assert f"qrouter-{router}" in site.namespaces(host)
             probes.settle()
             power.agent(site.directory, host, "start")
         site.wait()
-    assert probes.lost == 0
+    assert probes.result.lost == 0
     assert {host: (site.namespaces(host), site.links(host)) for host in site.hosts} == before
 
 
@@ -91,12 +91,27 @@ def test_no_packet_is_lost_while_the_controller_restarts(site: Site, world: Worl
     red, blue = world.network(), world.network()
     world.router(red, blue)
     source, sink = world.instance(red, "host-1"), world.instance(blue, "host-2")
-    with probing(site, source, sink, family) as probes:
+    with probing(site.directory, source.name, sink.name, sink.address(family)) as probes:
         power.controller(site.directory, "kill")
         probes.settle()
         power.controller(site.directory, "start")
         site.wait()
-    assert probes.lost == 0
+    assert probes.result.lost == 0
+
+
+def test_an_instance_deleted_while_its_host_was_off_does_not_come_back(site: Site, world: World) -> None:
+    red = world.network()
+    guest, other = world.instance(red, "host-3"), world.instance(red, "host-1")
+    power.stop_host(site.directory, "host-3")
+    with pytest.raises(ConflictError, match="start"):
+        instance.boot(site.directory, "more", guest.port, "host-3")
+    world.gone(guest)
+    power.start_host(site.directory, "host-3")
+    site.wait()
+    assert guest.name not in site.namespaces("host-3")
+    assert red.bridge not in site.links("host-3")
+    site.no_ping(other, guest.v4)
+    assert site.client.get(f"/v2.0/ports/{guest.port}")["port"]["binding:host_id"] == ""
 
 
 @pytest.mark.parametrize("controller", ["runs", "is stopped"])

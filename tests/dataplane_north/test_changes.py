@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from onehop.kernel.linux import LinuxKernel
 from onehop.model.port import Binding
 from onehop.net import naming
 from tests.dataplane_north.echo import PATIENCE, PORT, ping, tcp, udp
@@ -16,6 +17,7 @@ from tests.dataplane_north.site import BRIDGE, OUTSIDE
 from tests.dataplane_north.stage import FORWARDED, GATEWAY, VIRTUAL, A, B, C, Stage
 from tests.dataplane_north.wire import watched
 from tests.northern import forward
+from tests.property.laws import assert_holds
 
 pytestmark = pytest.mark.root
 
@@ -206,6 +208,53 @@ def test_a_floating_ip_comes_goes_and_changes_hands(owned_by_a: Stage) -> None:
     assert seen.seen == GATEWAY
 
 
+@pytest.mark.parametrize("heir", ["a2", "b2", None])
+def test_connections_of_an_old_mapping_end_at_once_and_the_others_go_on(owned_by_a: Stage, heir: str | None) -> None:
+    stage = owned_by_a
+    value = stage.world.floating_ip(122, stage.ports["a2"] if heir == "b2" else stage.ports["b2"])
+    old = "a2" if heir == "b2" else "b2"
+    stage.apply()
+    with (
+        _connected(stage.outside, "203.0.113.122") as into,
+        _connected(stage.at(old), OUTSIDE) as out,
+        _connected(stage.at("c1"), "203.0.113.122") as inside,
+        _connected(stage.outside, "203.0.113.101") as other,
+    ):
+        assert all(_echoes(sock) for sock in (into, out, inside, other))
+        stage.world.remove(value.id)
+        if heir is not None:
+            value = stage.world.floating_ip(122, stage.ports[heir])
+        stage.apply()
+        with pytest.raises(ConnectionResetError):
+            _echoes(out)
+        for sock in (into, inside):
+            sock.settimeout(0.5)
+            with pytest.raises(OSError, match=r"timed out|reset by peer"):
+                _echoes(sock)
+        assert _echoes(other)
+    if heir is not None:
+        answer = tcp(stage.outside, "203.0.113.122")
+        assert answer is not None
+        stage.world.remove(value.id)
+        stage.apply()
+
+
+def test_the_owner_keeps_no_state_of_what_others_translate(owned_by_a: Stage) -> None:
+    stage = owned_by_a
+    owner = stage.router(stage.world.host(A))
+    owner.run("conntrack -F 2>/dev/null")
+    for name in ("b2", "c2", "c1", "c3"):
+        assert tcp(stage.at(name), OUTSIDE) is not None
+        assert udp(stage.at(name), OUTSIDE, octets=bytes(4096)) is not None
+        assert ping(stage.at(name), OUTSIDE) == OUTSIDE
+    for target in ("203.0.113.104", "203.0.113.105"):
+        assert tcp(stage.outside, target) is not None
+    for port in (8000, 8001, PORT):
+        assert tcp(stage.outside, FORWARDED, port) is not None
+    entries = owner.run("conntrack -L 2>/dev/null").splitlines()
+    assert not [line for line in entries if OUTSIDE in line], entries
+
+
 def test_ranges_of_forwarded_ports_lead_one_by_one(owned_by_a: Stage) -> None:
     stage = owned_by_a
     stage.echo.serve(stage.at("b2"), *range(6000, 6004), address=stage.ports["b2"].fixed_ips[0].ip_address)
@@ -252,3 +301,12 @@ def test_the_kernels_routing_rules_are_part_of_what_is_wanted(owned_by_a: Stage)
     after = router.run("ip rule", "ip -6 rule")
     assert after.replace(" proto 111", "") == before.replace(" proto 111", "")
     assert ping(stage.outside, FORWARDED) == FORWARDED
+
+
+def test_an_agent_that_starts_anew_finds_nothing_to_do(owned_by_a: Stage) -> None:
+    for machine in owned_by_a.machines.values():
+        fresh = LinuxKernel(machine.place.path, str(machine.shelf.path))
+        try:
+            assert_holds(fresh, machine.state)
+        finally:
+            fresh.close()

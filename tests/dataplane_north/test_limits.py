@@ -47,6 +47,8 @@ def test_no_private_source_ever_leaves(stage: Stage, owner: int) -> None:
         frames = [f for f in seen.read() if f.kind == "ip" and f.source.startswith("fa:16:3e:02")]
     assert frames
     assert {f.sender for f in frames} <= EXTERNAL
+    # An instance that says to be the gateway is not believed.
+    assert not [f for f in frames if f.sender == GATEWAY and f.octets[23] == 17 and f.octets[34:38] == b"\0\x09\0\x09"]
 
 
 @pytest.mark.parametrize("owner", [A, B])

@@ -34,6 +34,7 @@ class Machine:
         )
         Path("/run/netns").mkdir(parents=True, exist_ok=True)
         self.holder = subprocess.Popen(["unshare", "--net", "--mount", "sh", "-c", script])
+        self.daemons: list[Daemon] = []
         until(ready.exists)
 
     def command(self, *words: str) -> list[str]:
@@ -43,6 +44,9 @@ class Machine:
         return subprocess.run(self.command(*words), capture_output=True, text=True, check=True).stdout
 
     def close(self) -> None:
+        for daemon in self.daemons:
+            if daemon.process.poll() is None:
+                daemon.end(signal.SIGKILL)
         self.holder.kill()
         self.holder.wait()
 
@@ -69,6 +73,7 @@ class Daemon:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+        machine.daemons.append(self)
         self.config = machine.directory / "agent.toml"
         self.config.write_text(
             f'host = "host-1"\ncontroller = "127.0.0.1:1"\nvtep = "192.0.2.1"\n'

@@ -12,9 +12,7 @@ from onehop.reconciler import Delete, Plan, diff
 from tests.property.laws import assert_done, assert_holds, observe_all, reconcile
 from tests.property.states import INSTANCES, State, pairs, states
 
-LAW = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+LAW = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 FOREIGN = (
     Namespace(namespace=INSTANCES, mark=""),

@@ -114,6 +114,7 @@ def test_a_subnet_that_is_not_there_is_not_found(store: Store) -> None:
         store.run(lambda tx: tx.allocate_ip("p", ["nowhere"]))
 
 
+@pytest.mark.slow
 def test_a_nearly_full_sixteen_finds_its_last_addresses_and_its_end_quickly(store: Store) -> None:
     subnet = subnet_of(store, "10.0.0.0/16", ("10.0.0.1", "10.0.255.254"))
     network = subnet["network_id"]

@@ -50,6 +50,7 @@ def assert_all_different(store: Store, number: int) -> None:
     assert len({p["mac_address"] for p in ports}) == number
 
 
+@pytest.mark.slow
 def test_eight_clients_on_two_controllers_get_a_thousand_different_addresses(database_url: str) -> None:
     stores = [Store.open(database_url) for _ in range(2)]
     network, subnet = prepared(stores[0], "10.0.3.232")  # exactly 1,000 addresses
@@ -72,6 +73,7 @@ def test_eight_clients_on_two_controllers_get_a_thousand_different_addresses(dat
         store.close()
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_database_get_different_addresses(database_url: str) -> None:
     store = Store.open(database_url)
     network, subnet = prepared(store, "10.0.1.144")  # exactly 400 addresses

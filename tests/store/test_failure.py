@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from onehop.errors import BusyError, StoreError
+from onehop.errors import BusyError, StoreError, UnusableError
 from onehop.store import Store, Transaction
 from tests.conftest import POSTGRESQL, SQLITE
 from tests.store import rows
@@ -39,6 +39,7 @@ def break_connections(store: Store) -> None:
         tx.connection.exec_driver_sql(f"{others} WHERE datname = current_database() AND pid != pg_backend_pid()")
 
 
+@pytest.mark.slow
 def test_a_controller_that_dies_in_a_transaction_leaves_nothing_and_holds_nobody_up(database_url: str) -> None:
     store = Store.open(database_url)
     command = [sys.executable, "-c", DYING, database_url]
@@ -61,7 +62,7 @@ def test_a_full_disk_is_a_sentence_and_the_next_write_works_again(tmp_path: Path
             tx.connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
 
     limit(1)
-    with pytest.raises(StoreError, match="full"):
+    with pytest.raises(UnusableError, match="full"):
         store.run(lambda tx: [rows.network(tx, description="x" * 250) for _ in range(200)])
     limit(1_000_000)
     store.run(rows.network)
@@ -69,6 +70,11 @@ def test_a_full_disk_is_a_sentence_and_the_next_write_works_again(tmp_path: Path
         assert tx.count("network") == 1
         assert tx.revision() == 1
     store.close()
+
+
+def test_a_database_that_cannot_be_reached_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UnusableError, match="cannot reach the database"):
+        Store.open(f"postgresql+psycopg://postgres@/onehop?host={tmp_path}")
 
 
 def test_a_writer_that_has_no_turn_is_told_so(new_database_url: NewDatabase) -> None:

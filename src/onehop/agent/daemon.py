@@ -30,6 +30,7 @@ from onehop.agent.source import Source
 from onehop.agent.worker import Worker
 from onehop.compiler.state import Local
 from onehop.errors import LocalCopyError
+from onehop.kernel import surroundings
 from onehop.kernel.base import Kernel
 from onehop.log import logger
 from onehop.model.locality import changed_between
@@ -82,6 +83,8 @@ class Agent:
             ready: called once the socket is there.
         """
         self._loop = asyncio.get_running_loop()
+        for note in await asyncio.to_thread(surroundings.notes):
+            LOG.warning("about this host", note=note)
         self._load()
         stop_watching = self._kernel.watch(self._worker.noticed)
         self._worker.start()
@@ -159,6 +162,7 @@ class Agent:
 
     async def _status(self, _request: StatusRequest) -> StatusAnswer:
         source, entries = self._source, dict(self._hub.entries)
+        notes = await asyncio.to_thread(surroundings.notes)
 
         def look(engine: Engine) -> StatusAnswer:
             objects = sum(len(partition.claims) for partition in engine.desire.partitions.values())
@@ -181,6 +185,7 @@ class Agent:
                 writes=engine.writes,
                 problems=show.problems(engine, entries),
                 warnings=[*self._warnings, *([self._copy.trouble] if self._copy.trouble else [])],
+                notes=notes,
             )
 
         return await self._hub.ask(look)

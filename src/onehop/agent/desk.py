@@ -83,6 +83,9 @@ class Desk:
             count = self._equip(engine)
             if request.adopt:
                 engine.adopt(name)
+            elif not new:
+                # Its namespace may be there only now (the host was rebooted): look again, whenever the retry is due.
+                engine.doubt(naming.HOST, name)
             return count
 
         count = await self._hub.ask(attach)

@@ -30,6 +30,7 @@ from onehop.net.identifier import HostName
 from onehop.objects import KernelObject, Key, Link, Sysctl
 from onehop.objects.agreement import agrees
 from onehop.reconciler.backoff import Backoff
+from onehop.reconciler.block import WAITS
 from onehop.reconciler.diff import diff
 from onehop.reconciler.plan import Plan, Replace
 
@@ -238,7 +239,7 @@ class Engine:
             reasons.update(self._observe(doubtful))
         for _ in range(ROUNDS):
             plan = self._diff(names - self._sight.unread)
-            reasons.update(plan.blocked)
+            reasons.update((k, UNTRIED if why.startswith(WAITS) else why) for k, why in plan.blocked.items())
             if not plan.ops:
                 break
             report = self._kernel.execute(plan)

@@ -34,6 +34,7 @@ STRAY = ""
 Objects = dict[Key, KernelObject]
 _TABLE = re.compile(re.escape(naming.TABLE) + r"-(net|gate)-([0-9a-f-]{36})\b")
 _EMPTY: Objects = {}
+_ON_A_LINK = (Address, Neighbour, VxlanFdb)
 
 
 class Holding:
@@ -115,10 +116,10 @@ class Holding:
         if found.namespace != naming.HOST or isinstance(found, Namespace):
             prefix = found.namespace.startswith(naming.ROUTER_PREFIX)
             return _named("router/" + found.namespace.removeprefix(naming.ROUTER_PREFIX) if prefix else None)
+        if isinstance(found, _ON_A_LINK):  # most are
+            return self._links.get(found.link, STRAY)
         if isinstance(found, Link):
             return self._links.get(found.name, STRAY)
-        if isinstance(found, Address | Neighbour | VxlanFdb):
-            return self._links.get(found.link, STRAY)
         if isinstance(found, Route):
             return next((self._links[hop.link] for hop in found.hops if hop.link in self._links), STRAY)
         if isinstance(found, BridgeFdb):

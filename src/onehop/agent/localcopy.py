@@ -6,6 +6,7 @@ the file is made new, whole and atomically, when it has grown to twice its begin
 damage: the file is moved aside, nothing in it is believed, and the host waits for its controller.
 """
 
+import errno
 import os
 import struct
 from hashlib import blake2b
@@ -59,10 +60,10 @@ class LocalCopy:
         self.trouble = ""
         self._path = directory / FILE
         self._host = host
-        self._view: Topology | None = None
+        # Only while it could not be written: what is on disk is not kept in memory a second time.
+        self._unwritten: Topology | None = None
         self._begin = 0
         self._size = 0
-        self._stale = True
 
     def load(self) -> Topology | None:
         """The last view that was kept, or None where there is none.
@@ -77,7 +78,7 @@ class LocalCopy:
         except OSError as error:
             raise LocalCopyError(f"the local copy {self._path} cannot be read: {error}") from None
         try:
-            self._view = self._parse(content)
+            view, end = self._parse(content)
         except (msgspec.DecodeError, InputError, ValueError, KeyError) as error:
             aside = self._path.with_suffix(".damaged")
             try:
@@ -85,66 +86,78 @@ class LocalCopy:
             except OSError as cause:
                 raise LocalCopyError(f"the local copy {self._path} is damaged and stays there: {cause}") from None
             raise LocalCopyError(f"the local copy is damaged and was moved to {aside}: {error}") from None
-        return self._view
+        self._begin = self._size = end
+        if end < len(content):
+            self._unwritten = view
+        return view
 
     def snapshot(self, revision: int, values: list[Value]) -> None:
         """Keep a whole view."""
-        self._view = Topology(revision, values)
-        self._stale = True
-        self._keep(None)
+        self._unwritten = Topology(revision, values)
+        self._write()
 
     def delta(self, revision: int, upserts: list[Value], removes: list[Ref]) -> None:
         """Keep a change."""
-        if self._view is None:
-            self._view = Topology()
-        self._view = self._view.apply(revision, upserts, removes)
-        self._keep(_Change(revision, upserts, removes))
+        change = _Change(revision, upserts, removes)
+        if self._unwritten is None and 0 < self._size <= max(_MINIMUM, 2 * self._begin):
+            try:
+                self._append(change)
+            except OSError as error:
+                self._complain(error)
+            else:
+                return
+        try:
+            # What follows a frame that was cut short could not be read: the file is written anew.
+            before = self._unwritten or self._parse(self._path.read_bytes()[: self._size])[0]
+        except (OSError, msgspec.DecodeError, InputError, ValueError, KeyError) as error:
+            self._complain(
+                OSError(0, f"its beginning is gone ({error}); the next whole view of a controller mends that")
+            )
+            return
+        self._unwritten = before.apply(revision, upserts, removes)
+        self._write()
 
     def retry(self) -> None:
         """Write what could not be written before, if there is anything."""
-        if self.trouble:
-            self._keep(None)
+        if self._unwritten is not None:
+            self._write()
 
-    def _keep(self, change: _Change | None) -> None:
+    def _write(self) -> None:
+        """Make the file new, of the view that is not written yet."""
+        view = self._unwritten
+        if view is None:
+            return
         try:
-            if change is None or self._stale or self._size > max(_MINIMUM, 2 * self._begin):
-                self._write_whole()
-            else:
-                self._append(change)
+            frame = _frame(_Whole(VERSION, self._host, view.revision, list(view)))
+            write_whole(self._path, frame)
         except OSError as error:
-            if not self.trouble:
-                LOG.error(
-                    "the view cannot be kept on disk; the agent goes on without", path=str(self._path), why=str(error)
-                )
-            self.trouble = f"the view cannot be kept in {self._path}: {error.strerror or error}"
-            # The end of the file may be cut short now: the next attempt writes it new.
-            self._stale = True
+            self._complain(error)
             return
         if self.trouble:
             LOG.info("the view is kept on disk again", path=str(self._path))
         self.trouble = ""
-
-    def _write_whole(self) -> None:
-        if self._view is None:
-            return
-        frame = _frame(_Whole(VERSION, self._host, self._view.revision, list(self._view)))
-        write_whole(self._path, frame)
         self._begin = self._size = len(frame)
-        self._stale = False
+        self._unwritten = None
+
+    def _complain(self, error: OSError) -> None:
+        why = error.strerror or str(error)
+        if not self.trouble:
+            LOG.error("the view cannot be kept on disk; the agent goes on without", path=str(self._path), why=why)
+        self.trouble = f"the view cannot be kept in {self._path}: {why}"
 
     def _append(self, change: _Change) -> None:
         frame = _frame(change)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         try:
-            written = os.write(descriptor, frame)
-            if written != len(frame):
-                raise OSError(28, "No space left on device")
+            if os.write(descriptor, frame) != len(frame):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fdatasync(descriptor)
         finally:
             os.close(descriptor)
         self._size += len(frame)
 
-    def _parse(self, content: bytes) -> Topology:
+    def _parse(self, content: bytes) -> tuple[Topology, int]:
+        """The view, and where its last whole frame ends."""
         view: Topology | None = None
         at = 0
         while at < len(content):
@@ -159,7 +172,7 @@ class LocalCopy:
             view = self._enter(view, entry)
         if view is None:
             raise ValueError("it is empty")
-        return view
+        return view, at
 
     def _enter(self, view: Topology | None, entry: _Whole | _Change) -> Topology:
         if isinstance(entry, _Whole):

@@ -123,6 +123,7 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
         writes: number of ops carried out in this life.
         problems: what fails, with the reason; at most 100.
         warnings: what is wrong with the agent itself (the local copy, the plug records).
+        notes: what an operator should know of the host around it (`onehop.kernel.surroundings`).
     """
 
     host: str
@@ -141,6 +142,7 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
     writes: int
     problems: list[Problem]
     warnings: list[str]
+    notes: list[str]
 
 
 class PlannedOp(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from onehop.settings import DEFAULT_AGENT_FILE
+from onehop.settings import CONFIG_VARIABLE, DEFAULT_AGENT_FILE
 
-Config = Annotated[Path, typer.Option(help="The agent's configuration file.")]
+Config = Annotated[Path, typer.Option(help="The agent's configuration file.", envvar=CONFIG_VARIABLE)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 PortId = Annotated[str, typer.Argument(metavar="PORT_ID", help="The port's id.")]
 DEFAULT = DEFAULT_AGENT_FILE

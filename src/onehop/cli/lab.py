@@ -48,6 +48,9 @@ def _command(name: str, **settings: Any) -> Callable[[Callable[P, None]], Callab
             except InputError as error:
                 sys.stderr.write(f"{error}\n")
                 raise typer.Exit(2) from None
+            except KeyboardInterrupt:
+                sys.stderr.write("interrupted\n")
+                raise typer.Exit(1) from None
 
         app.command(name, **settings)(run)
         return function

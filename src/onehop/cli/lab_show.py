@@ -30,7 +30,9 @@ def show_status(status: Status) -> None:
         )
     out.print(hosts)
     if status.instances:
-        instances = Table("instance", "state", "host", "addresses", "port")
+        instances = Table("instance", "state", "host")
+        for column in ("addresses", "port"):
+            instances.add_column(column, overflow="fold")
         for item in status.instances:
             instances.add_row(item.name, item.state, item.host, "\n".join(item.fixed_ips), item.port)
         out.print(instances)

@@ -35,5 +35,7 @@ def status(config: Config = DEFAULT, json: Json = False) -> None:
         out.print("[yellow]there was no complete view yet: nothing is changed or removed until there is one[/]")
     for warning in answer.warnings:
         out.print(f"[yellow]{escape(warning)}[/]")
+    for note in answer.notes:
+        out.print(f"[dim]note: {escape(note)}[/]")
     for problem in answer.problems:
         out.print(f"[red]{escape(problem.what)}[/]: {escape(problem.reason)}")

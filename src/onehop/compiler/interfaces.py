@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from onehop.compiler.context import Context, Segment
 from onehop.compiler.state import Claim, Refusal
 from onehop.model.port import Port
+from onehop.model.topology import Ref
 from onehop.net import address, naming
 from onehop.net.identifier import RouterId
 from onehop.objects import Address, BridgePort, KernelObject, Link, Namespace, Neighbour, Sysctl, Veth
@@ -37,15 +38,17 @@ def interfaces(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
     for router in context.routers:
         partition = naming.router_partition(router)
         namespace = naming.router_namespace(router)
+        resource: Ref = ("router", router)
         for item in _namespace(router, namespace, partition):
-            yield partition, Claim(item, "interfaces", ("router", router))
+            yield partition, Claim(item, "interfaces", resource)
         for segment, leg in context.interfaces(router):
             if segment.network.network_type != "vxlan":
                 reason = "a router interface on a flat network would put one MAC on several hosts of a physical segment"
                 yield partition, Refusal(("router", router), reason)
                 continue
+            resource = ("port", leg.id)
             for item in _leg(segment, leg, namespace, partition):
-                yield partition, Claim(item, "interfaces", ("port", leg.id))
+                yield partition, Claim(item, "interfaces", resource)
             yield naming.network_partition(leg.network_id), _far_end(segment, leg, namespace)
 
 

@@ -18,9 +18,9 @@ def networks(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
         network = segment.network
         if network.network_type != "vxlan":
             continue
-        partition = naming.network_partition(network.id)
+        partition, resource = naming.network_partition(network.id), ("network", network.id)
         for item in _segment(context, segment, partition):
-            yield partition, Claim(item, "networks", ("network", network.id))
+            yield partition, Claim(item, "networks", resource)
 
 
 def _segment(context: Context, segment: Segment, partition: str) -> Iterator[Link | VxlanFdb]:

@@ -29,25 +29,24 @@ def netdev_hook(direction: str, device: str, policy: str = "accept") -> str:
 def address_set(name: str, version: int, elements: Iterable[str]) -> str:
     """A set of single addresses of one family."""
     ordered = sorted(set(elements), key=ipaddress.ip_address)
-    return _set(name, version, "", ordered)
+    kind = "ipv4_addr" if version == 4 else "ipv6_addr"
+    listed = f"\t\telements = {{ {', '.join(ordered)} }}\n" if ordered else ""
+    return f"\tset {name} {{\n\t\ttype {kind}\n{listed}\t}}"
 
 
 def prefix_set(name: str, version: int, prefixes: Iterable[str]) -> str:
     """A set of prefixes of one family, overlapping and neighbouring ones put together."""
     parsed = (ipaddress.ip_network(p) for p in set(prefixes))
     collapsed = ipaddress.collapse_addresses(parsed)  # type: ignore[type-var]  # one family only, by contract
-    return _set(name, version, "\t\tflags interval\n", [_element(p) for p in collapsed])
+    kind = "ipv4_addr" if version == 4 else "ipv6_addr"
+    members = ", ".join(_element(p) for p in collapsed)
+    listed = f"\t\telements = {{ {members} }}\n" if members else ""
+    return f"\tset {name} {{\n\t\ttype {kind}\n\t\tflags interval\n{listed}\t}}"
 
 
 def _element(prefix: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
     whole = prefix.prefixlen == prefix.max_prefixlen
     return str(prefix.network_address) if whole else str(prefix)
-
-
-def _set(name: str, version: int, flags: str, elements: list[str]) -> str:
-    kind = "ipv4_addr" if version == 4 else "ipv6_addr"
-    listed = f"\t\telements = {{ {', '.join(elements)} }}\n" if elements else ""
-    return f"\tset {name} {{\n\t\ttype {kind}\n{flags}{listed}\t}}"
 
 
 def mapping(
@@ -69,6 +68,11 @@ def by_address(pairs: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
 def listed(address: str, protocol: str, port: int) -> bytes:
     """The place of a key ``address . protocol . port`` in a listing: nft compares from the last octet to the first."""
     return (ipaddress.ip_address(address).packed + bytes([_NUMBERS[protocol]]) + port.to_bytes(2))[::-1]
+
+
+def listed_addresses(*addresses: str) -> bytes:
+    """The place of a key of several addresses in a listing."""
+    return b"".join(ipaddress.ip_address(address).packed for address in addresses)[::-1]
 
 
 def ports(first: int, last: int) -> str:

@@ -151,6 +151,7 @@ def _astray(north: North) -> Iterator[str]:
 def _forward(north: North) -> Iterator[str]:
     if not north.owner:
         yield f'iifname "{north.transit}" oifname "{north.transit}" counter drop'
+    yield from translation.severed()
     if north.gateway.enable_snat:
         # Walk 12: with another block it would be another connection, so let the instance begin a new one at once.
         fresh = f"{_INSIDE} ct state new tcp flags ! syn,rst {translation.without_floating_ip(north)}"

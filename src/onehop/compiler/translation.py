@@ -23,6 +23,7 @@ def maps(north: North) -> Iterator[str]:
     elements = sorted(_elements(north), key=lambda element: nft.listed(*element[0]))
     yield nft.mapping("forward_in", kind, ((" . ".join(map(str, outer)), inner) for outer, inner in elements))
     yield _sources(north)
+    yield _bindings(north)
 
 
 def inwards(north: North) -> Iterator[str]:
@@ -54,6 +55,19 @@ def outwards(north: North) -> Iterator[str]:
         yield f"{_PORTED} {share}snat to {north.gateways[0]}:{nft.ports(*span)}"
     if north.owner:
         yield f"snat to {north.gateways[0]}"
+
+
+def severed() -> Iterator[str]:
+    """Rules of the forward chain that end connections of a mapping that is not any more, in both directions.
+
+    An instance's TCP is told; the far end is not, since the address may just have moved to another host with its
+    connections. What the gateway address translates stays: its ports are never handed on.
+    """
+    into = "ct status dnat ct original ip daddr != @gateways ct original ip daddr . ct reply ip saddr != @bindings"
+    out = "ct status snat ct reply ip daddr != @gateways ct reply ip daddr . ct original ip saddr != @bindings"
+    for old in (into, out):
+        yield f'iifname "qr-*" {old} ip protocol tcp counter reject with tcp reset'
+        yield f"{old} counter drop"
 
 
 def fixed_ips(north: North) -> list[str]:
@@ -104,3 +118,15 @@ def _sources(north: North) -> str:
     )
     kind = "\t\ttype ipv4_addr . inet_proto . inet_service\n\t\tflags interval\n"
     return f"\tset forwarded {{\n{kind}\t\telements = {{ {members} }}\n\t}}"
+
+
+def _bindings(north: North) -> str:
+    """Which external address belongs to which inside, whatever the ports."""
+    pairs = {*north.translated.items(), *((f.address, f.rule.internal_ip) for f in north.forwards)}
+    listed = ", ".join(f"{external} . {fixed}" for external, fixed in sorted(pairs, key=_place))
+    elements = f"\t\telements = {{ {listed} }}\n" if listed else ""
+    return f"\tset bindings {{\n\t\ttype ipv4_addr . ipv4_addr\n{elements}\t}}"
+
+
+def _place(pair: tuple[str, str]) -> bytes:
+    return nft.listed_addresses(*pair)

@@ -38,9 +38,11 @@ class Addressing:
         self._network_id = network_id
         self._held = list(held)
         self._automatic = automatic
-        self._subnets = context.tx.select(
-            "subnet", {"network_id": [network_id]}, sort=[("created_at", "asc"), ("cidr", "asc")]
-        )
+        if network_id not in context.subnets:
+            context.subnets[network_id] = context.tx.select(
+                "subnet", {"network_id": [network_id]}, sort=[("created_at", "asc"), ("cidr", "asc")]
+            )
+        self._subnets = context.subnets[network_id]
         self._by_id = {subnet["id"]: subnet for subnet in self._subnets}
 
     def default(self) -> list[Row]:
@@ -154,14 +156,14 @@ class Addressing:
         return given
 
 
-def allocate_mac(context: Context, network_id: str) -> str:
-    """A MAC that no port of the network has.
+def allocate_mac(context: Context, network_id: str, lasting: str = "") -> str:
+    """A MAC that no port of the network has; the same for one `lasting` whenever that is free.
 
     Raises:
         FaultError: 409.
     """
     try:
-        return context.tx.allocate_mac(network_id, context.settings.mac_prefix)
+        return context.tx.allocate_mac(network_id, context.settings.mac_prefix, lasting)
     except PoolFullError:
         raise FaultError("MacAddressInUse", f"No MAC address is free on network {network_id}.") from None
 

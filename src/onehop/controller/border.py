@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -99,6 +99,10 @@ class Border:
         try:
             await self._admit(scope)
             await self._app(scope, receive, send_marked)
+            return
+        except ClientDisconnect:
+            # It left before its body was whole: nothing was begun, and nobody hears an answer.
+            log.info("client left", request_id=request_id, method=scope["method"], path=scope["path"])
             return
         except OnehopError as error:
             response = self._refuse(error, request_id)

@@ -2,6 +2,9 @@
 
 import msgspec
 
+ADMIN_PROJECT = "admin"
+"""Whose is what an administrator without a project makes and gives to none: clients and quotas need a name there."""
+
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """An authenticated user.

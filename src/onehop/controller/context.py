@@ -6,7 +6,7 @@ import msgspec
 
 from onehop.controller.caller import Caller
 from onehop.settings import ControllerSettings
-from onehop.store import Transaction
+from onehop.store import Row, Transaction
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -17,9 +17,12 @@ class Context(msgspec.Struct, frozen=True):
         caller: who asks.
         settings: of this controller.
         clock: seconds since the epoch.
+        subnets: by network, what `Addressing` has read of them: a bulk of ports reads them once, since no request that
+            gives addresses to ports changes subnets.
     """
 
     tx: Transaction
     caller: Caller
     settings: ControllerSettings
     clock: Callable[[], float]
+    subnets: dict[str, list[Row]] = msgspec.field(default_factory=dict)

@@ -6,7 +6,7 @@ from uuid import uuid4
 from onehop.controller import ipam, policy, reach
 from onehop.controller.addressing import Addressing, allocate_mac
 from onehop.controller.context import Context
-from onehop.controller.faults import FaultError, forbidden, not_found
+from onehop.controller.faults import FaultError, forbidden
 from onehop.model.kind import Json, shown
 from onehop.model.port import INTERFACE_OWNERS, PORT
 from onehop.model.subnet import SUBNET
@@ -52,7 +52,7 @@ def remove(context: Context, router: Row, body: dict[str, Json]) -> Row:
     port = _leg(context, router, port_id, subnet_id)
     leaving = [ip for ip in port["fixed_ips"] if port_id is not None or ip["subnet_id"] == subnet_id]
     staying = [ip for ip in port["fixed_ips"] if ip not in leaving]
-    _refuse_used_by_routes(context, router, leaving)
+    refuse_used_by_routes(context, router, leaving)
     reach.refuse_led_to(context, router, {ip["subnet_id"] for ip in leaving})
     if staying:
         context.tx.update("port", port["id"], {"fixed_ips": staying})
@@ -125,7 +125,8 @@ def _add_subnet(context: Context, router: Row, subnet_id: str) -> Row:
         )
     check_interface_subnets(context, router["id"], [subnet_id])
     id = str(uuid4())
-    mac = allocate_mac(context, network["id"])
+    # Instances remember the gateway's MAC for a minute. It comes back with the interface, also on another router.
+    mac = allocate_mac(context, network["id"], lasting=subnet_id)
     addressing = Addressing(context, id, mac, network["id"], automatic=False)
     return context.tx.insert(
         "port",
@@ -191,14 +192,18 @@ def _leg(context: Context, router: Row, port_id: str | None, subnet_id: str | No
     for leg in legs:
         if any(ip["subnet_id"] == subnet_id for ip in leg["fixed_ips"]):
             return leg
-    if context.tx.get("subnet", subnet_id or "") is None:
-        raise not_found("subnet", subnet_id or "")
+    policy.find(context.tx, context.caller, SUBNET, subnet_id or "")
     raise FaultError(
         "RouterInterfaceNotFoundForSubnet", f"Router {router['id']} has no interface on subnet {subnet_id}"
     )
 
 
-def _refuse_used_by_routes(context: Context, router: Row, leaving: list[Row]) -> None:
+def refuse_used_by_routes(context: Context, router: Row, leaving: list[Row]) -> None:
+    """Keep addresses of a router's leg on subnets where next hops of its routes are.
+
+    Raises:
+        FaultError: 409.
+    """
     for ip in leaving:
         subnet = context.tx.get("subnet", ip["subnet_id"])
         for route in router["routes"]:
@@ -208,6 +213,22 @@ def _refuse_used_by_routes(context: Context, router: Row, leaving: list[Row]) ->
                     f"Router interface for subnet {subnet['id']} on router {router['id']} cannot be deleted, as it is "
                     "required by one or more routes.",
                 )
+
+
+def refuse_next_hops(router: Row, addresses: list[Row]) -> None:
+    """Keep a router from having an address that is the next hop of one of its routes.
+
+    Raises:
+        FaultError: 409.
+    """
+    own = {ip["ip_address"] for ip in addresses}
+    for route in router["routes"]:
+        if route["nexthop"] in own:
+            raise FaultError(
+                "RouterInterfaceInUseByRoute",
+                f"Router {router['id']} cannot have the address {route['nexthop']}: it is the nexthop of its route to "
+                f"{route['destination']}.",
+            )
 
 
 def _answer(router: Row, port: Row, subnet_ids: list[str]) -> Row:

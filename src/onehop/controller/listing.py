@@ -21,6 +21,8 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:Z|[+-]00:?00)?")
 _IP = ip()
 MAXIMUM_LIMIT = 1_000_000
 MAXIMUM_VALUES = 10_000
+MAXIMUM_SUBSTRINGS = 100
+"""Parts of addresses in one query: each is a search through all addresses."""
 
 
 class Listing(msgspec.Struct):
@@ -95,7 +97,11 @@ def _sort(resource: Resource, pairs: Pairs, admin: bool) -> list[tuple[str, str]
     for direction in directions:
         if direction not in ("asc", "desc"):
             raise bad_request(f"sort_dir must be asc or desc, not {shown(direction)}")
-    return list(zip(keys, directions or ["asc"] * len(keys), strict=True))
+    decided: dict[str, str] = {}
+    for key, direction in zip(keys, directions or ["asc"] * len(keys), strict=True):
+        # What is equal by a key stays equal when it is named again, and every key costs the database.
+        decided.setdefault(key, direction)
+    return list(decided.items())
 
 
 def _stored_name(name: str) -> str:
@@ -147,7 +153,11 @@ def _fixed_ips(listing: Listing, value: str) -> None:
             "fixed_ips=ip_address_substr=…."
         )
     parsed = _IP.parse_filter(text) if key == "ip_address" else text.lower()
-    listing.where.setdefault(f"fixed_ips.{key}", []).append(parsed)
+    values = listing.where.setdefault(f"fixed_ips.{key}", [])
+    if parsed not in values:
+        values.append(parsed)
+    if key == "ip_address_substr" and len(values) > MAXIMUM_SUBSTRINGS:
+        raise bad_request(f"At most {MAXIMUM_SUBSTRINGS} parts of addresses can be searched for in one query.")
 
 
 def links(url: str, pairs: Pairs, listing: Listing, ids: Sequence[str]) -> list[dict[str, str]]:

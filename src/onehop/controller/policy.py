@@ -27,7 +27,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from onehop.controller.caller import Caller
+from onehop.controller.caller import ADMIN_PROJECT, Caller
 from onehop.controller.faults import FaultError, forbidden, not_found
 from onehop.model.attribute import Unset
 from onehop.model.kind import Json
@@ -135,8 +135,6 @@ def project_for(caller: Caller, wanted: str | None) -> str:
     Raises:
         FaultError: 403 when it is not the caller's.
     """
-    if wanted is None or wanted == caller.project_id:
-        return caller.project_id
-    if not caller.is_admin:
+    if wanted is not None and wanted != caller.project_id and not caller.is_admin:
         raise FaultError("PolicyNotAuthorized", "Only an administrator may create something for another project.")
-    return wanted
+    return wanted or caller.project_id or ADMIN_PROJECT

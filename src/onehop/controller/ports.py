@@ -7,7 +7,7 @@ from onehop.controller import bindings, pairs, policy, reach
 from onehop.controller.addressing import Addressing, allocate_mac
 from onehop.controller.context import Context
 from onehop.controller.faults import FaultError, bad_request, forbidden
-from onehop.controller.interfaces import check_interface_subnets
+from onehop.controller.interfaces import check_interface_subnets, refuse_next_hops, refuse_used_by_routes
 from onehop.controller.logic import Logic
 from onehop.model.floating_ip import FLOATING_OWNER
 from onehop.model.gateway import GATEWAY_OWNER
@@ -78,6 +78,8 @@ class Ports(Logic):
             changes["allowed_address_pairs"] = pairs.checked(wanted)
         host, profile = changes.pop("binding:host_id", None), changes.get("binding:profile")
         updated = super().update(context, row, changes)
+        if interface and "fixed_ips" in changed:
+            context.tx.touch("router", row["device_id"])
         if host is None and profile is None:
             return updated
         where = row["binding:host_id"] if host is None else host
@@ -120,6 +122,10 @@ class Ports(Logic):
         leaving = {ip["subnet_id"] for ip in row["fixed_ips"]} - set(subnets)
         reach.refuse_led_to(context, {"id": row["device_id"]}, leaving)
         check_interface_subnets(context, row["device_id"], subnets, leaving=row)
+        router = context.tx.get("router", row["device_id"])
+        if router is not None:
+            refuse_used_by_routes(context, router, [ip for ip in row["fixed_ips"] if ip["subnet_id"] not in subnets])
+            refuse_next_hops(router, addresses)
         return addresses
 
 
@@ -161,7 +167,7 @@ def _check_device(context: Context, action: str, values: Row, row: Row | None = 
     if owner is not None and owner.startswith(("network:", "neutron:")):
         raise forbidden(f"{action}_port:device_owner")
     if device:
-        router = context.tx.get("router", device)
+        router = context.tx.get("router", device.lower())
         project = (row or values)["project_id"]
         if router is not None and router["project_id"] != project:
             raise FaultError(

@@ -13,6 +13,7 @@ from onehop.errors import (
     ReferencedError,
     SettingsError,
     TakenError,
+    UnusableError,
 )
 
 _TAKEN: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType(
@@ -63,6 +64,13 @@ def fault(error: OnehopError) -> FaultError:
         return FaultError("HTTPNotFound", f"{error}.")
     if isinstance(error, BusyError):
         return FaultError("ServiceUnavailable", "The database is busy or not reachable; try again.")
-    if isinstance(error, InputError) and not isinstance(error, SettingsError):
+    if isinstance(error, UnusableError):
+        return FaultError(
+            "ServiceUnavailable",
+            "The database cannot be used now, so nothing was changed; the controller's log says why. Try again later.",
+        )
+    if isinstance(error, SettingsError):
+        return FaultError("ServiceUnavailable", "The controller's configuration cannot be used now; its log says why.")
+    if isinstance(error, InputError):
         return bad_request(f"{error}.")
     return FaultError("HTTPInternalServerError", "Request Failed: internal server error while processing your request.")

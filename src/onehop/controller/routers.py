@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from onehop.controller import body as bodies
-from onehop.controller import gateways, interfaces
+from onehop.controller import gateways, interfaces, ipam
 from onehop.controller.context import Context
 from onehop.controller.faults import FaultError
 from onehop.controller.logic import Logic
@@ -98,7 +98,7 @@ def _checked_routes(context: Context, router: Row, routes: Sequence[Row]) -> lis
             raise _invalid(route, "destination and nexthop are not of one IP version")
         if hop in own:
             raise _invalid(route, "the nexthop is used by router")
-        if not any(address.contains(prefix, hop) for prefix in prefixes):
+        if not any(ipam.is_usable(prefix, hop) for prefix in prefixes):
             raise _invalid(route, "the nexthop is not connected with router")
     return sorted(routes, key=lambda route: (route["destination"], route["nexthop"]))
 

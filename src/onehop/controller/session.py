@@ -128,7 +128,8 @@ class Session:
             hello: what it said.
             same: its view is exactly the host's share of now, but for what `owe` was told of since.
         """
-        known = self._memory.since(hello.revision) if hello.revision <= self._shares.topology.revision else None
+        has_view = bool(hello.digest) and hello.revision <= self._shares.topology.revision
+        known = self._memory.since(hello.revision) if has_view else None
         if same:
             LOG.info("agent is back with the view of now", host=self.host, revision=hello.revision)
         elif known is not None:

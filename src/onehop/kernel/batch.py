@@ -31,7 +31,7 @@ class Batch:
         self.numbers: list[int] = []
         self.removes_links = False
         self._groups: list[Sequence[Request]] = []
-        self._made: dict[str, int] = {}
+        self._made: set[int] = set()
         self._indexes: dict[str, int] = {}
         self._descriptors: list[int] = []
 
@@ -53,7 +53,10 @@ class Batch:
         Raises:
             LookupError: there is none.
         """
-        found = self._made.get(name) or self._indexes.get(name) or self.space.index(name)
+        found = self._indexes.get(name)
+        if found:
+            return found
+        found = self.space.index(name)
         if not found:
             raise LookupError(name)
         self._indexes[name] = found
@@ -61,11 +64,12 @@ class Batch:
 
     def choose(self, name: str) -> int:
         """A free index for a new link."""
-        while self.space.link_name(self.cursor) is not None or self.cursor in self._made.values():
+        while self.space.link_name(self.cursor) is not None or self.cursor in self._made:
             self.cursor += 1
-        self._made[name] = self.cursor
+        self._made.add(self.cursor)
+        self._indexes[name] = self.cursor
         self.cursor += 1
-        return self._made[name]
+        return self._indexes[name]
 
     def send(self) -> list[tuple[int, Refusal | None]]:
         """Send it all; say of each op's number what the kernel refused."""

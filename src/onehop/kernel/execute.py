@@ -26,6 +26,9 @@ _GONE = frozenset({errno.ENOENT, errno.ENODEV, errno.ESRCH, errno.EADDRNOTAVAIL}
 """What the kernel says to the deletion of something that is not there."""
 
 _FIRST_INDEX = 10
+_RULESETS = 64
+"""Rulesets in one transaction at most."""
+
 _FRESH = range(1 << 16, 1 << 24)
 
 
@@ -49,6 +52,8 @@ class Executor:
         self._skipped: set[int] = set()
         self._fallout = Fallout()
         self._batch: Batch | None = None
+        self._loading: list[tuple[int, Ruleset]] = []
+        """Numbers of ops and the rulesets that are to be loaded with the next transaction, all of one namespace."""
         self._cursors: dict[str, int] = {}
         self._pairs: dict[int, Link] = {}
         """By number of the op, the near ends of pairs that it makes."""
@@ -58,6 +63,9 @@ class Executor:
         """What `onehop.kernel.base.Kernel.execute` says."""
         self._ops = plan.ops
         for number, op in enumerate(plan.ops):
+            if self._loading and not self._joins(op):
+                # At once: whether what comes next may be tried hangs on it.
+                self._load()
             if self._fallout.hits(op):
                 self._skip(number)
                 continue
@@ -65,6 +73,7 @@ class Executor:
                 self._carry_out(number, op)
             except (Refused, LookupError, OSError, KernelError, IdentifierError) as error:
                 self._refuse(number, error)
+        self._load()
         self._flush()
         done = tuple(
             op for number, op in enumerate(plan.ops) if number not in self._refused and number not in self._skipped
@@ -102,28 +111,29 @@ class Executor:
                 self._place(item).enter()
                 setting.write(item)
             case Ruleset():
-                self._ruleset(op, item)
+                self._ruleset(number, op, item)
             case Namespace():
                 self._namespace(op, item)
             case _:
                 raise Refused(errno.EOPNOTSUPP, f"nobody knows how to carry out {describe(item)}")
 
     def _carried(self, number: int, op: Op, item: Carried) -> None:
-        if isinstance(op, Delete):
+        if type(op) is Create:  # nearly all are
+            batch = self._batch_in(item.namespace)
+            requests: tuple[netlink.Request, ...] = (item.to_create(batch.index),)
+        elif isinstance(op, Delete):
             if self._spaces.open(item.namespace) is None:
                 return
             batch = self._batch_in(item.namespace)
             try:
-                requests: tuple[netlink.Request, ...] = (item.to_delete(batch.index),)
+                requests = (item.to_delete(batch.index),)
             except LookupError:
                 return
-        elif isinstance(op, Replace):
+        else:
+            assert isinstance(op, Replace)  # noqa: S101  # there are three
             assert isinstance(op.old, Carried)  # noqa: S101  # same key, same kind
             batch = self._batch_in(item.namespace)
             requests = item.to_replace(op.old, batch.index)
-        else:
-            batch = self._batch_in(item.namespace)
-            requests = (item.to_create(batch.index),)
         batch.add(number, requests)
 
     # Places and batches
@@ -216,16 +226,40 @@ class Executor:
         ours = [record.ifindex for record in records if record.marked or record.kind == "veth"]
         space.route.carry([link_codec.to_delete_many([index for index in ours if index != link_codec.LOOPBACK])])
 
-    def _ruleset(self, op: Op, item: Ruleset) -> None:
+    def _ruleset(self, number: int, op: Op, item: Ruleset) -> None:
         self._flush()
-        space = self._spaces.open(item.namespace)
-        if isinstance(op, Delete):
-            if space is not None:
-                self._rulesets.delete(space, item)
+        if not isinstance(op, Delete):
+            self._open(item.namespace)
+            self._loading.append((number, item))
             return
-        if space is None:
-            raise Refused(errno.ENOENT, f"there is no namespace {item.namespace}")
-        self._rulesets.load(space, item)
+        space = self._spaces.open(item.namespace)
+        if space is not None:
+            self._rulesets.delete(space, item)
+
+    def _joins(self, op: Op) -> bool:
+        """Whether an op goes with the rulesets that are to be loaded."""
+        item = op.new if isinstance(op, Replace) else op.object
+        return (
+            isinstance(item, Ruleset)
+            and not isinstance(op, Delete)
+            and item.namespace == self._loading[0][1].namespace
+            and len(self._loading) < _RULESETS
+            and all(item.key != other.key for _, other in self._loading)
+        )
+
+    def _load(self) -> None:
+        waiting, self._loading = self._loading, []
+        if not waiting:
+            return
+        try:
+            answers = self._rulesets.load(self._open(waiting[0][1].namespace), [item for _, item in waiting])
+        except (Refused, OSError, KernelError) as error:
+            for number, _ in waiting:
+                self._refuse(number, error)
+            return
+        for (number, _), refused in zip(waiting, answers, strict=True):
+            if refused is not None:
+                self._refuse(number, refused)
 
     # Links
 
@@ -304,6 +338,7 @@ class Executor:
         descriptor = self._spaces.descriptor(namespace)
         if descriptor is None:
             raise Refused(errno.ENOENT, f"there is no namespace {namespace} for the other end")
+        self._spaces.meet(namespace)
         return descriptor
 
     def _adopt(self, number: int, item: Link) -> None:

@@ -9,12 +9,12 @@ taken for ours, and one in other words is loaded once too often at most.
 
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from struct import pack, unpack_from
 
 import msgspec
 
-from onehop.errors import KernelError
+from onehop.errors import IdentifierError, KernelError
 from onehop.kernel.nft import Nftables
 from onehop.kernel.space import Space
 from onehop.objects import netlink, nftables
@@ -54,17 +54,35 @@ class Rulesets:
         """Drop what is known of a namespace that goes."""
         self._listings.pop(space.cookie, None)
 
-    def load(self, space: Space, wanted: Ruleset) -> None:
-        """Put a table there as declared, in one transaction.
+    def load(self, space: Space, wanted: Sequence[Ruleset]) -> list[KernelError | IdentifierError | None]:
+        """Put tables there as declared; say for each why that was refused, or None.
+
+        What was refused is as before. New tables go in one transaction, because every transaction makes libnftables
+        read the chains of all tables that the namespace holds.
 
         Raises:
-            KernelError: nftables or the kernel refused; the table is as before.
-            IdentifierError: its text is not of our grammar.
+            KernelError: the namespace's nftables cannot be asked.
         """
-        table = (wanted.family, wanted.table)
-        # Deleting even an empty table makes the kernel wait for all its readers, some 40 ms.
-        commands = nftables.to_load(wanted, anew=bool(self._tables(space, [table])))
-        self._change(space, table, lambda: _run(space, commands), wanted.body)
+        there = set(self._tables(space, [(one.family, one.table) for one in wanted]))
+        new = [one for one in wanted if (one.family, one.table) not in there]
+        if len(new) > 1 and self._attempt(space, new, anew=False) is None:
+            new = []
+        alone = {(one.family, one.table) for one in new} | there
+        return [
+            # Deleting even an empty table makes the kernel wait for all its readers, some 40 ms.
+            self._attempt(space, [one], anew=table in there) if (table := (one.family, one.table)) in alone else None
+            for one in wanted
+        ]
+
+    def _attempt(self, space: Space, wanted: Sequence[Ruleset], anew: bool) -> KernelError | IdentifierError | None:
+        """One transaction; why it was refused."""
+        try:
+            commands = nftables.to_load(wanted, anew)
+            bodies = {(one.family, one.table): one.body for one in wanted}
+            self._change(space, bodies, lambda: _run(space, commands))
+        except (KernelError, IdentifierError) as error:
+            return error
+        return None
 
     def delete(self, space: Space, unwanted: Ruleset) -> None:
         """Take a table away; none there is as good.
@@ -75,16 +93,18 @@ class Rulesets:
         """
         table = (unwanted.family, unwanted.table)
         nftables.check_table(*table)
-        self._change(space, table, lambda: _delete(space, table), None)
+        self._change(space, {table: None}, lambda: _delete(space, table))
 
-    def _change(self, space: Space, table: Table, work: Callable[[], object], body: str | None) -> None:
+    def _change(self, space: Space, tables: Mapping[Table, str | None], work: Callable[[], object]) -> None:
+        """Do something that changes tables, each into a body or None, and note what is known of them afterwards."""
         listing = self._listing(space)
         before = self._generation(space)
         work()
         after = self._generation(space)
-        listing.bodies.pop(table, None)
-        listing.loaded.pop(table, None)
-        listing.words.pop(table, None)
+        for table in tables:
+            listing.bodies.pop(table, None)
+            listing.loaded.pop(table, None)
+            listing.words.pop(table, None)
         alone = after == before + 1
         if not alone:
             return
@@ -94,13 +114,12 @@ class Rulesets:
         else:
             listing.bodies = {}
         listing.generation = after
-        if body is None:
-            return
-        if table in listing.suspects:
-            listing.loaded[table] = (after, body)
-        else:
-            # The kernel took the whole transaction, and its generation says that nobody came after us.
-            listing.bodies[table] = _ruleset(space.name, table, body)
+        for table, body in tables.items():
+            if body is not None and table in listing.suspects:
+                listing.loaded[table] = (after, body)
+            elif body is not None:
+                # The kernel took the whole transaction, and its generation says that nobody came after us.
+                listing.bodies[table] = _ruleset(space.name, table, body)
 
     def observe(self, space: Space, tables: frozenset[Table] | None) -> list[Ruleset]:
         """Our tables that are there.

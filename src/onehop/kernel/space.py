@@ -17,7 +17,11 @@ from onehop.net.naming import HOST, MARK
 from onehop.objects import link_codec, netlink
 from onehop.objects.netlink import Request
 
-_KEPT = 16
+_KEPT = 64
+"""Namespaces that are open at a time, with up to three descriptors each: a plan goes through all of its namespaces once
+for each kind of object, and to open one again costs more than what is done in it."""
+
+_MET = 64
 
 
 class Space:
@@ -95,12 +99,15 @@ class Spaces:
             KernelError: the host's namespace cannot be opened or entered.
         """
         self.directory = Path(directory)
+        self._path = str(directory)
         self._open: dict[str, Space] = {}
         self._here: Space | None = None
         self._known: dict[str, dict[int, str]] = {}
+        self._met: dict[str, None] = {}
         path = host or syscall.OWN_NAMESPACE
         try:
             self.host = Space(self, HOST, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            self._device = os.fstat(self.host.descriptor).st_dev
             self.enter(self.host)
         except OSError as error:
             raise KernelError(f"the namespace {path} cannot be entered: {error.strerror}", error.errno or 0) from error
@@ -135,7 +142,7 @@ class Spaces:
         if "/" in name or name in (".", ".."):
             raise KernelError(f"{name[:64]!r} cannot be the name of a namespace")
         try:
-            descriptor = os.open(self.directory / name, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(f"{self._path}/{name}", os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -146,23 +153,19 @@ class Spaces:
             return None
         return descriptor
 
-    @property
-    def _device(self) -> int:
-        return os.fstat(self.host.descriptor).st_dev
-
     def names(self) -> list[str]:
         """Names of all namespaces under the directory, whoever made them."""
         try:
-            entries = sorted(self.directory.iterdir())
+            entries = sorted(os.listdir(self._path))  # noqa: PTH208  # names only: there are many, and often
         except FileNotFoundError:
             return []
         except OSError as error:
             raise KernelError(f"{self.directory} cannot be read: {error.strerror}", error.errno or 0) from error
         found = []
-        for entry in entries:
+        for name in entries:
             with suppress(FileNotFoundError):
-                if entry.stat().st_dev == self._device:
-                    found.append(entry.name)
+                if os.stat(f"{self._path}/{name}").st_dev == self._device:  # noqa: PTH116  # as above
+                    found.append(name)
         return found
 
     def forget(self, name: str) -> None:
@@ -276,19 +279,39 @@ class Spaces:
             for descriptor in opened:
                 os.close(descriptor)
 
+    def meet(self, name: str) -> None:
+        """Note that a link was led into a namespace: it will be asked for soon."""
+        self._met.pop(name, None)
+        self._met[name] = None
+        if len(self._met) > _MET:
+            del self._met[next(iter(self._met))]
+
     def resolve(self, at: Space, numbers: Iterable[int]) -> dict[int, str]:
         """Names of the namespaces that `at` knows by these numbers; unnamed ones are left out.
 
         What was known is only a guess: a number is given to another namespace when the first is gone. So each is
-        asked for again, and only where that does not help all names are tried.
+        asked for again, and only where neither that nor those met lately help all names are tried, of which there are
+        as many as routers.
         """
         wanted = set(numbers)
+        if not wanted:
+            return {}
         known = self._known.setdefault(at.name, {})
-        guesses = {HOST} | {known[number] for number in wanted if number in known}
-        found = {number: name for number, name in self._numbers(at, guesses) if number in wanted}
-        missing = wanted - found.keys()
-        if missing:
-            others = (name for name in self.names() if name not in guesses)
-            found.update({number: name for number, name in self._numbers(at, others) if number in missing})
+        found: dict[int, str] = {}
+        tried: set[str] = set()
+        for guessed in self._guesses(known[number] for number in wanted if number in known):
+            missing = wanted - found.keys()
+            found.update({number: name for number, name in self._numbers(at, guessed - tried) if number in missing})
+            if len(found) == len(wanted):
+                break
+            tried |= guessed
         known.update(found)
+        for name in found.values():
+            self._met.pop(name, None)
         return found
+
+    def _guesses(self, known: Iterable[str]) -> Iterator[set[str]]:
+        """Names to try, the likely first."""
+        yield {HOST, *known}
+        yield set(self._met)
+        yield set(self.names())

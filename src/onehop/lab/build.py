@@ -14,7 +14,8 @@ import msgspec
 
 from onehop.errors import ConflictError, InputError, MissingFeatureError, NotFoundError, OnehopError, StateError
 from onehop.lab import config, controller, enrol, fabric, host, plan, process, wait
-from onehop.lab.namespace import NETNS, identity, prepare_pins, remove_pins, unpin
+from onehop.lab.mount import prepare_pins, remove_pins, unpin
+from onehop.lab.namespace import NETNS, identity
 from onehop.lab.state import NODES, Directory, HostRecord, State
 
 Say = Callable[[str], None]

@@ -10,23 +10,31 @@ from onehop.errors import MissingFeatureError
 from onehop.lab import build, instance, move
 from onehop.lab.config import PROJECTS
 from onehop.lab.demo_show import Screen
-from onehop.lab.measure import Path, lost_while, path, run
+from onehop.lab.measure import Path, path, run
+from onehop.lab.prober import probing
 from onehop.lab.state import Directory
 
 MOST_LOST = 100
 """Probes of one millisecond each that a move may lose."""
 
-_PLACES = {"red-1": "host-1", "red-1b": "host-1", "red-2": "host-2", "blue-1": "host-1", "blue-3": "host-3"}
-"""Project a's instances: network and number → host."""
 _STRANGER = "other-1"
-"""Project b's instance, on host-1, with the very addresses of red-1."""
+"""Project b's instance, with the very addresses of red-1."""
+_PLACES = {
+    "red-1": "host-1",
+    "red-1b": "host-1",
+    "red-2": "host-2",
+    "blue-1": "host-1",
+    "blue-3": "host-3",
+    _STRANGER: "host-1",
+}
+"""Instances, and where they are booted; the first part of each name is its network."""
 
 _PATHS = (
     ("same subnet, same host", "red-1", "red-1b"),
     ("same subnet, other host", "red-1", "red-2"),
     ("other subnet, same host", "red-1", "blue-1"),
     ("other subnet, other host", "red-1", "blue-3"),
-    ("other subnet, other host, back", "blue-3", "red-2"),
+    ("the other way round", "blue-3", "red-2"),
 )
 
 
@@ -104,14 +112,17 @@ def _populate(directory: Directory, screen: Screen) -> dict[str, tuple[str, ...]
     screen.line("project-a: networks red (10.0.1.0/24, fd00:1::/64) and blue (10.0.2.0/24, fd00:2::/64), one router")
     screen.line("project-b: network other with the same prefixes as red, a router of its own")
     networks = {"red": red, "blue": blue}
-    ports = {name: ours.network.create_port(network_id=networks[name.split("-")[0]], name=name) for name in _PLACES}
+    ports = {
+        name: ours.network.create_port(network_id=networks[name.split("-")[0]], name=name)
+        for name in _PLACES
+        if name != _STRANGER
+    }
     same = [{"ip_address": ip["ip_address"]} for ip in ports["red-1"].fixed_ips]
     ports[_STRANGER] = theirs.network.create_port(network_id=other, name=_STRANGER, fixed_ips=same)
 
     def boot(name: str) -> str:
-        host = _PLACES.get(name, "host-1")
-        instance.boot(directory, name, ports[name].id, host)
-        return f"{name} is up on {host}: {', '.join(ip['ip_address'] for ip in ports[name].fixed_ips)}"
+        instance.boot(directory, name, ports[name].id, _PLACES[name])
+        return f"{name} is up on {_PLACES[name]}: {', '.join(ip['ip_address'] for ip in ports[name].fixed_ips)}"
 
     with ThreadPoolExecutor(max_workers=3) as pool:
         for line in pool.map(boot, ports):
@@ -135,16 +146,17 @@ def _router(cloud: Any, name: str, networks: tuple[str, ...]) -> None:
 
 def _tour(directory: Directory, screen: Screen, addresses: dict[str, tuple[str, ...]], begin: float) -> Demo:
     paths = [path(directory, title, a, b, address) for title, a, b in _PATHS for address in addresses[b]]
-    screen.paths("project-a, every path", paths)
+    screen.paths("project-a: every path between instances (red-2 is on host-2), round trip", paths)
     apart = [
-        path(directory, "another project's instance", _STRANGER, name, address, wanted=False)
+        path(directory, "to project-a", _STRANGER, name, address, wanted=False)
         for name in ("red-2", "blue-1")
         for address in addresses[name]
     ]
-    screen.paths("project-b must not reach it", apart)
+    screen.paths("project-b: the same addresses, another world; nothing may answer", apart)
     shown = run(directory, "red-1", "traceroute", "-n", "-q", "1", "-w", "2", addresses["blue-3"][0])
     screen.text("traceroute from red-1 on host-1 to blue-3 on host-3: one hop, on the source host", shown)
-    sent, lost = lost_while(directory, "blue-3", addresses["red-2"][0], lambda: move.move(directory, "red-2", "host-1"))
-    moved = Move("red-2", "host-2", "host-1", sent, lost)
-    screen.move(moved.instance, moved.target, sent, lost)
+    with probing(directory, "blue-3", "red-2", addresses["red-2"][0]) as probes:
+        move.move(directory, "red-2", "host-1")
+    moved = Move("red-2", "host-2", "host-1", probes.result.sent, probes.result.lost)
+    screen.move(moved.instance, moved.target, moved.sent, moved.lost)
     return Demo(time.monotonic() - begin, (*paths, *apart), tuple(shown.splitlines()[1:]), moved)

@@ -22,7 +22,7 @@ class Screen:
         """A line of progress."""
         from rich.markup import escape
 
-        self._console.print(f"[dim]{time.monotonic() - self._begin:5.1f} s[/]  {escape(text)}")
+        self._console.print(f"[dim]{time.monotonic() - self._begin:5.1f} s[/]  {escape(text)}", soft_wrap=True)
 
     def paths(self, title: str, paths: Sequence[Path]) -> None:
         """A table of paths: one row for both IP versions of each."""
@@ -30,7 +30,7 @@ class Screen:
 
         table = Table(title=title, title_justify="left")
         for column in ("path", "from", "to"):
-            table.add_column(column)
+            table.add_column(column, no_wrap=True)
         for column in ("hops", "IPv4", "IPv6"):
             table.add_column(column, justify="right")
         rows: dict[tuple[str, str, str], dict[int, Path]] = {}
@@ -52,7 +52,8 @@ class Screen:
         """What a move cost."""
         self._console.print(
             f"moved [bold]{name}[/] to [bold]{target}[/] under {sent} probes, one each millisecond: "
-            f"[bold]{lost}[/] lost, about {lost} ms"
+            f"[bold]{lost}[/] lost, about {lost} ms",
+            soft_wrap=True,
         )
 
     def end(self, good: bool, seconds: float) -> None:

@@ -8,6 +8,7 @@ from typing import NoReturn
 from onehop.errors import ConflictError, NotFoundError
 from onehop.lab.namespace import Pins, enter, mount_sys, unshare_mounts
 from onehop.lab.state import NODES, Directory, State, running_host
+from onehop.settings import CONFIG_VARIABLE
 
 
 def target(directory: Directory, state: State, name: str) -> tuple[Pins, str | None]:
@@ -35,6 +36,8 @@ def target(directory: Directory, state: State, name: str) -> tuple[Pins, str | N
 def execute(directory: Directory, name: str, command: Sequence[str]) -> NoReturn:
     """Turn this process into `command` inside a target; the exit status is the command's, 127 where there is none.
 
+    In a host, `onehop status`, `plan`, `plug` and `unplug` find that host's agent.
+
     Raises:
         NotFoundError, ConflictError: see `target`.
     """
@@ -43,6 +46,8 @@ def execute(directory: Directory, name: str, command: Sequence[str]) -> NoReturn
     if netns is not None or pins.mnt is None:
         unshare_mounts()
         mount_sys()
+    if name in directory.read().hosts:
+        os.environ[CONFIG_VARIABLE] = str(directory.host(name) / "agent.toml")
     sys.stdout.flush()
     try:
         os.execvp(command[0], list(command))  # noqa: S606 - no shell is the point

@@ -9,7 +9,8 @@ from onehop.errors import ConflictError, StateError
 from onehop.lab import config, fabric, plan, process
 from onehop.lab.controller import program, tail
 from onehop.lab.ip import batch, sysctl
-from onehop.lab.namespace import create, identity, inside, unpin
+from onehop.lab.mount import unpin
+from onehop.lab.namespace import create, identity, inside
 from onehop.lab.state import Directory, HostRecord
 
 READY_SECONDS = 30

@@ -10,7 +10,7 @@ from onehop.client import Client, Document
 from onehop.errors import ApiError, ConflictError, NotFoundError, OnehopError, StateError
 from onehop.lab import guest, host, nic, process, wait
 from onehop.lab.namespace import NETNS, inside, new_netns, remove_netns
-from onehop.lab.state import NODES, Directory, InstanceRecord, State, check_name, instance_of, running_host
+from onehop.lab.state import NODES, Directory, InstanceRecord, Nic, State, check_name, instance_of, running_host
 from onehop.net.identifier import parse_uuid
 
 ACTIVE_SECONDS = 10
@@ -222,7 +222,19 @@ def revive(directory: Directory, state: State, host_name: str) -> None:
     for record in mine:
         if record.state != "down":
             continue
-        build_namespace(directory, record)
-        guest.plug(run, record.port, record.name)
-        set_up(directory, record)
-        directory.set_instance(msgspec.structs.replace(record, state="up"))
+        fresh = msgspec.structs.replace(record, state="up", nic=_news(directory, record))
+        build_namespace(directory, fresh)
+        guest.plug(run, fresh.port, fresh.name)
+        set_up(directory, fresh)
+        directory.set_instance(fresh)
+
+
+def _news(directory: Directory, record: InstanceRecord) -> Nic | None:
+    """What the instance should know of its network now, or what it knew where the controller cannot be asked."""
+    client = Client(directory.endpoint, timeout=2)
+    try:
+        return nic.describe(client, client.get(f"/v2.0/ports/{record.port}")["port"])
+    except StateError:
+        return record.nic
+    finally:
+        client.close()

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-from collections.abc import Callable
 
 import msgspec
 
@@ -73,22 +72,3 @@ def path(directory: Directory, title: str, source: str, sink: str, address: str,
         hops=_FIRST_TTL - int(ttl[1]) if ttl else None,
         milliseconds=float(times[2]) if times else None,
     )
-
-
-def lost_while(directory: Directory, source: str, address: str, work: Callable[[], None]) -> tuple[int, int]:
-    """Ping once a millisecond while `work` is done; returns how many probes were sent and how many were lost."""
-    pins, netns = target(directory, directory.read(), source)
-    pinging = inside(
-        pins,
-        lambda: subprocess.Popen(
-            ["ping", "-n", "-q", "-i", "0.001", address], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        ),
-        netns,
-    )
-    try:
-        work()
-    finally:
-        pinging.send_signal(2)  # SIGINT: it prints its count
-        shown = pinging.communicate()[0]
-    sent = _SENT.search(shown)
-    return (int(sent[1]), int(sent[1]) - int(sent[2])) if sent else (0, 0)

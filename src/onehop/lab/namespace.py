@@ -1,14 +1,8 @@
 """Network and mount namespaces of the lab: made, pinned inside the lab's directory, entered by threads.
 
-A pin is a bind mount of a namespace on a file. Pins of network namespaces lie on a shared mount, so that a copy of the
-machine's mounts in somebody else's mount namespace loses them with us; pins of mount namespaces must lie on a private
-one (the kernel refuses loops otherwise, `mnt_ns_loop` in linux/fs/namespace.c).
-
 Refuses to enter a namespace in the calling thread: work is done in a thread of its own, which ends afterwards.
 """
 
-import ctypes
-import errno
 import os
 import threading
 from collections.abc import Callable
@@ -17,27 +11,17 @@ from typing import TypeVar
 
 import msgspec
 
-from onehop.errors import KernelError, NotFoundError
+from onehop.errors import NotFoundError
+from onehop.lab import mount
 
 _T = TypeVar("_T")
 
 _CLONE_FS = 0x200
 _CLONE_NEWNS = 0x20000
 _CLONE_NEWNET = 0x40000000
-_MS_BIND = 0x1000
-_MS_REC = 0x4000
-_MS_PRIVATE = 1 << 18
-_MS_SLAVE = 1 << 19
-_MS_SHARED = 1 << 20
-_MNT_DETACH = 2
-
-_SOURCE = "onehop-lab"
-"""Source of every mount of ours, as `mount` shows it."""
 
 NETNS = Path("/run/netns")
 """Where `ip netns` keeps names; private to each lab host."""
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Pins(msgspec.Struct, frozen=True):
@@ -53,43 +37,23 @@ class Pins(msgspec.Struct, frozen=True):
 
     def exist(self) -> bool:
         """Whether both are pinned now."""
-        return _is_pin(self.net) and (self.mnt is None or _is_pin(self.mnt))
-
-
-def _check(result: int, what: str) -> None:
-    if result:
-        number = ctypes.get_errno()
-        raise KernelError(f"{what}: {os.strerror(number)}", number)
-
-
-def _mount(source: str | None, target: str, kind: str | None, flags: int) -> None:
-    encoded = [text and text.encode() for text in (source, target, kind)]
-    _check(_libc.mount(*encoded, ctypes.c_ulong(flags), None), f"mount {kind or ''} on {target}")
-
-
-def _umount(target: str) -> None:
-    """Let go of a mount; one that somebody else took away meanwhile is fine."""
-    try:
-        _check(_libc.umount2(target.encode(), _MNT_DETACH), f"umount {target}")
-    except KernelError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOENT):
-            raise
+        return mount.is_pin(self.net) and (self.mnt is None or mount.is_pin(self.mnt))
 
 
 def setns(fd: int) -> None:
     """Put the calling thread into the namespace behind `fd`."""
-    _check(_libc.setns(fd, 0), "setns")
+    mount.check(mount.libc.setns(fd, 0), "setns")
 
 
 def unshare_mounts() -> None:
     """Give the calling thread mounts of its own that follow the machine's, but not the other way round."""
-    _check(_libc.unshare(_CLONE_NEWNS), "unshare mounts")
-    _mount(None, "/", None, _MS_REC | _MS_SLAVE)
+    mount.check(mount.libc.unshare(_CLONE_NEWNS), "unshare mounts")
+    mount.mount(None, "/", None, mount.REC | mount.SLAVE)
 
 
 def mount_sys() -> None:
     """Show the network devices of the thread's network namespace in ``/sys``."""
-    _mount(_SOURCE, "/sys", "sysfs", 0)
+    mount.mount(mount.SOURCE, "/sys", "sysfs", 0)
 
 
 def in_thread(work: Callable[[], _T]) -> _T:
@@ -147,7 +111,7 @@ def enter(pins: Pins, netns: str | None = None) -> None:
         if pins.mnt is not None:
             mnt = os.open(pins.mnt, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                _check(_libc.unshare(_CLONE_FS), "unshare working directory")
+                mount.check(mount.libc.unshare(_CLONE_FS), "unshare working directory")
                 setns(mnt)
             finally:
                 os.close(mnt)
@@ -175,8 +139,8 @@ def name_netns(name: str, fd: int) -> None:
     """Give a network namespace a name in the calling thread's ``/run/netns``, as ``ip netns attach`` does."""
     path = NETNS / name
     path.touch(mode=0o444, exist_ok=True)
-    if not _is_pin(path):
-        _mount(f"/proc/thread-self/fd/{fd}", str(path), None, _MS_BIND)
+    if not mount.is_pin(path):
+        mount.mount(f"/proc/thread-self/fd/{fd}", str(path), None, mount.BIND)
 
 
 def new_netns(name: str, setup: Callable[[], None]) -> None:
@@ -186,7 +150,7 @@ def new_netns(name: str, setup: Callable[[], None]) -> None:
         name: its name.
         setup: called inside, before it has its name.
     """
-    _check(_libc.unshare(_CLONE_NEWNET), "unshare network")
+    mount.check(mount.libc.unshare(_CLONE_NEWNET), "unshare network")
     setup()
     fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -197,7 +161,7 @@ def new_netns(name: str, setup: Callable[[], None]) -> None:
 
 def remove_netns(name: str) -> None:
     """Take a name out of the calling thread's ``/run/netns``; harmless where it is not there."""
-    unpin(NETNS / name)
+    mount.unpin(NETNS / name)
 
 
 def create(pins: Pins, setup: Callable[[], None]) -> None:
@@ -211,7 +175,7 @@ def create(pins: Pins, setup: Callable[[], None]) -> None:
 
     def body() -> None:
         try:
-            _check(_libc.unshare(_CLONE_NEWNET | (_CLONE_NEWNS if pins.mnt else 0)), "unshare")
+            mount.check(mount.libc.unshare(_CLONE_NEWNET | (_CLONE_NEWNS if pins.mnt else 0)), "unshare")
             if pins.mnt is not None:
                 _private_mounts()
             setup()
@@ -220,18 +184,18 @@ def create(pins: Pins, setup: Callable[[], None]) -> None:
             ready.set()
         pinned.wait()
 
-    def pin() -> None:
+    def fasten() -> None:
         ready.wait()
         try:
             for thread_id in thread_ids:
-                _pin(f"/proc/self/task/{thread_id}/ns/net", pins.net)
+                mount.pin(f"/proc/self/task/{thread_id}/ns/net", pins.net)
                 if pins.mnt is not None:
-                    _pin(f"/proc/self/task/{thread_id}/ns/mnt", pins.mnt)
+                    mount.pin(f"/proc/self/task/{thread_id}/ns/mnt", pins.mnt)
         finally:
             pinned.set()
 
     errors: list[BaseException] = []
-    pinner = threading.Thread(target=lambda: _collect(pin, errors), daemon=True)
+    pinner = threading.Thread(target=lambda: _collect(fasten, errors), daemon=True)
     pinner.start()
     in_thread(body)
     pinner.join()
@@ -248,62 +212,13 @@ def _collect(work: Callable[[], None], errors: list[BaseException]) -> None:
 
 def _private_mounts() -> None:
     """Own ``/run/netns`` and ``/sys``; let go of everybody's pins, else they would live as long as this node."""
-    _mount(None, "/", None, _MS_REC | _MS_SLAVE)
-    for source, target, kind in reversed(_mounts()):
-        if kind == "nsfs" or source == _SOURCE:
-            _umount(target)
-    _mount(_SOURCE, str(NETNS), "tmpfs", 0)
-    _mount(None, str(NETNS), None, _MS_PRIVATE)
+    mount.mount(None, "/", None, mount.REC | mount.SLAVE)
+    for source, target, kind in reversed(mount.mounts()):
+        if kind == "nsfs" or source == mount.SOURCE:
+            mount.umount(target)
+    mount.mount(mount.SOURCE, str(NETNS), "tmpfs", 0)
+    mount.mount(None, str(NETNS), None, mount.PRIVATE)
     mount_sys()
-
-
-def _mounts() -> list[tuple[str, str, str]]:
-    """(source, mount point, type) of each mount that the calling thread sees."""
-    found = []
-    for line in Path("/proc/thread-self/mountinfo").read_text(encoding="utf-8").splitlines():
-        fields, _, tail = line.partition(" - ")
-        kind, source = tail.split(" ")[:2]
-        found.append((source, fields.split(" ")[4].replace("\\040", " "), kind))
-    return found
-
-
-def prepare_pins(shared: Path, private: Path) -> None:
-    """Make the two directories that pins lie in; harmless when they are there."""
-    mounted = {target for _, target, _ in _mounts()}
-    for path, propagation in ((shared, _MS_SHARED), (private, _MS_PRIVATE)):
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if str(path) not in mounted:
-            _mount(_SOURCE, str(path), "tmpfs", 0)
-            _mount(None, str(path), None, propagation)
-
-
-def remove_pins(directory: Path) -> None:
-    """Let go of every pin in `directory`, and of the directory; harmless when there is none."""
-    for _, target, _ in reversed(_mounts()):
-        if target == str(directory) or target.startswith(f"{directory}/"):
-            _umount(target)
-    if directory.exists():
-        directory.rmdir()
-
-
-def _pin(source: str, target: Path) -> None:
-    target.touch(mode=0o400, exist_ok=True)
-    _mount(source, str(target), None, _MS_BIND)
-
-
-def unpin(path: Path) -> None:
-    """Let go of a pin and remove its file; harmless where there is none."""
-    while _is_pin(path):
-        _umount(str(path))
-    path.unlink(missing_ok=True)
-
-
-def _is_pin(path: Path) -> bool:
-    try:
-        own = path.stat().st_dev
-    except OSError:
-        return False
-    return own != path.parent.stat().st_dev
 
 
 def identity(pins: Pins) -> set[str]:
@@ -316,7 +231,7 @@ def identity(pins: Pins) -> set[str]:
         found = {str(Path("/proc/thread-self/ns/net").readlink())}
         if pins.mnt is not None:
             found.add(str(Path("/proc/thread-self/ns/mnt").readlink()))
-            found.update(f"net:[{path.stat().st_ino}]" for path in NETNS.iterdir() if _is_pin(path))
+            found.update(f"net:[{path.stat().st_ino}]" for path in NETNS.iterdir() if mount.is_pin(path))
         return found
 
     return in_thread(body)

@@ -214,10 +214,12 @@ def _lenient(check: Check) -> Callable[[str], Json]:
     return parse
 
 
-def list_of(item: Kind, maximum: int, unique: bool = True) -> Kind:
-    """A list; with `unique`, a repeated item is refused."""
+def list_of(item: Kind, maximum: int, unique: bool = True, null_is_empty: bool = False) -> Kind:
+    """A list; with `unique`, a repeated item is refused; with `null_is_empty`, null is read as the empty one."""
 
     def check(value: Json) -> Json:
+        if value is None and null_is_empty:
+            return []
         if not isinstance(value, list):
             raise ValidationError(f"{shown(value)} is not a list")
         if len(value) > maximum:
@@ -231,7 +233,8 @@ def list_of(item: Kind, maximum: int, unique: bool = True) -> Kind:
                 seen.append(one)
         return items
 
-    return _kind(check, {"type": "array", "items": dict(item.schema), "maxItems": maximum})
+    type = ["array", "null"] if null_is_empty else "array"
+    return _kind(check, {"type": type, "items": dict(item.schema), "maxItems": maximum})
 
 
 def record(fields: Mapping[str, Kind], required: Sequence[str] = (), none: bool = False) -> Kind:

@@ -135,7 +135,7 @@ PORT = Resource(
         ),
         Attribute(
             name="allowed_address_pairs",
-            kind=list_of(_PAIR, 1000, unique=False),
+            kind=list_of(_PAIR, 1000, unique=False, null_is_empty=True),
             column=JSON,
             post=True,
             put=True,

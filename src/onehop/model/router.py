@@ -34,7 +34,9 @@ class Router(msgspec.Struct, frozen=True, tag_field="kind", tag="router", kw_onl
 
 MAXIMUM_ROUTES = 30
 
-ROUTES = list_of(record({"destination": prefix(), "nexthop": ip()}, ("destination", "nexthop")), 1000)
+ROUTES = list_of(
+    record({"destination": prefix(), "nexthop": ip()}, ("destination", "nexthop")), 1000, null_is_empty=True
+)
 
 GATEWAY_INFO = record(
     {

@@ -86,10 +86,19 @@ SUBNET = Resource(
             post=True,
             put=True,
         ),
-        Attribute(name="dns_nameservers", kind=list_of(ip(), 5), column=JSON, post=True, put=True, default=[]),
+        Attribute(
+            name="dns_nameservers",
+            kind=list_of(ip(), 5, null_is_empty=True),
+            column=JSON,
+            post=True,
+            put=True,
+            default=[],
+        ),
         Attribute(
             name="host_routes",
-            kind=list_of(record({"destination": prefix(), "nexthop": ip()}, ("destination", "nexthop")), 20),
+            kind=list_of(
+                record({"destination": prefix(), "nexthop": ip()}, ("destination", "nexthop")), 20, null_is_empty=True
+            ),
             column=JSON,
             post=True,
             put=True,

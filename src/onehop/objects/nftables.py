@@ -1,10 +1,11 @@
-"""nftables as text: one transaction for one table, and what a listing of it says.
+"""nftables as text: one transaction for some tables, and what a listing of it says.
 
 Text goes to libnftables, so nothing from outside may end a quote, a brace or a line: family and name are checked
 against a closed grammar, and a body whose braces do not match is refused.
 """
 
 import re
+from collections.abc import Sequence
 
 from onehop.errors import IdentifierError
 from onehop.net.naming import TABLE
@@ -37,22 +38,27 @@ def check_table(family: str, table: str) -> None:
         raise IdentifierError(f"the name of a table of ours begins with {TABLE!r}, unlike {table[:64]!r}")
 
 
-def to_load(wanted: Ruleset, anew: bool = True) -> str:
-    """The commands that put the table there as declared, in one transaction.
+def to_load(wanted: Sequence[Ruleset], anew: bool = True) -> str:
+    """The commands that put tables of one namespace there as declared, in one transaction.
 
     Args:
-        wanted: the table.
-        anew: whatever it was before; False where it is not there.
+        wanted: the tables, at least one.
+        anew: whatever they were before; False where they are not there.
 
     Raises:
-        IdentifierError: the table's name is not ours, or the body ends it early.
+        IdentifierError: a table's name is not ours, or a body ends it early.
     """
+    text = "".join(_declaration(one, anew) for one in wanted)
+    # A listing at the end makes libnftables read that one table instead of all, for each of which it takes half a MiB.
+    return text + to_list(wanted[-1].family, wanted[-1].table)
+
+
+def _declaration(wanted: Ruleset, anew: bool) -> str:
     check_table(wanted.family, wanted.table)
     _check_body(wanted)
     table = f"{wanted.family} {wanted.table}"
-    # A listing at the end makes libnftables read this one table instead of all, for each of which it takes half a MiB.
     before = f"table {table}\ndelete table {table}\n" if anew else ""
-    return f"{before}table {table} {{\n{wanted.body.strip(chr(10))}\n}}\n{to_list(wanted.family, wanted.table)}"
+    return f"{before}table {table} {{\n{wanted.body.strip(chr(10))}\n}}\n"
 
 
 def to_list(family: str, table: str) -> str:

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from onehop.objects import KernelObject, Key, Link, Namespace
 from onehop.reconciler.needs import needs, peer_key
 
+WAITS = "it needs "
+"""How the reason begins of what only waits for something else that is blocked."""
+
 
 def blocked_by(foreign: frozenset[Key], desired: Mapping[Key, KernelObject], missing: Iterable[Key]) -> dict[Key, str]:
     """The desired objects that have to wait until something foreign has gone, each with a sentence why.
@@ -33,7 +36,7 @@ def blocked_by(foreign: frozenset[Key], desired: Mapping[Key, KernelObject], mis
         need = waiting.pop()
         for key in needed_by[need]:
             if key not in blocked:
-                blocked[key] = f"it needs {_name(need)}, but {blocked[need]}"
+                blocked[key] = f"{WAITS}{_name(need)}, but {blocked[need]}"
                 waiting.append(key)
     return blocked
 

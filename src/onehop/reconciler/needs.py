@@ -3,6 +3,9 @@
 Whether a need is met is for others to say (the planner from its simulated state, a kernel from what failed).
 """
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from onehop.net.naming import HOST
 from onehop.objects import (
     Address,
@@ -43,19 +46,20 @@ def links_of(wanted: KernelObject) -> tuple[str, ...]:
 
     A bridge's port does not hang on its bridge (it is freed), and a rule not on its incoming link (it waits for one).
     """
-    match wanted:
-        case Address() | Neighbour() | VxlanFdb():
-            return (wanted.link,)
-        case BridgeFdb():
-            return (wanted.bridge, wanted.port)
-        case Route():
-            return tuple(hop.link for hop in wanted.hops if hop.link is not None)
-        case Ruleset():
-            return wanted.devices
-        case Sysctl():
-            return () if wanted.link is None else (wanted.link,)
-        case _:
-            return ()
+    find = _LINKS_OF.get(type(wanted))
+    return () if find is None else find(wanted)
+
+
+# By type, because the reconciler asks this several times of every object.
+_LINKS_OF: Mapping[type[KernelObject], Callable[[Any], tuple[str, ...]]] = {
+    Address: lambda wanted: (wanted.link,),
+    Neighbour: lambda wanted: (wanted.link,),
+    VxlanFdb: lambda wanted: (wanted.link,),
+    BridgeFdb: lambda wanted: (wanted.bridge, wanted.port),
+    Route: lambda wanted: tuple(hop.link for hop in wanted.hops if hop.link is not None),
+    Ruleset: lambda wanted: wanted.devices,
+    Sysctl: lambda wanted: () if wanted.link is None else (wanted.link,),
+}
 
 
 def needs(wanted: KernelObject) -> tuple[Key, ...]:

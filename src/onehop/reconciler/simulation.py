@@ -69,19 +69,20 @@ class Simulation:
 
     def apply(self, op: Op) -> None:
         """Let one op happen."""
-        if isinstance(op, Delete):
+        # `type(…) is` takes a fifth of isinstance: this is done for every op of every plan. No kind has subclasses.
+        if type(op) is Delete:
             self.doubtful.pop(op.object.key, None)
             if self.objects.pop(op.object.key, None) is not None:
                 self._follow(op.object)
             return
-        wanted = op.object if isinstance(op, Create) else op.new
+        wanted = op.new if isinstance(op, Replace) else op.object
         self._put(wanted)
-        if isinstance(wanted, Sysctl):
+        if type(wanted) is Sysctl:
             self._spoil_settings(wanted)
-        elif isinstance(wanted, Namespace) and isinstance(op, Create):
+        elif type(wanted) is Namespace and isinstance(op, Create):
             for rule in born_rules(wanted.namespace):
                 self._put(rule)
-        elif isinstance(wanted, Link):
+        elif type(wanted) is Link:
             if isinstance(op, Replace):
                 assert isinstance(op.old, Link)  # noqa: S101 - equal keys are of one kind
                 self._change_link(op.old, wanted)
@@ -102,13 +103,13 @@ class Simulation:
     def _put(self, wanted: KernelObject) -> None:
         key, namespace = wanted.key, wanted.namespace
         self._in[namespace][key] = None
-        if isinstance(wanted, Link):
+        if type(wanted) is Link:
             if wanted.master is not None:
                 self._ports[(namespace, wanted.master)][key] = None
         else:
             for link in links_of(wanted):
                 self._on[(namespace, link)][key] = None
-            if isinstance(wanted, Route) and wanted.source is not None:
+            if type(wanted) is Route and wanted.source is not None:
                 self._from[(namespace, wanted.source)][key] = None
         self.doubtful.pop(key, None)
         self.objects[key] = wanted

@@ -6,6 +6,7 @@ two agree because there is one writer at a time; were that ever broken, the cons
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 import sqlalchemy as sa
@@ -94,13 +95,13 @@ def sync(session: Session, port_id: str, fixed_ips: Sequence[Mapping[str, str]],
         claim_ip(session, port_id, subnet_id, ip_address)
 
 
-def allocate_mac(session: Session, network_id: str, prefix: str) -> str:
+def allocate_mac(session: Session, network_id: str, prefix: str, lasting: str = "") -> str:
     """A MAC that no port of the network has; see `Transaction.allocate_mac`."""
-    for _ in range(_MAC_TRIES):
-        mac = f"{prefix}:{secrets.token_bytes(3).hex(':')}"
-        if session.read(_MAC, {"network": network_id, "mac": mac}).first() is None and not is_leg_mac(
-            session, network_id, mac
-        ):
+    for turn in range(_MAC_TRIES):
+        tail = sha256(lasting.encode()).digest()[:3] if lasting and not turn else secrets.token_bytes(3)
+        mac = f"{prefix}:{tail.hex(':')}"
+        used = session.read(_MAC, {"network": network_id, "mac": mac}).first()
+        if used is None and not is_leg_mac(session, network_id, mac):
             return mac
     raise PoolFullError(f"no free MAC address was found below {prefix} on network {network_id}")
 

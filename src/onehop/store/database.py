@@ -32,6 +32,10 @@ class Database(ABC):
         """Whether the same transaction may well succeed when it is run again."""
 
     @abstractmethod
+    def is_unusable(self, error: DBAPIError) -> bool:
+        """Whether it is the database's place that fails (a full, read-only or broken disk), and not what was asked."""
+
+    @abstractmethod
     def announce(self, revision: int) -> None:
         """Tell other processes of a commit, where the database can. Losing an announcement only costs time."""
 

@@ -9,7 +9,7 @@ from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from onehop.errors import BusyError, StoreError
+from onehop.errors import BusyError, StoreError, UnusableError
 from onehop.store.database import WRITE_TIMEOUT, Database
 
 WRITER = 0x6F6E65686F7001
@@ -19,6 +19,9 @@ CHANNEL = "onehop_revision"
 
 _POOL = 8
 _MORE = 24
+_UNUSABLE = ("25006", "53", "57", "58", "XX001", "XX002")
+"""Beginnings of SQLSTATEs: read-only, out of resources, operator intervention, system error, corrupted."""
+
 _TRANSIENT = (
     psycopg.errors.SerializationFailure,
     psycopg.errors.DeadlockDetected,
@@ -77,6 +80,11 @@ class Postgresql(Database):
         """See `Database.is_transient`."""
         return error.connection_invalidated or isinstance(error.orig, _TRANSIENT)
 
+    def is_unusable(self, error: DBAPIError) -> bool:
+        """See `Database.is_unusable`."""
+        state = getattr(error.orig, "sqlstate", None) or ""
+        return state.startswith(_UNUSABLE)
+
     def announce(self, revision: int) -> None:
         """See `Database.announce`: a NOTIFY outside of any write, because inside it takes a lock that all share."""
         try:
@@ -119,6 +127,6 @@ class Postgresql(Database):
         except PoolTimeoutError as error:
             raise BusyError(f"all {_POOL + _MORE} connections to the database are in use") from error
         except OperationalError as error:
-            raise StoreError(f"cannot reach the database {self._url.render_as_string()}: {error.orig}") from error
+            raise UnusableError(f"cannot reach the database {self._url.render_as_string()}: {error.orig}") from error
         with connection:
             yield connection

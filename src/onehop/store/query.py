@@ -95,7 +95,7 @@ def select(
         statement = statement.where(sa.or_(*(condition.all_of(resource, one) for one in any_of)))
     order = _order(resource, sort, reverse=reverse)
     if marker is not None:
-        statement = statement.where(_after(session, resource, order, marker))
+        statement = statement.where(_after(session, resource, order, marker, where))
     statement = statement.order_by(*(c.asc() if up else c.desc() for c, up in order))
     if limit is not None:
         statement = statement.limit(limit)
@@ -134,10 +134,15 @@ def _order(resource: str, sort: Sequence[tuple[str, str]], *, reverse: bool) -> 
     return order
 
 
-def _after(session: Session, resource: str, order: Order, marker: str) -> sa.ColumnElement[bool]:
-    """What comes after the marker's row in an order, as a condition on columns."""
-    key = TABLES[resource].c[key_columns(BY_NAME[resource])[-1]]
-    found = session.read(sa.select(*(column for column, _ in order)).where(key == marker)).first()
+def _after(session: Session, resource: str, order: Order, marker: str, where: Where) -> sa.ColumnElement[bool]:
+    """What comes after the marker's row in an order, as a condition on columns.
+
+    The key of a child is unique below its parent only, so the marker is looked for there.
+    """
+    *above, key = key_columns(BY_NAME[resource])
+    within = condition.all_of(resource, {name: where[name] for name in above if name in where})
+    is_marker = sa.and_(TABLES[resource].c[key] == marker, within)
+    found = session.read(sa.select(*(column for column, _ in order)).where(is_marker)).first()
     if found is None:
         raise NotFoundError(f"the marker {marker} is no {resource}")
     alternatives: list[sa.ColumnElement[bool]] = []

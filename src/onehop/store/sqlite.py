@@ -20,6 +20,14 @@ from onehop.store.turn import Turn
 _READERS = 4
 _MORE_READERS = 60
 _POLL = 0.001
+_UNUSABLE = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+)
 _LISTEN = 0.1
 
 
@@ -71,6 +79,10 @@ class Sqlite(Database):
         """See `Database.is_transient`."""
         code = getattr(error.orig, "sqlite_errorcode", 0)
         return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+    def is_unusable(self, error: DBAPIError) -> bool:
+        """See `Database.is_unusable`."""
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _UNUSABLE
 
     def announce(self, revision: int) -> None:
         """Nothing to do: `heard` sees it in the file."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from onehop.errors import BusyError, StoreError
+from onehop.errors import BusyError, StoreError, UnusableError
 from onehop.store import change, host, migration
 from onehop.store.database import Database, parse
 from onehop.store.postgresql import Postgresql
@@ -135,6 +135,8 @@ class Store:
     def _failed(self, error: DBAPIError) -> StoreError:
         if self._database.is_transient(error):
             return BusyError(f"the database is busy or was restarted: {error.orig}")
+        if self._database.is_unusable(error):
+            return UnusableError(f"the database cannot be used now, mend it and try again: {error.orig}")
         return StoreError(f"the database cannot be used: {error.orig}")
 
     def revision(self) -> int:

@@ -22,7 +22,12 @@ def forget(session: Session, kind: str, id: str) -> None:
 
 def has_all(kind: str, tags: Sequence[str], id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     """Whether the resource has all of these tags."""
-    return sa.and_(sa.true(), *(has_any(kind, [tag], id) for tag in tags))
+    wanted = set(tags)
+    if not wanted:
+        return sa.true()
+    # One statement however many tags are asked for: a condition for each would be deeper than SQLite parses.
+    named = sa.select(TAG.c.id).where(TAG.c.kind == kind, TAG.c.tag.in_(wanted)).group_by(TAG.c.id)
+    return id.in_(named.having(sa.func.count() == len(wanted)))
 
 
 def has_any(kind: str, tags: Sequence[str], id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:

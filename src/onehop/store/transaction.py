@@ -163,13 +163,13 @@ class Transaction:
         """Id of the port that has the address, or None."""
         return allocation.holder_of_ip(self.session, subnet_id, ip_address)
 
-    def allocate_mac(self, network_id: str, prefix: str = "fa:16:3e") -> str:
-        """A MAC address that no port of the network has; insert the port in this transaction.
+    def allocate_mac(self, network_id: str, prefix: str = "fa:16:3e", lasting: str = "") -> str:
+        """A MAC that no port of the network has, the same for one `lasting` if it is free; insert the port with it.
 
         Raises:
             PoolFullError: none was found below the prefix (three octets).
         """
-        return allocation.allocate_mac(self.session, network_id, prefix)
+        return allocation.allocate_mac(self.session, network_id, prefix, lasting)
 
     def allocate_vni(self, first: int, last: int) -> int:
         """A VNI in the closed range that no network and no router has; insert the network in this transaction.

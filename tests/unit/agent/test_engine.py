@@ -112,6 +112,19 @@ def test_one_failing_object_is_one_error_and_the_others_go_on() -> None:
     assert bench.state("router", World.router_id(1)) == "ACTIVE"
 
 
+def test_a_port_is_not_blamed_for_the_bridge_that_somebody_else_has() -> None:
+    world, one, two = routed()
+    bench = Bench()
+    theirs = Link(namespace="", name=naming.bridge(World.network_id(1)), spec=Bridge(), alias="somebody's", mtu=1450)
+    bench.kernel.plant(theirs)
+    bench.plug(one, two)
+    bench.see(world)
+    assert bench.state("network", World.network_id(1)) == "ERROR"
+    assert bench.state("port", one.id) == "DOWN"
+    assert bench.reason("port", one.id).startswith(f"network {World.network_id(1)} is not ready here: link brq")
+    assert bench.state("port", two.id) == "ACTIVE"
+
+
 def test_what_failed_is_tried_again_until_it_holds() -> None:
     world, one, two = routed()
     bench = Bench()

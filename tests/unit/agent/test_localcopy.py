@@ -52,6 +52,7 @@ def test_a_host_without_a_copy_begins_with_none(tmp_path: Path) -> None:
     assert LocalCopy(tmp_path, HOST).load() is None
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_octet_leaves_a_view_that_was_complete(tmp_path: Path) -> None:
     filled(tmp_path)
     content = (tmp_path / FILE).read_bytes()
@@ -80,6 +81,7 @@ def test_after_a_cut_the_copy_goes_on_whole(tmp_path: Path) -> None:
     assert view.revision == 8
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_a_damaged_copy_is_never_believed(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -144,3 +146,21 @@ def test_a_full_disk_is_said_and_outlived(tmp_path: Path) -> None:
     view = LocalCopy(tmp_path, HOST).load()
     assert view is not None
     assert view.revision == 3
+
+
+def test_a_change_that_finds_the_file_gone_is_said_and_a_whole_view_mends_it(tmp_path: Path) -> None:
+    values = world()
+    copy = LocalCopy(tmp_path, HOST)
+    copy.snapshot(1, values)
+    (tmp_path / FILE).unlink()
+    copy.delta(2, [], [ref(values[0])])
+    assert "cannot be kept" in copy.trouble
+    copy.snapshot(3, values)
+    assert copy.trouble == ""
+    assert as_dict(LocalCopy(tmp_path, HOST).load()) == {ref(value): value for value in values}
+
+
+def test_a_change_before_any_whole_view_is_said(tmp_path: Path) -> None:
+    copy = LocalCopy(tmp_path, HOST)
+    copy.delta(2, world(), [])
+    assert copy.trouble

@@ -13,7 +13,7 @@ from onehop.objects import Link
 from tests.unit.agent.bench import HOST, Bench, routed
 from tests.worlds import World
 
-LIMIT = 20
+LIMIT = 60
 
 
 class Watched:

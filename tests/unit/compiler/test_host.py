@@ -79,16 +79,16 @@ def test_a_route_whose_next_hop_is_off_every_subnet_is_the_routers_error_and_the
     assert [c for c in part.claims.values() if isinstance(c.object, Address)]
 
 
-def test_traffic_between_inside_prefixes_is_untracked_and_destinations_of_inside_routes_are_inside() -> None:
-    world = World()
-    world.network(1)
-    world.network(2)
-    world.router(1, [1, 2], routes=[("192.168.0.0/16", "10.0.1.9"), ("172.16.0.0/12", "10.9.9.9")])
-    world.port(1, 1)
-    part = compile_host(world.topology(), World.host(1))[naming.router_partition(world.router_id(1))]
+def test_nothing_is_tracked_in_a_router_and_link_local_destinations_die_there() -> None:
+    part = compile_host(_routed().topology(), World.host(1))[naming.router_partition(_routed().router_id(1))]
     (table,) = [c.object for c in part.claims.values() if isinstance(c.object, Ruleset)]
-    assert "elements = { 10.0.1.0/24, 10.0.2.0/24, 192.168.0.0/16 }" in table.body
-    assert "ip saddr @inside4 ip daddr @inside4 notrack" in table.body
+    _, *prerouting = table.body.partition("\tchain output")[0].splitlines()
+    assert [line.strip() for line in prerouting if line.strip()] == [
+        "type filter hook prerouting priority raw; policy accept;",
+        'ip daddr 169.254.0.0/16 iifname "qr-*" counter drop',
+        "notrack",
+        "}",
+    ]
 
 
 def test_a_port_on_a_flat_network_is_plugged_into_the_hosts_bridge_for_it() -> None:

@@ -33,8 +33,9 @@ from onehop.wire import (
     encode,
 )
 from onehop.wire.digest import digest_of
+from tests.store import rows
 
-LIMIT = 20
+LIMIT = 60
 """Seconds after which a test that waits has failed."""
 
 
@@ -201,3 +202,15 @@ async def eventually(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(LIMIT):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+def bound_port(site: Site, host: str, cidr: str = "10.0.0.0/24", network_id: str | None = None) -> tuple[str, str]:
+    """A port bound to a host, on a new network or a given one: ids of network and port."""
+
+    def make(tx: rows.Transaction) -> tuple[str, str]:
+        network = network_id or rows.network(tx)["id"]
+        subnets = tx.select("subnet", {"network_id": [network]})
+        subnet = subnets[0] if subnets else rows.subnet(tx, network, cidr, (cidr[:-4] + "10", cidr[:-4] + "250"))
+        return network, rows.port(tx, network, subnet["id"], host=host)["id"]
+
+    return site.store.run(make)

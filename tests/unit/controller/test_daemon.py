@@ -14,6 +14,8 @@ import pytest
 
 from onehop.controller import pki
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 40
 
 

@@ -5,23 +5,10 @@ import asyncio
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from onehop.controller.stream import Stream
 from onehop.model.topology import ref
 from onehop.wire import Heartbeat, InSync, Refused, ResourceStatus, decode_from_controller, encode
 from tests.store import rows
-from tests.unit.controller.streams import LIMIT, Site, eventually, hello_of
-
-
-def bound_port(site: Site, host: str, cidr: str = "10.0.0.0/24", network_id: str | None = None) -> tuple[str, str]:
-    """A port bound to a host, on a new network or a given one: ids of network and port."""
-
-    def make(tx: rows.Transaction) -> tuple[str, str]:
-        network = network_id or rows.network(tx)["id"]
-        subnets = tx.select("subnet", {"network_id": [network]})
-        subnet = subnets[0] if subnets else rows.subnet(tx, network, cidr, (cidr[:-4] + "10", cidr[:-4] + "250"))
-        return network, rows.port(tx, network, subnet["id"], host=host)["id"]
-
-    return site.store.run(make)
+from tests.unit.controller.streams import LIMIT, Site, bound_port, eventually, hello_of
 
 
 def test_a_host_gets_its_own_share_only(site: Site) -> None:
@@ -154,54 +141,6 @@ def test_another_version_of_the_protocol_is_refused_with_what_to_do(site: Site) 
             answer = decode_from_controller(await connection.recv())
             assert isinstance(answer, Refused)
             assert "version" in answer.reason
-
-    asyncio.run(scenario())
-
-
-def test_an_agent_that_comes_back_with_the_view_of_now_is_sent_nothing(site: Site) -> None:
-    async def scenario() -> None:
-        directory = site.host("host-1")
-        _, port = bound_port(site, "host-1")
-        async with site.running(), site.agent("host-1", directory) as agent:
-            await agent.until(lambda: port in agent.ids("port"))
-            revision, digest = agent.revision, agent.digest
-        # Another life of the controller, which remembers nothing.
-        site.stream = Stream(site.store, site.settings)
-        async with site.running(), site.agent("host-1", directory, revision=revision, digest=digest) as agent:
-            await agent.until(lambda: agent.syncs > 0)
-            assert agent.snapshots == agent.upserts == 0
-
-    asyncio.run(scenario())
-
-
-def test_an_agent_that_comes_back_later_is_sent_what_changed(site: Site) -> None:
-    async def scenario() -> None:
-        directory = site.host("host-1")
-        network, port = bound_port(site, "host-1")
-        async with site.running():
-            async with site.agent("host-1", directory) as agent:
-                await agent.until(lambda: port in agent.ids("port"))
-                await agent.apply()
-                await eventually(lambda: site.stream.sessions["host-1"].applied >= agent.revision)
-                view, revision, digest = agent.view, agent.revision, agent.digest
-            _, added = bound_port(site, "host-1", network_id=network)
-            site.store.run(lambda tx: tx.delete("port", port))
-            async with site.agent("host-1", directory, revision=revision, digest=digest) as agent:
-                agent.view = dict(view)
-                await agent.until(lambda: agent.ids("port") == {added})
-                assert agent.snapshots == 0
-                assert agent.upserts <= 4
-
-    asyncio.run(scenario())
-
-
-def test_an_agent_with_an_unknown_view_is_sent_everything(site: Site) -> None:
-    async def scenario() -> None:
-        directory = site.host("host-1")
-        _, port = bound_port(site, "host-1")
-        async with site.running(), site.agent("host-1", directory, revision=10_000, digest="0" * 32) as agent:
-            await agent.until(lambda: port in agent.ids("port"))
-            assert agent.snapshots == 1
 
     asyncio.run(scenario())
 

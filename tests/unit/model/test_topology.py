@@ -1,6 +1,6 @@
 """Indexes of a topology after any history."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from onehop.model.topology import Topology, Value, ref
@@ -32,7 +32,6 @@ def _answers(view: Topology) -> object:
     )
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sets(st.sampled_from(range(len(ALL)))), st.sets(st.sampled_from(range(len(ALL))))), max_size=5

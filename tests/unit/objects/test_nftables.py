@@ -13,13 +13,13 @@ def ruleset(table: str = "onehop", body: str = BODY, family: str = "netdev") -> 
 
 
 def test_a_table_is_replaced_in_one_transaction() -> None:
-    lines = nftables.to_load(ruleset()).splitlines()
+    lines = nftables.to_load([ruleset()]).splitlines()
     assert lines[:3] == ["table netdev onehop", "delete table netdev onehop", "table netdev onehop {"]
     assert lines[-2:] == ["}", "list table netdev onehop"]
 
 
 def test_a_table_that_is_not_there_is_not_deleted_first() -> None:
-    assert nftables.to_load(ruleset(), anew=False).startswith("table netdev onehop {\n")
+    assert nftables.to_load([ruleset()], anew=False).startswith("table netdev onehop {\n")
 
 
 def test_the_body_of_a_listing_is_the_body_that_was_loaded() -> None:
@@ -39,21 +39,21 @@ def test_the_devices_of_a_body_are_those_its_chains_hook() -> None:
 @pytest.mark.parametrize("table", ["filter", "onehop; flush ruleset", "onehop {", 'onehop"', "", "onehop\n", "x" * 99])
 def test_a_name_that_is_not_one_of_ours_is_refused(table: str) -> None:
     with pytest.raises(IdentifierError):
-        nftables.to_load(ruleset(table))
+        nftables.to_load([ruleset(table)])
     with pytest.raises(IdentifierError):
         nftables.to_list("netdev", table)
 
 
 def test_a_family_that_nftables_does_not_have_is_refused() -> None:
     with pytest.raises(IdentifierError, match="no family"):
-        nftables.to_load(ruleset(family="inet6"))
+        nftables.to_load([ruleset(family="inet6")])
 
 
 @pytest.mark.parametrize("body", ["\t}\n", "\t}\n}\ntable ip other {\n", "\tchain a {\n", '\tcomment "}\n'])
 def test_a_body_that_ends_the_table_early_is_refused(body: str) -> None:
     with pytest.raises(IdentifierError, match="brace or quote"):
-        nftables.to_load(ruleset(body=body))
+        nftables.to_load([ruleset(body=body)])
 
 
 def test_braces_in_quotes_do_not_count() -> None:
-    assert nftables.to_load(ruleset(body='\tcomment "}"\n'))
+    assert nftables.to_load([ruleset(body='\tcomment "}"\n')])

@@ -1,0 +1,109 @@
+"""Probing a path in a lab while something is done to it; see `onehop.lab.probe` for the programs."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from onehop.errors import StateError
+from onehop.lab import probe
+from onehop.lab.execute import target
+from onehop.lab.namespace import inside
+from onehop.lab.state import Directory
+
+_END_SECONDS = 20
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What became of the probes.
+
+    Attributes:
+        sent: how many, one each millisecond.
+        lost: how many never came back.
+        gap: the longest run of lost ones.
+        answered_from: addresses that the answers came from.
+    """
+
+    sent: int
+    lost: int
+    gap: int
+    answered_from: tuple[str, ...]
+
+
+class Prober:
+    """Probes that are under way; made by `probing`."""
+
+    def __init__(self, sender: subprocess.Popen[str]) -> None:
+        self._sender = sender
+        self._result: Result | None = None
+
+    def settle(self) -> None:
+        """Wait until a probe that is sent from now on comes back, at most 5 seconds."""
+        _say(self._sender, "settle\n")
+        _hear(self._sender, "settled\n")
+
+    def end(self) -> None:
+        """Wait for what is under way; then there is a result."""
+        if self._result is None:
+            self._result = msgspec.json.decode(self._sender.communicate("end\n", timeout=_END_SECONDS)[0], type=Result)
+
+    @property
+    def result(self) -> Result:
+        """What became of them.
+
+        Raises:
+            StateError: they are still under way.
+        """
+        if self._result is None:
+            raise StateError("the probes are still under way: end them first")
+        return self._result
+
+
+@contextmanager
+def probing(directory: Directory, source: str, sink: str, address: str) -> Iterator[Prober]:
+    """Probe from one instance to an address of another meanwhile.
+
+    Args:
+        directory: the lab.
+        source: name of the instance that probes.
+        sink: name of the instance that answers.
+        address: its address.
+    """
+    family = "6" if ":" in address else "4"
+    with _program(directory, sink, "echo", family) as echo:
+        _hear(echo, "ready\n")
+        with _program(directory, source, "send", family, address) as sender:
+            prober = Prober(sender)
+            prober.settle()
+            yield prober
+            prober.end()
+
+
+@contextmanager
+def _program(directory: Directory, name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    pins, netns = target(directory, directory.read(), name)
+    command = [sys.executable, "-I", "-S", probe.__file__, *arguments]
+    process = inside(
+        pins,
+        lambda: subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE),
+        netns,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _say(process: subprocess.Popen[str], word: str) -> None:
+    if process.stdin is not None:
+        process.stdin.write(word)
+        process.stdin.flush()
+
+
+def _hear(process: subprocess.Popen[str], word: str) -> None:
+    heard = process.stdout.readline() if process.stdout is not None else ""
+    if heard != word:
+        raise StateError(f"the probe ended early; it said {heard.strip()[:100]!r}")

@@ -1,0 +1,48 @@
+"""What is said of a host whose other software touches tenants' traffic."""
+
+from onehop.kernel.surroundings import foreign_forward_drops, of_bridges, of_neighbours
+
+_CALL = "net/bridge/bridge-nf-call-iptables"
+_DOCKER = """table ip filter {
+\tchain FORWARD {
+\t\ttype filter hook forward priority filter; policy drop;
+\t}
+\tchain INPUT {
+\t\ttype filter hook input priority filter; policy drop;
+\t}
+}
+table inet onehop {
+\tchain forward {
+\t\ttype filter hook forward priority filter; policy drop;
+\t}
+}
+table bridge other {
+\tchain forward {
+\t\ttype filter hook forward priority filter; policy drop;
+\t}
+}
+"""
+
+
+def test_a_foreign_forward_chain_that_drops_is_named_and_ours_is_not() -> None:
+    assert list(foreign_forward_drops(_DOCKER)) == ["ip filter FORWARD"]
+
+
+def test_bridged_packets_in_the_hosts_chains_are_told_with_who_drops_them() -> None:
+    said = list(of_bridges({_CALL: "1"}.get, _DOCKER, legacy=True))
+    assert len(said) == 3
+    assert "net.bridge.bridge-nf-call-iptables is 1" in said[0]
+    assert "ip filter FORWARD" in said[1]
+    assert "iptables-legacy" in said[2]
+
+
+def test_a_host_whose_bridges_are_left_alone_has_nothing_to_tell() -> None:
+    assert not list(of_bridges({_CALL: "0"}.get, _DOCKER, legacy=True))
+    assert not list(of_bridges({}.get, _DOCKER, legacy=True))
+
+
+def test_a_small_neighbour_table_is_told_and_one_that_is_not_there_is_not() -> None:
+    small = {"net/ipv4/neigh/default/gc_thresh3": "1024", "net/ipv6/neigh/default/gc_thresh3": "32768"}
+    (said,) = of_neighbours(small.get)
+    assert "net.ipv4.neigh.default.gc_thresh3 is 1024" in said
+    assert not list(of_neighbours({}.get))
