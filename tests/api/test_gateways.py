@@ -131,6 +131,9 @@ def test_a_route_may_go_by_the_gateway_and_then_holds_it(api: Api, external: Row
     assert api.update("router", router["id"], routes=routes)["routes"] == routes
     refused = api.not_updated("router", router["id"], external_gateway_info=None)
     assert refused == (409, "RouterInterfaceInUseByRoute")
+    hop = {"network_id": external["id"], "external_fixed_ips": [{"ip_address": "172.29.0.200"}]}
+    refused = api.not_updated("router", router["id"], external_gateway_info=hop)
+    assert refused == (409, "RouterInterfaceInUseByRoute")
     own = router["external_gateway_info"]["external_fixed_ips"][0]["ip_address"]
     wrong = [{"destination": "10.99.0.0/16", "nexthop": own}]
     assert api.not_updated("router", router["id"], routes=wrong) == (400, "InvalidRoutes")

@@ -113,13 +113,19 @@ def refill(session: Session) -> set[str]:
     changed: set[str] = set()
     full: set[str] = set()
     for router_id, host in session.read(without).all():
-        if router_id in full:
+        if router_id in full or not has(session, router_id, host):
             continue
         if add_block(session, router_id, host) is None:
             full.add(router_id)
         else:
             changed.add(router_id)
     return changed
+
+
+def has(session: Session, router_id: str, host: str) -> bool:
+    """Whether the host has a place in the router."""
+    mine = sa.select(PLACE.c.number).where(PLACE.c.router_id == router_id, PLACE.c.host == host)
+    return session.read(mine).first() is not None
 
 
 def remove(session: Session, host: str, router_ids: Collection[str]) -> None:
