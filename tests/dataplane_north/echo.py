@@ -17,6 +17,7 @@ from tests.dataplane_north.places import Place
 
 PATIENCE = 2.0
 PORT = 7007
+_FREEBIND = 15
 
 
 class Answer(NamedTuple):
@@ -47,6 +48,8 @@ class Echo:
             for kind, action in ((socket.SOCK_STREAM, self._accept), (socket.SOCK_DGRAM, _datagram)):
                 sock = place.inside(lambda kind=kind: socket.socket(family, kind))
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if not six:
+                    sock.setsockopt(socket.IPPROTO_IP, _FREEBIND, 1)  # also for an address that may come later
                 sock.bind((address, port))
                 if kind == socket.SOCK_STREAM:
                     sock.listen(64)

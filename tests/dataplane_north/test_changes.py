@@ -11,10 +11,11 @@ import pytest
 from onehop.kernel.linux import LinuxKernel
 from onehop.model.port import Binding
 from onehop.net import naming
+from onehop.net.announcement import gratuitous_arp
 from tests.dataplane_north.echo import PATIENCE, PORT, ping, tcp, udp
 from tests.dataplane_north.places import Place
 from tests.dataplane_north.site import BRIDGE, OUTSIDE
-from tests.dataplane_north.stage import FORWARDED, GATEWAY, VIRTUAL, A, B, C, Stage
+from tests.dataplane_north.stage import FORWARDED, GATEWAY, VIRTUAL, VIRTUAL_INSIDE, A, B, C, Stage
 from tests.dataplane_north.wire import watched
 from tests.northern import forward
 from tests.property.laws import assert_holds
@@ -169,24 +170,28 @@ def _move(stage: Stage, name: str, start: int, end: int) -> None:
     assert place is stage.instances[port.id]
 
 
-def test_a_virtual_address_is_followed_when_it_moves(owned_by_a: Stage) -> None:
-    stage = owned_by_a
-    vip = stage.vip.fixed_ips[0].ip_address
-    assert tcp(stage.outside, VIRTUAL) is not None
-    stage.at("b2").run(f"ip addr del {vip}/24 dev eth0")
-    stage.at("a2").run(f"ip addr add {vip}/24 dev eth0", f"arping -c1 -U -S {vip} -i eth0 {vip} || true")
-    stage.echo.serve(stage.at("a2"), PORT, address=vip)
-    try:
-        # Without an agent nobody hurries the owner's neighbour entry along.
-        router = stage.router(stage.world.host(A))
-        router.run(f"ip neigh flush to {vip}")
-        for caller in ("outside", "a1", "b1", "c2", "a2"):
-            assert tcp(stage.at(caller), VIRTUAL) is not None, caller
-    finally:
-        stage.at("a2").run(f"ip addr del {vip}/24 dev eth0")
-        stage.at("b2").run(f"ip addr add {vip}/24 dev eth0")
-        router.run(f"ip neigh flush to {vip}")
-    assert tcp(stage.outside, VIRTUAL) is not None
+@pytest.mark.parametrize("owner", [A, B])
+def test_a_virtual_address_is_followed_as_soon_as_it_says_that_it_has_moved(stage: Stage, owner: int) -> None:
+    stage.own(owner)
+    holder, streams = "b2", ("outside", "a1", "b1", "c2")
+    for heir in ("a2", "c1", "b2"):
+        assert all(tcp(stage.at(caller), VIRTUAL) is not None for caller in streams)
+        stage.at(holder).run(f"ip addr del {VIRTUAL_INSIDE}/24 dev eth0")
+        stage.at(heir).run(f"ip addr add {VIRTUAL_INSIDE}/24 dev eth0")
+        stage.at(heir).inside(_say_that_it_moved)
+        holder = heir
+        for caller in (*streams, "a3"):
+            begin = time.monotonic()
+            answer = tcp(stage.at(caller), VIRTUAL)
+            assert answer is not None, (heir, caller)
+            assert answer.source == VIRTUAL
+            assert time.monotonic() - begin < 0.5
+
+
+def _say_that_it_moved() -> None:
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
+        sock.bind(("eth0", 0))
+        sock.send(gratuitous_arp(sock.getsockname()[4].hex(":"), VIRTUAL_INSIDE))
 
 
 def test_a_floating_ip_comes_goes_and_changes_hands(owned_by_a: Stage) -> None:
