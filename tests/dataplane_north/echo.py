@@ -185,6 +185,27 @@ def ping(place: Place, target: str, size: int = 56, identifier: int = 0) -> str 
             return None
 
 
+def connected(place: Place, target: str, port: int = PORT) -> socket.socket:
+    """A TCP connection to an echo server, to be kept."""
+    sock = place.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+    sock.settimeout(PATIENCE)
+    sock.connect((target, port))
+    assert sock.recv(100).endswith(b"\n")
+    return sock
+
+
+def echoes(sock: socket.socket, octets: bytes = b"again") -> bool:
+    """Whether a kept connection brings back what is sent; raises what the socket raises."""
+    sock.sendall(octets)
+    received = b""
+    while len(received) < len(octets):
+        more = sock.recv(65536)
+        if not more:
+            return False
+        received += more
+    return received == octets
+
+
 def checksum(octets: bytes) -> int:
     """RFC 1071."""
     if len(octets) % 2:
