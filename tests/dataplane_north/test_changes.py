@@ -13,7 +13,7 @@ from onehop.model.port import Binding
 from onehop.net import naming
 from tests.dataplane_north.echo import connected, echoes, ping, tcp
 from tests.dataplane_north.site import BRIDGE, OUTSIDE
-from tests.dataplane_north.stage import FORWARDED, A, B, C, Stage
+from tests.dataplane_north.stage import FORWARDED, VIRTUAL, A, B, C, Stage
 from tests.dataplane_north.wire import watched
 from tests.property.laws import assert_holds
 
@@ -70,9 +70,10 @@ def _go_on(streams: list[_Stream], rounds: int = 5) -> None:
 
 def test_streams_through_snat_and_steered_addresses_outlive_changes_of_the_owner(owned_by_a: Stage) -> None:
     callers = [(name, OUTSIDE) for name in ("a2", "b2", "c2", "a1", "c1")]
-    callers += [("outside", "203.0.113.104"), ("outside", "203.0.113.103"), ("b2", "203.0.113.104")]
+    callers += [("outside", "203.0.113.104"), ("outside", "203.0.113.103"), ("outside", VIRTUAL)]
+    callers += [("a2", "203.0.113.104"), ("b2", "203.0.113.105"), ("c2", "203.0.113.103"), ("c1", "203.0.113.101")]
     with _streams(owned_by_a, *callers) as streams:
-        for owner in (B, A, B, A):
+        for owner in (B, A) * 8:
             _go_on(streams)
             owned_by_a.own(owner)
         _go_on(streams)
