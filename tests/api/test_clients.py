@@ -101,6 +101,37 @@ def test_the_sdk_moves_a_port_between_hosts(admin: Any, store: Store) -> None:
     assert [b.host for b in net.port_bindings(port)] == ["host-2"]
 
 
+def test_the_sdk_leads_from_outside_to_a_port(admin: Any) -> None:
+    net = admin.network
+    external = net.create_network(
+        name="outside", is_router_external=True, provider_network_type="flat", provider_physical_network="external"
+    )
+    net.create_subnet(network_id=external.id, ip_version=4, cidr="172.29.0.0/24")
+    network = net.create_network(name="blue")
+    subnet = net.create_subnet(network_id=network.id, ip_version=4, cidr="10.0.0.0/24")
+    router = net.create_router(external_gateway_info={"network_id": external.id, "enable_snat": False})
+    assert router.external_gateway_info["enable_snat"] is False
+    net.add_interface_to_router(router, subnet_id=subnet.id)
+    port = net.create_port(network_id=network.id)
+
+    whole = net.create_ip(floating_network_id=external.id, port_id=port.id)
+    assert (whole.router_id, whole.fixed_ip_address) == (router.id, port.fixed_ips[0]["ip_address"])
+    assert net.find_ip(whole.floating_ip_address).id == whole.id
+    assert net.update_ip(whole, port_id=None).router_id is None
+    rule = {"internal_port_id": port.id, "internal_port": 80, "external_port": 8080, "protocol": "tcp"}
+    made = net.create_port_forwarding(
+        floatingip_id=whole.id, internal_ip_address=port.fixed_ips[0]["ip_address"], **rule
+    )
+    assert [f.id for f in net.port_forwardings(whole)] == [made.id]
+    with pytest.raises(openstack.exceptions.ConflictException, match="Port Forwarding"):
+        net.update_ip(whole, port_id=port.id)
+    with pytest.raises(openstack.exceptions.ConflictException, match="required by one or more floating IPs"):
+        net.update_router(router, external_gateway_info={})
+    net.delete_port_forwarding(made, whole)
+    net.delete_ip(whole, ignore_missing=False)
+    assert net.update_router(router, external_gateway_info={}).external_gateway_info is None
+
+
 def test_a_project_of_the_users_file_lives_beside_the_administrator(admin: Any, project: Any) -> None:
     theirs = admin.network.create_network(name="admin's")
     mine = project.network.create_network(name="mine")
@@ -135,3 +166,7 @@ def test_the_openstack_command_works_by_environment_alone(endpoint: str, tmp_pat
     assert port["fixed_ips"][0]["ip_address"].startswith("10.0.0.")
     assert [row["Name"] for row in run("port list --fixed-ip ip-substring=10.0.0.")] == ["p1"]
     assert [row["Host"] for row in run("network agent list")] == ["host-1"]
+    run("network create --external --provider-network-type flat --provider-physical-network external outside")
+    run("subnet create --network outside --subnet-range 172.29.0.0/24 outside4")
+    assert run("router create --external-gateway outside r")["external_gateway_info"]["enable_snat"] is True
+    assert run("floating ip create outside")["floating_ip_address"].startswith("172.29.0.")

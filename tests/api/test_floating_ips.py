@@ -185,6 +185,26 @@ def test_what_a_floating_ip_goes_by_cannot_be_taken_away(member: Api, inside: In
     assert member.update("router", router, external_gateway_info=None)["external_gateway_info"] is None
 
 
+def test_a_port_with_a_floating_ip_does_not_become_an_interface(member: Api, inside: Inside, external: Row) -> None:
+    port = inside.port()
+    row = floating(member, external, port_id=port["id"])
+    assert member.interface(member.router(), port_id=port["id"]).error == (409, "PortInUse")
+    member.delete(f"floatingips/{row['id']}")
+    assert member.interface(member.router(), port_id=port["id"]).status == 200
+
+
+def test_an_interface_keeps_the_subnet_that_a_floating_ip_goes_by(member: Api, external: Row) -> None:
+    network = member.network()
+    four, six = member.subnet(network), member.subnet(network, "fd00::/64")
+    router = member.router()
+    leg = member.port(network, fixed_ips=[{"subnet_id": four["id"]}, {"subnet_id": six["id"]}])
+    assert member.interface(router, port_id=leg["id"]).status == 200
+    member.gateway(router, external)
+    floating(member, external, port_id=member.port(network)["id"])
+    refused = member.not_updated("port", leg["id"], fixed_ips=[{"subnet_id": six["id"]}])
+    assert refused == (409, "RouterInterfaceInUseByFloatingIP")
+
+
 def test_a_stranger_neither_sees_nor_leads(member: Api, stranger: Api, inside: Inside, external: Row) -> None:
     row = floating(member, external)
     path = f"floatingips/{row['id']}"

@@ -131,6 +131,9 @@ def test_a_route_may_go_by_the_gateway_and_then_holds_it(api: Api, external: Row
     assert api.update("router", router["id"], routes=routes)["routes"] == routes
     refused = api.not_updated("router", router["id"], external_gateway_info=None)
     assert refused == (409, "RouterInterfaceInUseByRoute")
+    hop = {"network_id": external["id"], "external_fixed_ips": [{"ip_address": "172.29.0.200"}]}
+    refused = api.not_updated("router", router["id"], external_gateway_info=hop)
+    assert refused == (409, "RouterInterfaceInUseByRoute")
     own = router["external_gateway_info"]["external_fixed_ips"][0]["ip_address"]
     wrong = [{"destination": "10.99.0.0/16", "nexthop": own}]
     assert api.not_updated("router", router["id"], routes=wrong) == (400, "InvalidRoutes")
@@ -188,6 +191,20 @@ def test_hosts_of_a_gateway_are_for_administrators(api: Api, member: Api, extern
     assert "gateway_hosts" not in router
     (place,) = api.get(f"routers/{router['id']}")["router"]["gateway_hosts"]
     assert place["host"] == gateway_host
+
+
+def test_an_automatic_external_subnet_gives_the_gateway_its_address_and_agents_hear_of_it(
+    api: Api, store: Store, external: Row
+) -> None:
+    router = api.gateway(api.router(), external)
+    before = store.revision()
+    six = api.slaac(external, "2001:db8::/64")
+    shown = api.get(f"routers/{router['id']}")["router"]
+    held = {ip["subnet_id"] for ip in shown["external_gateway_info"]["external_fixed_ips"]}
+    assert six["id"] in held
+    with store.read() as tx:
+        assert ("router", router["id"]) in {(change.kind, change.id) for change in tx.changes(before)}
+    assert api.send("DELETE", f"subnets/{six['id']}").error == (409, "SubnetInUse")
 
 
 def test_a_port_cannot_take_the_mac_of_an_external_leg(api: Api, external: Row, gateway_host: str) -> None:

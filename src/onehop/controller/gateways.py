@@ -7,7 +7,7 @@ from onehop.controller import ipam, policy
 from onehop.controller.addressing import Addressing, allocate_mac
 from onehop.controller.context import Context
 from onehop.controller.faults import FaultError, bad_request, forbidden
-from onehop.controller.interfaces import ACTIVE
+from onehop.controller.interfaces import ACTIVE, refuse_next_hops
 from onehop.controller.interfaces import of as interfaces_of
 from onehop.controller.networks import no_vni, select_in
 from onehop.errors import PoolFullError
@@ -47,7 +47,7 @@ def change(context: Context, router: Row, info: Row | None) -> None:
         _refuse_overlap(context, router, network_id)
         _add(context, router, network_id, info.get("external_fixed_ips"))
     elif "external_fixed_ips" in info:
-        _readdress(context, port, info["external_fixed_ips"])
+        _readdress(context, router, port, info["external_fixed_ips"])
     context.tx.update("router", router["id"], {"enable_snat": info.get("enable_snat", translates)})
     context.tx.touch("router", router["id"])
 
@@ -133,9 +133,11 @@ def _add(context: Context, router: Row, network_id: str, requested: Sequence[Row
         raise no_vni("give the router a gateway") from None
 
 
-def _readdress(context: Context, port: Row, requested: Sequence[Row]) -> None:
+def _readdress(context: Context, router: Row, port: Row, requested: Sequence[Row]) -> None:
     addressing = Addressing(context, port["id"], port["mac_address"], port["network_id"], port["fixed_ips"])
-    context.tx.update("port", port["id"], {"fixed_ips": addressing.wanted(requested)})
+    addresses = addressing.wanted(requested)
+    refuse_next_hops(router, addresses)
+    context.tx.update("port", port["id"], {"fixed_ips": addresses})
 
 
 def _check_rights(context: Context, network: Row, port: Row | None, info: Row, translates: bool) -> None:

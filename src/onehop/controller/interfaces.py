@@ -155,6 +155,7 @@ def _add_port(context: Context, router: Row, port_id: str) -> Row:
             f"attached device {port['device_id'] or port['device_owner'] or port['binding:host_id']}.",
         )
     _refuse_flat(context.tx.get("network", port["network_id"]) or {})
+    reach.refuse_target(context, port)
     check_interface_subnets(context, router["id"], [ip["subnet_id"] for ip in port["fixed_ips"]])
     changes = {
         "device_id": router["id"],

@@ -21,11 +21,11 @@ def document() -> dict[str, Json]:
         "/": {"get": _operation("versions", "Versions", {"200": _json({"type": "object"})})},
         "/v2.0/": {"get": _operation("resources", "Resources", {"200": _json({"type": "object"})})},
         "/v2.0/extensions": {"get": _operation("extensions", "Extensions", {"200": _json({"type": "object"})})},
+        "/v2.0/floatingip-pools": {"get": _operation("pools", "Pools", {"200": _json({"type": "object"})})},
         "/v2.0/extensions/{alias}": {
             "parameters": [_path_parameter("alias")],
             "get": _operation("extension", "One extension", {"200": _json({"type": "object"})}),
         },
-        "/v2.0/floatingip-pools": {"get": _operation("pools", "Pools", {"200": _json({"type": "object"})})},
         "/onehop/v1/status": {"get": _operation("status", "State of hosts", {"200": _json({"type": "object"})})},
     }
     schemas: dict[str, Json] = {"Error": _ERROR}

@@ -80,6 +80,21 @@ def leave(context: Context, port: Row, kept: Sequence[Row] = ()) -> None:
             drop_forwarding(context, forwarding)
 
 
+def refuse_target(context: Context, port: Row) -> None:
+    """Refuse a port that something outside leads to.
+
+    Raises:
+        FaultError: 409.
+    """
+    led = context.tx.count("floatingip", {"port_id": [port["id"]]})
+    if led or context.tx.count("port_forwarding", {"internal_port_id": [port["id"]]}):
+        raise FaultError(
+            "PortInUse",
+            f"Unable to complete operation on port {port['id']} for network {port['network_id']}. A floating IP leads "
+            "to it; disassociate that first.",
+        )
+
+
 def drop_forwarding(context: Context, forwarding: Row) -> None:
     """Remove a port forwarding; the floating IP's last one takes its router with it."""
     context.tx.delete("port_forwarding", forwarding["id"])

@@ -100,9 +100,8 @@ def allocate_mac(session: Session, network_id: str, prefix: str, lasting: str = 
     for turn in range(_MAC_TRIES):
         tail = sha256(lasting.encode()).digest()[:3] if lasting and not turn else secrets.token_bytes(3)
         mac = f"{prefix}:{tail.hex(':')}"
-        if session.read(_MAC, {"network": network_id, "mac": mac}).first() is None and not is_leg_mac(
-            session, network_id, mac
-        ):
+        used = session.read(_MAC, {"network": network_id, "mac": mac}).first()
+        if used is None and not is_leg_mac(session, network_id, mac):
             return mac
     raise PoolFullError(f"no free MAC address was found below {prefix} on network {network_id}")
 

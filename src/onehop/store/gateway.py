@@ -109,8 +109,7 @@ def hand_over(session: Session, lost: Collection[str]) -> int:
 
 def add_block(session: Session, router_id: str, host: str) -> bool:
     """Give a host of a router one more block; see `Transaction.add_port_block`."""
-    known = session.read(sa.select(PLACE.c.host).where(PLACE.c.router_id == router_id, PLACE.c.host == host)).first()
-    if known is None:
+    if not place.has(session, router_id, host):
         raise NotFoundError(f"host {host} has no place in router {router_id}")
     given = place.add_block(session, router_id, host) is not None
     if given:

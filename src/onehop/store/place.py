@@ -113,7 +113,7 @@ def refill(session: Session) -> set[str]:
     changed: set[str] = set()
     full: set[str] = set()
     for router_id, host in session.read(without).all():
-        if router_id in full:
+        if router_id in full or not has(session, router_id, host):
             continue
         if add_block(session, router_id, host) is None:
             full.add(router_id)
@@ -122,9 +122,16 @@ def refill(session: Session) -> set[str]:
     return changed
 
 
+def has(session: Session, router_id: str, host: str) -> bool:
+    """Whether the host has a place in the router."""
+    mine = sa.select(PLACE.c.number).where(PLACE.c.router_id == router_id, PLACE.c.host == host)
+    return session.read(mine).first() is not None
+
+
 def remove(session: Session, host: str, router_ids: Collection[str]) -> None:
     """Take a host's places in these routers away; its blocks go into quarantine."""
     for router_id in router_ids:
+        session.mark("router", router_id)
         session.write(sa.delete(PLACE).where(PLACE.c.router_id == router_id, PLACE.c.host == host))
         session.write(
             sa.update(PORT_BLOCK)

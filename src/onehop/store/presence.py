@@ -197,7 +197,8 @@ def _derive_routers(session: Session, ids: Sequence[str]) -> list[Ref]:
 def derive_floating_ips(session: Session, ids: Sequence[str]) -> list[Ref]:
     """Work out floating IPs' statuses from what hosts said since each leads where it does: an error, else ACTIVE.
 
-    Several hosts may speak of one: who translates it, and the owner, who publishes and steers.
+    Several hosts may speak of one. ``ACTIVE`` is said by the host that publishes the address, alone; whoever translates
+    or steers for it says ``ERROR`` when it cannot.
     """
     changed: list[Ref] = []
     for start in range(0, len(ids), _CHUNK):

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from onehop.errors import InputError, NotFoundError
 from onehop.model.attribute import Attribute, Unset
+from onehop.model.gateway import GATEWAY_OWNER
 from onehop.model.port import INTERFACE_OWNERS
 from onehop.model.resource import Resource
 from onehop.model.resources import BY_NAME
@@ -83,6 +84,8 @@ def update(session: Session, resource: str, id: Id, changes: Row) -> Row:
         tag.put(session, resource, row["id"], row["tags"])
     if resource == "port" and "fixed_ips" in different:
         allocation.sync(session, row["id"], row["fixed_ips"])
+        if row["device_owner"] == GATEWAY_OWNER:
+            session.mark("router", row["device_id"])
     if resource == "port" and not {"device_owner", "device_id"}.isdisjoint(different):
         gateway.joined(session, row["network_id"])
     if resource == "agent" and "admin_state_up" in different:

@@ -18,13 +18,14 @@ Errors, besides those named below: every write in a `Store.read` transaction is 
 back even if the error is caught inside. All other errors leave it usable.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
 
 from onehop.model.topology import Ref, Value
-from onehop.store import allocation, change, gateway, host, presence, projection, query, row, secret
+from onehop.store import allocation, change, host, presence, projection, query, row, secret
+from onehop.store.outside import Gateways
 from onehop.store.record import Certificate, Change, HostRow, Row, Status
 from onehop.store.session import Session
 
@@ -32,7 +33,7 @@ Id = str | tuple[str, str]
 Where = Mapping[str, Sequence[Any]]
 
 
-class Transaction:
+class Transaction(Gateways):
     """A consistent view of the store and, from `Store.write` or `Store.run`, the right to change it.
 
     Attributes:
@@ -178,62 +179,6 @@ class Transaction:
             PoolFullError: all are taken.
         """
         return allocation.allocate_vni(self.session, first, last)
-
-    def is_leg_mac(self, network_id: str, mac: str) -> bool:
-        """Whether a router's external leg on the network has the MAC on some host."""
-        return allocation.is_leg_mac(self.session, network_id, mac)
-
-    # gateways -------------------------------------------------------------------------------------------------------
-
-    def put_gateway(self, router_id: str, port_id: str, network_id: str, vnis: tuple[int, int]) -> None:
-        """Give a router that has none a gateway: a VNI of the closed range, an owner, a place for each of its hosts.
-
-        From then on every host that is a candidate, or on which a port of the router's component is bound, is given a
-        place (number, MACs, transit address, port block) in the transaction that makes it so.
-
-        Raises:
-            PoolFullError: no VNI is free.
-        """
-        gateway.put(self.session, router_id, port_id, network_id, vnis)
-
-    def clear_gateway(self, router_id: str) -> None:
-        """Take a router's gateway away, with every place in it; the gateway port is left to the caller."""
-        gateway.clear(self.session, router_id)
-
-    def gateways(self, router_ids: Sequence[str]) -> dict[str, Row]:
-        """What routers with a gateway were given, by id.
-
-        ``port_id``, ``network_id``, ``vni``, ``owner``, ``generation``, ``candidates`` and ``hosts``: a list of
-        ``host``, ``number``, ``mac_address``, ``transit_ip``, ``transit_mac``, ``blocks`` (``first``, ``size``).
-        """
-        return gateway.get(self.session, router_ids)
-
-    def assign_owner(self, router_id: str, host: str | None) -> int:
-        """Make a candidate (or nobody) the owner of a router's external addresses; the generation from then on.
-
-        Raises:
-            NotFoundError: the host is no candidate, or the router has no gateway.
-        """
-        return gateway.assign_owner(self.session, router_id, host)
-
-    def hand_over(self, lost: Collection[str]) -> int:
-        """Give every router that these hosts own to a candidate that is none of them, spread by load; how many.
-
-        A router without another candidate keeps its owner.
-        """
-        return gateway.hand_over(self.session, lost)
-
-    def add_port_block(self, router_id: str, host: str) -> bool:
-        """Give a host one more port block of a router; False where none is free.
-
-        Raises:
-            NotFoundError: the host has no place in the router.
-        """
-        return gateway.add_block(self.session, router_id, host)
-
-    def refill_port_blocks(self) -> int:
-        """Give a block to hosts that found none before; how many routers changed."""
-        return gateway.refill(self.session)
 
     # change log and data plane --------------------------------------------------------------------------------------
 
