@@ -35,11 +35,17 @@ def test_the_agents_unit_makes_no_mount_namespace() -> None:
 
 def test_the_agents_unit_bounds_what_the_agent_may_do() -> None:
     agent = unit("onehop-agent.service")
-    allowed = {"CAP_NET_ADMIN", "CAP_NET_BROADCAST", "CAP_SYS_ADMIN"}
+    allowed = {"CAP_NET_ADMIN", "CAP_NET_BROADCAST", "CAP_NET_RAW", "CAP_SYS_ADMIN"}
     assert set(agent["CapabilityBoundingSet"][0].split()) == allowed
     assert agent["NoNewPrivileges"] == ["yes"]
     assert agent["SystemCallFilter"] == ["@system-service @mount"]
-    assert set(agent["RestrictAddressFamilies"][0].split()) == {"AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK"}
+    assert set(agent["RestrictAddressFamilies"][0].split()) == {
+        "AF_UNIX",
+        "AF_INET",
+        "AF_INET6",
+        "AF_NETLINK",
+        "AF_PACKET",
+    }
 
 
 def test_the_agent_may_make_network_namespaces() -> None:

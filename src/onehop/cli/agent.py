@@ -32,7 +32,7 @@ def agent(context: typer.Context, config: Config = DEFAULT_AGENT_FILE) -> None:
     except PermissionError as error:
         raise KernelError(
             f"the kernel refuses what the agent needs ({error.strerror}): run it as root, with the capabilities "
-            f"CAP_NET_ADMIN, CAP_NET_BROADCAST and CAP_SYS_ADMIN",
+            f"CAP_NET_ADMIN, CAP_NET_BROADCAST, CAP_NET_RAW and CAP_SYS_ADMIN",
             error.errno or 0,
         ) from None
     kernel.check_features()

@@ -4,6 +4,7 @@ Everything happens in a thread in a namespace without a name, which goes when th
 """
 
 import os
+import socket
 import threading
 
 from onehop.errors import KernelError, MissingFeatureError
@@ -73,6 +74,14 @@ def _try_all() -> None:
         ) from error
     if not may_hear_all():
         raise MissingFeatureError("changes in other namespaces cannot be heard: run as root, or with CAP_NET_BROADCAST")
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC).close()
+    except OSError as error:
+        raise MissingFeatureError(
+            f"addresses cannot be announced ({error.strerror}): run as root, or with CAP_NET_RAW, on a kernel with "
+            "CONFIG_PACKET",
+            error.errno or 0,
+        ) from error
     connection = Connection()
     try:
         _try_links(connection)
