@@ -2,7 +2,8 @@
 
 usage: python -m benchmarks [--publish] [NAME ...]
 
-Names are those of modules here, by default all. With --publish the table is also written into docs/performance.md.
+Names are those of modules here, by default all; ``build/bench.json`` keeps the last numbers of each. With --publish
+they are written into docs/performance.md as well.
 """
 
 import json
@@ -42,9 +43,17 @@ def publish(text: str) -> None:
     PAGE.write_text(f"{page[:begin]}\n{text}\n\n{page[end:]}")
 
 
+def kept() -> dict[str, list[Row]]:
+    """Rows of earlier runs on this machine, by module."""
+    if not RESULT.exists():
+        return {}
+    document = json.loads(RESULT.read_text())
+    return msgspec.convert(document["rows"], dict[str, list[Row]])
+
+
 def run(names: tuple[str, ...], published: bool) -> int:
     """Measure; returns the exit status: 0 where every measurement ran, whether or not it reached its goal."""
-    rows: list[Row] = []
+    results: dict[str, list[Row]] = {}
     broken: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
@@ -54,14 +63,15 @@ def run(names: tuple[str, ...], published: bool) -> int:
             if subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False).returncode:
                 broken.append(name)
             else:
-                rows += msgspec.convert(json.loads(result.read_text()), list[Row])
+                results[name] = msgspec.convert(json.loads(result.read_text()), list[Row])
     where = machine()
-    text = f"{where['cpu']}, Linux {where['kernel']}, Python {where['python']}, {where['date']}:\n\n{table(rows)}"
-    print(text)
-    if published:
-        publish(text)
+    head = f"{where['cpu']}, Linux {where['kernel']}, Python {where['python']}, {where['date']}:"
+    print(f"{head}\n\n{table(row for rows in results.values() for row in rows)}")
+    results = {**kept(), **results}
     RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps({"machine": where, "rows": msgspec.to_builtins(rows)}, indent=2) + "\n")
+    RESULT.write_text(json.dumps({"machine": where, "rows": msgspec.to_builtins(results)}, indent=2) + "\n")
+    if published:
+        publish(f"{head}\n\n{table(row for name in MODULES for row in results.get(name, ()))}")
     if broken:
         print(f"bench: did not run to their end: {', '.join(broken)}; their errors are above.", file=sys.stderr)
     return 1 if broken else 0

@@ -17,7 +17,7 @@ from onehop.compiler.state import Local, Plug
 from onehop.net.identifier import PortId
 
 PAIRS = 11
-SECONDS = 1.0
+SECONDS = 1
 PINGS = 2000
 
 

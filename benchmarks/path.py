@@ -94,13 +94,13 @@ def server(path: Path) -> Iterator[None]:
         process.wait()
 
 
-def throughput(path: Path, seconds: float) -> float:
+def throughput(path: Path, seconds: int) -> float:
     """Gbit/s of one TCP connection, as received."""
     answer = _iperf(path, seconds)
     return float(answer["end"]["sum_received"]["bits_per_second"]) / 1e9
 
 
-def packet_rate(path: Path, seconds: float) -> float:
+def packet_rate(path: Path, seconds: int) -> float:
     """Thousands of small UDP datagrams a second that arrive."""
     total = _iperf(path, seconds, "--udp", "--bitrate", "0", "--length", "64")["end"]["sum"]
     return float(total["packets"] - total["lost_packets"]) / float(total["seconds"]) / 1e3
@@ -117,6 +117,6 @@ def round_trip(path: Path, count: int) -> float:
     return statistics.fmean(kept) * 1e3
 
 
-def _iperf(path: Path, seconds: float, *options: str) -> dict:  # type: ignore[type-arg]  # iperf3's own document
-    words = ("iperf3", "--client", path.target, "--time", f"{seconds:g}", "--json", *options)
+def _iperf(path: Path, seconds: int, *options: str) -> dict:  # type: ignore[type-arg]  # iperf3's own document
+    words = ("iperf3", "--client", path.target, "--time", str(seconds), "--json", *options)
     return dict(json.loads(run("ip", "netns", "exec", path.left, *words)))

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from onehop.kernel.base import Kernel
-from onehop.objects import Address, BridgePort, KernelObject, Link, NextHop, Route, Tap, Veth, Vxlan, born_rules
+from onehop.objects import Address, Bridge, BridgePort, KernelObject, Link, NextHop, Route, Tap, Veth, Vxlan, born_rules
 from onehop.reconciler.plan import Create, Delete, Replace, Scope
 from tests.contract import things
 from tests.contract.things import ALL, ROUTER, assert_gone, assert_there, carry_out, put, seen, take
@@ -17,12 +17,15 @@ CHANGES: tuple[tuple[KernelObject, KernelObject], ...] = (
     (things.namespace, change(things.namespace, mark="onehop router/2 router/1")),
     (things.forwarding, change(things.forwarding, value="0")),
     (things.bridge, change(things.bridge, alias="onehop net/2 network/1")),
+    (things.bridge, change(things.bridge, spec=Bridge(stp=True, mcast_snooping=True))),
     (things.tap, change(things.tap, mtu=1400)),
     (things.tap, change(things.tap, mac="fa:16:3e:00:00:99")),
     (things.tap, change(things.tap, up=False)),
     (things.tap, change(things.tap, master=None, port=None)),
     (things.tap, change(things.tap, port=BridgePort(learning=True, neigh_suppress=True))),
+    (things.tap, change(things.tap, port=BridgePort(restrained=True))),
     (things.vxlan, change(things.vxlan, spec=Vxlan(vni=5, local="192.0.2.9", port=4789))),
+    (things.vxlan, change(things.vxlan, spec=msgspec.structs.replace(things.vxlan.spec, learning=True))),
     (things.far, change(things.far, up=False, port=BridgePort(flood=True))),
     (things.neighbour, change(things.neighbour, mac="fa:16:3e:00:00:99")),
     (things.neighbour6, change(things.neighbour6, mac="fa:16:3e:00:00:99")),

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,11 @@ from pyroute2 import IPRoute
 from onehop.errors import KernelError, MissingFeatureError
 from onehop.kernel import feature, nft, syscall
 from onehop.kernel.linux import LinuxKernel
+from onehop.kernel.surroundings import Chain, read_chains
 from onehop.objects import Namespace, NextHop, Route, Ruleset
 from onehop.reconciler.plan import Create, Delete, Replace, Scope
 from tests.contract import things
-from tests.contract.hosts import LinuxHost
+from tests.contract.hosts import LinuxHost, in_new_namespace
 from tests.contract.things import ALL, ROUTER, assert_there, carry_out, put, seen
 
 pytestmark = pytest.mark.root
@@ -212,6 +214,25 @@ def test_a_table_in_other_words_is_loaded_once_too_often_at_most(host: LinuxHost
     assert_there(host.kernel, loose)
     host.run(ROUTER, "nft", "add", "rule", "inet", "onehop", "a", "drop")
     assert seen(host.kernel)[loose.key] != loose
+
+
+def test_the_chains_around_us_are_told_with_hook_and_policy() -> None:
+    text = (
+        "table ip filter { chain FORWARD { type filter hook forward priority filter; policy drop; }\n"
+        "chain DOCKER { }\n }\n"
+        "table inet onehop { chain in { type filter hook input priority filter; policy accept; }\n }\n"
+        "table bridge other { chain forward { type filter hook forward priority filter; policy drop; }\n }\n"
+    )
+
+    def work() -> list[Chain]:
+        subprocess.run(["nft", "-f", "-"], input=text, text=True, check=True)
+        return read_chains()
+
+    assert sorted(in_new_namespace(work)) == [
+        Chain("inet", "onehop", "in", forward=False, drops=False),
+        Chain("ip", "filter", "DOCKER", forward=False, drops=False),
+        Chain("ip", "filter", "FORWARD", forward=True, drops=True),
+    ]
 
 
 def test_counters_do_not_make_a_table_differ(host: LinuxHost) -> None:

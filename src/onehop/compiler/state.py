@@ -39,7 +39,7 @@ class Local(msgspec.Struct, frozen=True):
     vxlan_port: int = VXLAN_PORT
 
 
-class Claim(msgspec.Struct, frozen=True):
+class Claim(msgspec.Struct, frozen=True, gc=False):
     """One kernel object, and who wants it.
 
     Attributes:

@@ -26,7 +26,7 @@ _GONE = frozenset({errno.ENOENT, errno.ENODEV, errno.ESRCH, errno.EADDRNOTAVAIL}
 """What the kernel says to the deletion of something that is not there."""
 
 _FIRST_INDEX = 10
-_RULESETS = 64
+_RULESETS = 16
 """Rulesets in one transaction at most."""
 
 _FRESH = range(1 << 16, 1 << 24)
@@ -202,8 +202,8 @@ class Executor:
     def _namespace(self, op: Op, item: Namespace) -> None:
         self._flush()
         space = self._spaces.open(item.namespace)
-        mark = None if space is None else space.mark()
-        if space is not None and mark is None:
+        found = None if space is None else space.found()
+        if space is not None and found is None:
             if isinstance(op, Delete):
                 raise Refused(errno.EPERM, f"namespace {item.namespace} is not ours")
             raise Refused(errno.EEXIST, f"somebody else has a namespace {item.namespace}; rename or remove it")
@@ -215,9 +215,9 @@ class Executor:
         elif space is None:
             self._neighbourhood.begin(self._spaces.create(item.namespace, item.mark))
             self._cursors[item.namespace] = _FIRST_INDEX
-        elif mark != item.mark:
-            if isinstance(op, Create):
-                raise Refused(errno.EEXIST, f"namespace {item.namespace} is there with the mark {mark!r}")
+        elif found is not None and found != item:
+            if isinstance(op, Create) and found.mark != item.mark:
+                raise Refused(errno.EEXIST, f"namespace {item.namespace} is there with the mark {found.mark!r}")
             space.route.carry([[link_codec.to_mark_namespace(item.mark)]])
 
     def _clear(self, space: Space) -> None:

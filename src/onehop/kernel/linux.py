@@ -3,14 +3,14 @@
 One thread of its own is moved between namespaces; no other thread of the process ever is, and nothing is forked.
 """
 
-import threading
+import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from onehop.errors import KernelError
-from onehop.kernel import feature
+from onehop.kernel import feature, syscall
 from onehop.kernel.execute import Executor
 from onehop.kernel.monitor import Ears, Watch
 from onehop.kernel.neighbourhood import Neighbourhood
@@ -64,6 +64,7 @@ class LinuxKernel:
             raise KernelError(f"namespace {scope.namespace!r} cannot be read: {error}", error.errno or 0) from error
         finally:
             self._spaces.rest()
+            self._rulesets.rest()
 
     def execute(self, plan: Plan) -> Report:
         """Carry out a plan; see `onehop.kernel.base.Kernel.execute`."""
@@ -74,6 +75,7 @@ class LinuxKernel:
             return Executor(self._spaces, self._rulesets, self._neighbourhood).execute(plan)
         finally:
             self._spaces.rest()
+            self._rulesets.rest()
 
     def watch(self, changed: Callable[[str, str | None], None]) -> Callable[[], None]:
         """Call back on changes; see `onehop.kernel.base.Kernel.watch`.
@@ -93,10 +95,10 @@ class LinuxKernel:
 
     def _listen(self) -> Ears:
         try:
-            ears = Ears(self._directory, threading.get_native_id())
+            ears = Ears(self._directory, syscall.name_thread(f"onehop-{secrets.token_hex(4)}"))
             for name in self._spaces.names():
                 space = self._spaces.open(name)
-                if space is not None and space.mark() is not None:
+                if space is not None and space.found() is not None:
                     self._spaces.announce(name)
             return ears
         finally:

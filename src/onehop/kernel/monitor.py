@@ -23,8 +23,9 @@ from onehop.objects import netlink
 
 Changed = Callable[[str, str | None], None]
 
-_ROUTE_GROUPS = (1, 3, 5, 7, 8, 9, 11, 19, 28)
-"""RTNLGRP_LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE, NSID."""
+_ROUTE_GROUPS = (1, 3, 5, 7, 8, 9, 11, 19, 24, 25, 28)
+"""RTNLGRP_LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE, IPV4_NETCONF,
+IPV6_NETCONF, NSID."""
 _NFTABLES_GROUPS = (7,)
 _CHUNK = 1 << 16
 _AT_ONCE = 512
@@ -33,12 +34,12 @@ _AT_ONCE = 512
 class Ears:
     """The sockets of a watch; made in the host's namespace."""
 
-    def __init__(self, directory: Path, own_thread: int) -> None:
+    def __init__(self, directory: Path, own_thread: str) -> None:
         """Open them.
 
         Args:
             directory: where namespaces are bound.
-            own_thread: the thread whose nftables transactions are our own.
+            own_thread: name of the thread whose nftables transactions are our own.
         """
         directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         self.directory = directory

@@ -1,9 +1,8 @@
 """What notifications mean: which are about things that may be ours, and which link they speak of."""
 
 from collections.abc import Callable
-from struct import unpack_from
 
-from onehop.net.naming import PROTOCOL
+from onehop.net.naming import HOST, PROTOCOL
 from onehop.objects import netlink, nftables
 from onehop.objects.address import IFADDRMSG
 from onehop.objects.neighbour import NDMSG, NUD_NOARP, NUD_PERMANENT
@@ -12,8 +11,10 @@ from onehop.objects.route import RTMSG
 
 _IFNAME, _FRA_PROTOCOL = 3, 21
 _IFINFOMSG, _FIB_RULE = 16, 12
+_NEWNETCONF = 80
+_MAIN, _OF_THE_KERNEL = 254, 2
 _NEWGEN, _SUBSYSTEM = 0x0A0F, 0x0A
-_GEN_PROC_PID, _TABLE = 2, 1
+_GEN_PROC_NAME, _TABLE = 3, 1
 
 
 class RouteNotices:
@@ -41,7 +42,13 @@ class RouteNotices:
                 return False, None
             return True, self._link_name(namespace, index)
         if kind in (netlink.NEWROUTE, netlink.DELROUTE):
-            return RTMSG.unpack_from(data, start)[5] == PROTOCOL, None
+            _, _, _, _, table, protocol, _, _, _ = RTMSG.unpack_from(data, start)
+            # A router's connected routes are the kernel's, and go with the hand that deletes them.
+            lost = kind == netlink.DELROUTE and namespace != HOST and (table, protocol) == (_MAIN, _OF_THE_KERNEL)
+            return lost or protocol == PROTOCOL, None
+        if kind == _NEWNETCONF:
+            # Forwarding and a few more settings; ours are in routers. Others are found by looking.
+            return namespace != HOST, None
         if kind in (netlink.NEWRULE, netlink.DELRULE):
             protocol = netlink.attributes(data, start + _FIB_RULE, end).get(_FRA_PROTOCOL)
             return protocol == bytes([PROTOCOL]), None
@@ -51,7 +58,8 @@ class RouteNotices:
 class RulesetNotices:
     """Notifications of nftables: what a transaction did, and at its end who made it."""
 
-    def __init__(self, own_thread: int) -> None:
+    def __init__(self, own_thread: str) -> None:
+        # By name: the kernel tells the thread's global number, which is another inside a container.
         self._own_thread = own_thread
         self._touched: set[int | None] = set()
 
@@ -69,4 +77,4 @@ class RulesetNotices:
             return False
         touched = number in self._touched
         self._touched.discard(number)
-        return touched and unpack_from("!I", values.get(_GEN_PROC_PID, b"\0" * 4))[0] != self._own_thread
+        return touched and netlink.string(values.get(_GEN_PROC_NAME, b"")) != self._own_thread

@@ -6,6 +6,7 @@ Filtered dumps keep the reading of one network cheap on a host with thousands of
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from onehop.kernel import setting
+from onehop.kernel.connected import with_lost_routes
 from onehop.kernel.neighbourhood import Neighbourhood
 from onehop.kernel.rulesets import Rulesets
 from onehop.kernel.space import Space, Spaces
@@ -39,15 +40,13 @@ class Observer:
             return Observation()
         objects: dict[Key, KernelObject] = {}
         foreign: set[Key] = set()
-        marked = None
+        found = None
         if scope.namespace != HOST:
-            mark = space.mark()
-            marked = mark
-            if mark is None:
+            found = space.found()
+            if found is None:
                 return Observation(foreign=frozenset({(Namespace.kind, scope.namespace)}))
-            found = Namespace(namespace=scope.namespace, mark=mark)
             objects[found.key] = found
-        for item in self._read(space, scope, marked is not None, foreign):
+        for item in self._read(space, scope, found is not None, foreign):
             objects[item.key] = item
         if scope.namespace == HOST and scope.links is None:
             for named in self._namespaces(foreign):
@@ -72,7 +71,8 @@ class Observer:
                 yield link
         hosts = {record.ifindex for record in records} - ours.keys()
         guests = {index for index, record in ours.items() if record.master in hosts}
-        yield from _hanging(space, scope, ours, guests, names, inside, self._neighbourhood)
+        hanging = _hanging(space, scope, ours, guests, names, inside, self._neighbourhood)
+        yield from with_lost_routes(space, hanging, ours) if inside and scope.links is None else hanging
         if scope.links is None:
             yield from _routing(space, names)
         if scope.tables is None or scope.tables:
@@ -119,11 +119,11 @@ class Observer:
             space = self._spaces.open(name)
             if space is None:
                 continue
-            mark = space.mark()
-            if mark is None:
+            found = space.found()
+            if found is None:
                 foreign.add((Namespace.kind, name))
             else:
-                yield Namespace(namespace=name, mark=mark)
+                yield found
 
 
 def _records(space: Space, links: frozenset[str] | None) -> Iterator[LinkRecord]:

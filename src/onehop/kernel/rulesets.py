@@ -15,6 +15,7 @@ from struct import pack, unpack_from
 import msgspec
 
 from onehop.errors import IdentifierError, KernelError
+from onehop.kernel import syscall
 from onehop.kernel.nft import Nftables
 from onehop.kernel.space import Space
 from onehop.objects import netlink, nftables
@@ -26,6 +27,8 @@ _NFTABLES = 10
 _GEN_ID, _TABLE_NAME = 1, 1
 _GENERIC = b"\0\0\0\0"  # nfgenmsg: family, version, resource
 _KEPT_NAMESPACES = 4096
+_MANY = 32
+"""After so many tables memory is given back: it takes a millisecond."""
 
 Table = tuple[str, str]
 
@@ -49,6 +52,13 @@ class Rulesets:
 
     def __init__(self) -> None:
         self._listings: dict[int, _Listing] = {}
+        self._handled = 0
+
+    def rest(self) -> None:
+        """Give memory back: libnftables takes half a MiB for a table, and the C library keeps what it frees."""
+        if self._handled >= _MANY:
+            self._handled = 0
+            syscall.give_back_memory()
 
     def forget(self, space: Space) -> None:
         """Drop what is known of a namespace that goes."""
@@ -63,6 +73,7 @@ class Rulesets:
         Raises:
             KernelError: the namespace's nftables cannot be asked.
         """
+        self._handled += len(wanted)
         there = set(self._tables(space, [(one.family, one.table) for one in wanted]))
         new = [one for one in wanted if (one.family, one.table) not in there]
         if len(new) > 1 and self._attempt(space, new, anew=False) is None:
@@ -138,6 +149,7 @@ class Rulesets:
         wanted = self._tables(space, None if tables is None else sorted(tables))
         missing = [table for table in wanted if table not in listing.bodies]
         if missing:
+            self._handled += len(missing)
             space.enter()
             context = Nftables()
             try:

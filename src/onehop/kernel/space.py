@@ -14,7 +14,7 @@ from onehop.errors import KernelError
 from onehop.kernel import nsid, syscall
 from onehop.kernel.connection import NETFILTER, Connection
 from onehop.net.naming import HOST, MARK
-from onehop.objects import link_codec, netlink
+from onehop.objects import Namespace, link_codec, netlink
 from onehop.objects.netlink import Request
 
 _KEPT = 64
@@ -70,11 +70,13 @@ class Space:
         """Name of a link by index."""
         return syscall.link_name(self.route.socket, index)
 
-    def mark(self) -> str | None:
-        """Our mark on it, or None where it is foreign."""
+    def found(self) -> Namespace | None:
+        """It as it is, or None where it is foreign."""
         answer = next(self.route.ask([Request(netlink.GETLINK, 0, link_codec.dump_body(link_codec.LOOPBACK))]))
-        alias = "" if answer is None else link_codec.record(answer).alias
-        return alias if alias.startswith(MARK) else None
+        lo = None if answer is None else link_codec.record(answer)
+        if lo is None or not lo.alias.startswith(MARK):
+            return None
+        return Namespace(namespace=self.name, mark=lo.alias, up=lo.up)
 
     def close(self) -> None:
         """Let go of it."""

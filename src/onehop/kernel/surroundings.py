@@ -5,13 +5,15 @@ IP chains, which costs, and a foreign chain at the forward hook may drop what on
 """
 
 import os
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from struct import pack, unpack_from
+from typing import NamedTuple
 
 from onehop.errors import KernelError
-from onehop.kernel.nft import Nftables
+from onehop.kernel.connection import NETFILTER, Connection
 from onehop.net.naming import TABLE
+from onehop.objects import netlink, nftables
 
 THRESHOLD = 8192
 """Neighbours that the one table of all namespaces should hold at least (packaging/sysctl.d)."""
@@ -20,9 +22,24 @@ _SETTINGS = Path("/proc/sys")
 _CALLS = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
 _LEGACY = (Path("/proc/net/ip_tables_names"), Path("/proc/net/ip6_tables_names"))
 _ROUTED = ("ip", "ip6", "inet")
-_TABLE = re.compile(r"^table (\w+) (\S+) \{$")
-_CHAIN = re.compile(r"^\tchain (\S+) \{$")
-_DROPS = re.compile(r"^\t\ttype \S+ hook forward .*policy drop;$")
+_GETCHAIN = 0x0A04
+_TABLE_NAME, _NAME, _HOOK, _POLICY = 1, 3, 4, 5
+_HOOK_NUMBER, _FORWARD, _DROP = 1, 2, 0
+
+
+class Chain(NamedTuple):
+    """A chain of a family that sees routed packets.
+
+    Attributes:
+        forward: it hangs on the forward hook.
+        drops: its policy is drop.
+    """
+
+    family: str
+    table: str
+    name: str
+    forward: bool
+    drops: bool
 
 
 def notes() -> list[str]:
@@ -31,16 +48,45 @@ def notes() -> list[str]:
     Reads settings and nftables of the namespace that the process is in.
     """
     try:
-        nftables = Nftables()
-        try:
-            chains = nftables.run("list chains")
-        finally:
-            nftables.close()
-    except KernelError:
+        chains = read_chains()
+    except (KernelError, OSError):
         # Whoever may not list foreign tables is told at start what capability is missing; here there is nothing to add.
-        chains = ""
+        chains = []
     legacy = any(path.exists() and path.read_text().split() for path in _LEGACY if os.access(path, os.R_OK))
     return [*of_neighbours(_setting), *of_bridges(_setting, chains, legacy)]
+
+
+def read_chains() -> list[Chain]:
+    """The chains of the namespace that the thread is in, of families that see routed packets.
+
+    Not by libnftables: to list any chain it reads all tables, and takes half a MiB for each; ours alone are a thousand.
+
+    Raises:
+        KernelError: they could not be read.
+        OSError: no socket.
+    """
+    connection = Connection(NETFILTER)
+    try:
+        return [
+            _chain(family, found)
+            for family in _ROUTED
+            for found in connection.dump(_GETCHAIN, pack("=BBH", nftables.FAMILIES[family], 0, 0))
+        ]
+    finally:
+        connection.close()
+
+
+def _chain(family: str, found: netlink.Found) -> Chain:
+    values = netlink.attributes(found.data, found.start + 4, found.end)
+    hook = values.get(_HOOK, b"")
+    inner = netlink.attributes(hook, 0, len(hook))
+    return Chain(
+        family,
+        netlink.string(values.get(_TABLE_NAME, b"")),
+        netlink.string(values.get(_NAME, b"")),
+        forward=_HOOK_NUMBER in inner and unpack_from("!I", inner[_HOOK_NUMBER])[0] == _FORWARD,
+        drops=_POLICY in values and unpack_from("!I", values[_POLICY])[0] == _DROP,
+    )
 
 
 def of_neighbours(setting: Callable[[str], str | None]) -> Iterator[str]:
@@ -54,12 +100,12 @@ def of_neighbours(setting: Callable[[str], str | None]) -> Iterator[str]:
             )
 
 
-def of_bridges(setting: Callable[[str], str | None], chains: str, legacy: bool) -> Iterator[str]:
+def of_bridges(setting: Callable[[str], str | None], chains: Iterable[Chain], legacy: bool) -> Iterator[str]:
     """Do bridged packets walk the host's IP chains, and would one of those drop them?
 
     Args:
         setting: reads a path below ``/proc/sys``; None where it does not exist.
-        chains: what ``nft list chains`` prints.
+        chains: those of the host's namespace.
         legacy: rules of iptables-legacy are loaded, which nftables does not show.
     """
     on = [path for path in _CALLS if setting(path) == "1"]
@@ -76,16 +122,11 @@ def of_bridges(setting: Callable[[str], str | None], chains: str, legacy: bool) 
         yield "iptables-legacy rules are loaded on this host: see that their FORWARD chain lets tenants' traffic pass"
 
 
-def foreign_forward_drops(chains: str) -> Iterator[str]:
+def foreign_forward_drops(chains: Iterable[Chain]) -> Iterator[str]:
     """Names (family, table, chain) of foreign base chains at the forward hook of IP whose policy is drop."""
-    family = table = chain = ""
-    for line in chains.splitlines():
-        if found := _TABLE.match(line):
-            family, table = found.groups()
-        elif found := _CHAIN.match(line):
-            chain = found[1]
-        elif _DROPS.match(line) and family in _ROUTED and not table.startswith(TABLE):
-            yield f"{family} {table} {chain}"
+    for chain in chains:
+        if chain.forward and chain.drops and not chain.table.startswith(TABLE):
+            yield f"{chain.family} {chain.table} {chain.name}"
 
 
 def _setting(path: str) -> str | None:

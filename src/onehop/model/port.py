@@ -22,21 +22,21 @@ INTERFACE_OWNERS = frozenset({"network:router_interface_distributed", "network:r
 """`device_owner` of a port that is a router's leg on a network."""
 
 
-class FixedIp(msgspec.Struct, frozen=True):
+class FixedIp(msgspec.Struct, frozen=True, gc=False):
     """One address of a port: canonical, without prefix length."""
 
     subnet_id: SubnetId
     ip_address: str
 
 
-class AddressPair(msgspec.Struct, frozen=True):
+class AddressPair(msgspec.Struct, frozen=True, gc=False):
     """What a port may use besides its own: canonical MAC, and address or prefix."""
 
     mac_address: str
     ip_address: str
 
 
-class Binding(msgspec.Struct, frozen=True):
+class Binding(msgspec.Struct, frozen=True, gc=False):
     """A host on which the port is, or is about to be.
 
     Attributes:
@@ -48,7 +48,7 @@ class Binding(msgspec.Struct, frozen=True):
     active: bool = True
 
 
-class Port(msgspec.Struct, frozen=True, tag_field="kind", tag="port", kw_only=True):
+class Port(msgspec.Struct, frozen=True, tag_field="kind", tag="port", kw_only=True, gc=False):
     """An attachment to a network: an instance's, or a router's interface.
 
     Attributes:

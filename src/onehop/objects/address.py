@@ -26,12 +26,14 @@ class Address(Carried, frozen=True, kw_only=True):
         link: name of the link.
         address: canonical, with prefix length: ``10.0.0.1/24``.
         scope: ``global`` or ``link``; IPv6 link-locals are ``link``.
+        connected: whether the route to its subnet is there that came with it; only a new address brings one back.
     """
 
     kind: ClassVar[str] = "address"
     link: str
     address: str
     scope: str = "global"
+    connected: bool = True
 
     @property
     def key(self) -> Key:

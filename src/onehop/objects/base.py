@@ -14,10 +14,13 @@ IndexOf = Callable[[str], int]
 """The index of a link of the object's namespace by name; raises where there is none."""
 
 
-class KernelObject(msgspec.Struct, frozen=True, kw_only=True):
+class KernelObject(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A value that says how one thing in the kernel should be, or was found.
 
     Every field holds the kernel's canonical form, so that ``==`` means "nothing to do". Links are spoken of by name.
+
+    There are a hundred thousand of them on a full host, and none can be part of a cycle: they go without the garbage
+    collector's header (``gc=False``).
 
     Attributes:
         namespace: name of the network namespace under ``/run/netns``; ``""`` is the host's own.

@@ -23,7 +23,15 @@ class Veth(msgspec.Struct, frozen=True, tag="veth"):
 
 
 class Bridge(msgspec.Struct, frozen=True, tag="bridge"):
-    """A bridge without spanning tree and without multicast snooping (``mcast_snooping 0``)."""
+    """A bridge, as a rule without spanning tree, multicast snooping and VLAN filtering.
+
+    Attributes:
+        stp, mcast_snooping, vlan_filtering: whether somebody turned it on. Each stops or delays frames; none is wanted.
+    """
+
+    stp: bool = False
+    mcast_snooping: bool = False
+    vlan_filtering: bool = False
 
 
 class Vxlan(msgspec.Struct, frozen=True, tag="vxlan"):
@@ -33,11 +41,13 @@ class Vxlan(msgspec.Struct, frozen=True, tag="vxlan"):
         vni: 1 to 16,777,215.
         local: this host's VTEP address.
         port: UDP destination port.
+        learning: whether somebody turned learning on.
     """
 
     vni: int
     local: str
     port: int
+    learning: bool = False
 
 
 class Tap(msgspec.Struct, frozen=True, tag="tap"):
@@ -51,11 +61,13 @@ class BridgePort(msgspec.Struct, frozen=True):
         learning: learn source MACs here.
         flood: send unicast to unknown MACs out here.
         neigh_suppress: answer ARP and ND for known neighbours instead of sending the question out here.
+        restrained: whether somebody isolated or locked the port, or stopped broadcast or multicast; never wanted.
     """
 
     learning: bool = False
     flood: bool = False
     neigh_suppress: bool = False
+    restrained: bool = False
 
 
 class Link(KernelObject, frozen=True, kw_only=True):

@@ -7,42 +7,41 @@ that it is never up half made.
 """
 
 from collections.abc import Mapping
-from struct import Struct, pack
+from struct import pack
 from typing import NamedTuple
 
 from onehop.net import address
 from onehop.net.naming import MARK
-from onehop.objects import netlink
-from onehop.objects.link import Bridge, BridgePort, Link, Tap, Veth, Vxlan
-from onehop.objects.netlink import Found, Request, attribute, nested, text, u8, u16, u32
-
-IFINFOMSG = Struct("=BxHiII")
-"""ifinfomsg: family, type, index, flags, change."""
+from onehop.objects import link_kind, netlink
+from onehop.objects.link import Bridge, Link, Tap, Veth, Vxlan
+from onehop.objects.link_kind import (
+    ADDRESS,
+    IFINFOMSG,
+    IFNAME,
+    INFO_DATA,
+    INFO_KIND,
+    INFO_SLAVE_DATA,
+    INFO_SLAVE_KIND,
+    LINKINFO,
+    MTU,
+    NET_NS_FD,
+)
+from onehop.objects.netlink import Found, Request, attribute, nested, text, u8, u32
 
 LOOPBACK = 1
 """The index of ``lo`` in every namespace."""
 
 _LARGEST_MTU = 65535
 
-_UP = 1
-_ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _IFALIAS, _AF_SPEC = 1, 3, 4, 5, 10, 18, 20, 26
-_NET_NS_FD, _EXT_MASK, _LINK_NETNSID, _TARGET_NETNSID = 28, 29, 37, 46
-_INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
-_VETH_PEER = 1
-_BR_STP_STATE, _BR_MCAST_SNOOPING, _BR_DEFAULT_PVID = 5, 23, 39
-_VXLAN_ID, _VXLAN_LOCAL, _VXLAN_LEARNING, _VXLAN_PORT, _VXLAN_LOCAL6 = 1, 4, 7, 15, 17
+_UP, _RUNNING = 1, 0x40
+_LINK, _MASTER, _IFALIAS, _AF_SPEC = 5, 10, 20, 26
+_EXT_MASK, _LINK_NETNSID, _TARGET_NETNSID = 29, 37, 46
 _GROUP, _DOOMED = 27, 0x6F686F70
-_BRPORT_LEARNING, _BRPORT_FLOOD, _BRPORT_NEIGH_SUPPRESS = 8, 9, 32
 _INET6_ADDR_GEN_MODE, _ADDR_GEN_NONE = 8, 1
 _SKIP_STATS = 1 << 3
 
 _NO_OWN_IPV6 = nested(_AF_SPEC, nested(netlink.AF_INET6, u8(_INET6_ADDR_GEN_MODE, _ADDR_GEN_NONE)))
 _LEAN = u32(_EXT_MASK, _SKIP_STATS)
-_BRIDGE_INFO = nested(
-    _LINKINFO,
-    text(_INFO_KIND, "bridge"),
-    nested(_INFO_DATA, u32(_BR_STP_STATE, 0), u8(_BR_MCAST_SNOOPING, 0), u16(_BR_DEFAULT_PVID, 0)),
-)
 
 
 class LinkRecord(NamedTuple):
@@ -58,6 +57,7 @@ class LinkRecord(NamedTuple):
     name: str
     alias: str
     up: bool
+    running: bool
     mac: str
     mtu: int
     master: int
@@ -80,7 +80,7 @@ def dump_body(index: int = 0) -> bytes:
 
 def by_name_body(name: str) -> bytes:
     """Body of the question for a link by its name."""
-    return IFINFOMSG.pack(0, 0, 0, 0, 0) + text(_IFNAME, name) + _LEAN
+    return IFINFOMSG.pack(0, 0, 0, 0, 0) + text(IFNAME, name) + _LEAN
 
 
 def elsewhere_body(nsid: int, index: int) -> bytes:
@@ -94,21 +94,22 @@ def record(found: Found) -> LinkRecord:
     values = netlink.attributes(found.data, found.start + IFINFOMSG.size, found.end)
     get = values.get
     kind, data, slave = "", b"", None
-    info = get(_LINKINFO)
+    info = get(LINKINFO)
     if info is not None:
         parts = netlink.attributes(info, 0, len(info))
-        kind = netlink.string(parts.get(_INFO_KIND, b""))
-        data = parts.get(_INFO_DATA, b"")
-        if parts.get(_INFO_SLAVE_KIND) == b"bridge\0":
-            slave = parts.get(_INFO_SLAVE_DATA)
+        kind = netlink.string(parts.get(INFO_KIND, b""))
+        data = parts.get(INFO_DATA, b"")
+        if parts.get(INFO_SLAVE_KIND) == b"bridge\0":
+            slave = parts.get(INFO_SLAVE_DATA)
     nsid = get(_LINK_NETNSID)
     return LinkRecord(
         ifindex=index,
-        name=netlink.string(values[_IFNAME]),
+        name=netlink.string(values[IFNAME]),
         alias=netlink.string(get(_IFALIAS, b"")),
         up=bool(flags & _UP),
-        mac=address.unpack_mac(get(_ADDRESS, b"")),
-        mtu=netlink.number(get(_MTU, b"")),
+        running=bool(flags & _RUNNING),
+        mac=address.unpack_mac(get(ADDRESS, b"")),
+        mtu=netlink.number(get(MTU, b"")),
         master=netlink.number(get(_MASTER, b"")),
         lower=netlink.number(get(_LINK, b"")),
         nsid=None if nsid is None else int.from_bytes(nsid, "little", signed=True),
@@ -140,7 +141,7 @@ def link(found: LinkRecord, namespace: str, names: Mapping[int, str], peer: tupl
         mtu=found.mtu,
         up=found.up,
         master=master,
-        port=None if found.slave is None else _bridge_port(found.slave),
+        port=None if found.slave is None else link_kind.bridge_port(found.slave),
     )
 
 
@@ -149,32 +150,13 @@ def _spec(found: LinkRecord, peer: tuple[str, str]) -> Veth | Bridge | Vxlan | T
         case "veth":
             return Veth(peer_namespace=peer[0], peer_name=peer[1])
         case "bridge":
-            return Bridge()
+            return link_kind.bridge(found.data)
         case "vxlan":
-            return _vxlan(found.data)
+            return link_kind.vxlan(found.data)
         case "tun":
             return Tap()
         case _:
             return None
-
-
-def _vxlan(data: bytes) -> Vxlan:
-    values = netlink.attributes(data, 0, len(data))
-    local = values.get(_VXLAN_LOCAL) or values.get(_VXLAN_LOCAL6)
-    return Vxlan(
-        vni=netlink.number(values.get(_VXLAN_ID, b"")),
-        local="" if local is None else address.unpack(local),
-        port=int.from_bytes(values.get(_VXLAN_PORT, b""), "big"),
-    )
-
-
-def _bridge_port(slave: bytes) -> BridgePort:
-    values = netlink.attributes(slave, 0, len(slave))
-    return BridgePort(
-        learning=values.get(_BRPORT_LEARNING) == b"\1",
-        flood=values.get(_BRPORT_FLOOD) == b"\1",
-        neigh_suppress=values.get(_BRPORT_NEIGH_SUPPRESS) == b"\1",
-    )
 
 
 def to_make(wanted: Link, index: int, destination: int | None = None) -> Request:
@@ -186,47 +168,21 @@ def to_make(wanted: Link, index: int, destination: int | None = None) -> Request
         destination: descriptor of a veth's other end's namespace, or of the namespace to put another link into;
             None is the one that the message is sent in.
     """
-    body = IFINFOMSG.pack(0, 0, index, 0, 0) + text(_IFNAME, wanted.name)
+    body = IFINFOMSG.pack(0, 0, index, 0, 0) + text(IFNAME, wanted.name)
     if wanted.mac is not None:
-        body += attribute(_ADDRESS, address.pack_mac(wanted.mac))
+        body += attribute(ADDRESS, address.pack_mac(wanted.mac))
     match wanted.spec:
         case Veth():
-            body += u32(_MTU, wanted.mtu) + _veth_info(wanted, wanted.spec, destination)
+            body += u32(MTU, wanted.mtu) + link_kind.veth_info(wanted, wanted.spec, destination)
         case Bridge():
             # Only a change of its MTU makes a bridge keep it when a port with a smaller one joins, so it is born with
             # another one than `to_set` gives it (br_change_mtu in net/bridge/br_device.c).
-            body += u32(_MTU, wanted.mtu + 1 if wanted.mtu < _LARGEST_MTU else wanted.mtu - 1) + _BRIDGE_INFO
+            body += u32(MTU, wanted.mtu + 1 if wanted.mtu < _LARGEST_MTU else wanted.mtu - 1) + link_kind.BRIDGE_INFO
         case Vxlan():
-            body += u32(_MTU, wanted.mtu) + _vxlan_info(wanted.spec)
+            body += u32(MTU, wanted.mtu) + link_kind.vxlan_info(wanted.spec)
             if destination is not None:
-                body += u32(_NET_NS_FD, destination)
+                body += u32(NET_NS_FD, destination)
     return Request(netlink.NEWLINK, netlink.CREATE | netlink.EXCL, body)
-
-
-def _veth_info(wanted: Link, spec: Veth, peer_namespace: int | None) -> bytes:
-    far = IFINFOMSG.pack(0, 0, 0, 0, 0) + text(_IFNAME, spec.peer_name) + u32(_MTU, wanted.mtu)
-    if spec.peer_mac is not None:
-        far += attribute(_ADDRESS, address.pack_mac(spec.peer_mac))
-    if peer_namespace is not None:
-        far += u32(_NET_NS_FD, peer_namespace)
-    data = nested(_INFO_DATA, attribute(_VETH_PEER | netlink.NESTED, far))
-    return nested(_LINKINFO, text(_INFO_KIND, "veth"), data)
-
-
-def _vxlan_info(spec: Vxlan) -> bytes:
-    data = nested(
-        _INFO_DATA,
-        u32(_VXLAN_ID, spec.vni),
-        _vxlan_local(spec),
-        u8(_VXLAN_LEARNING, 0),
-        netlink.be16(_VXLAN_PORT, spec.port),
-    )
-    return nested(_LINKINFO, text(_INFO_KIND, "vxlan"), data)
-
-
-def _vxlan_local(spec: Vxlan) -> bytes:
-    kind = _VXLAN_LOCAL6 if address.version(spec.local) == 6 else _VXLAN_LOCAL
-    return attribute(kind, address.pack(spec.local))
 
 
 def to_set(wanted: Link, index: int, master: int, old: Link | None = None) -> list[Request]:
@@ -242,23 +198,21 @@ def to_set(wanted: Link, index: int, master: int, old: Link | None = None) -> li
     body = alias + _NO_OWN_IPV6
     if old is None:
         if isinstance(wanted.spec, Bridge | Tap):
-            body += u32(_MTU, wanted.mtu)
+            body += u32(MTU, wanted.mtu)
         if isinstance(wanted.spec, Tap) and wanted.mac is not None:
-            body += attribute(_ADDRESS, address.pack_mac(wanted.mac))
+            body += attribute(ADDRESS, address.pack_mac(wanted.mac))
     else:
         if old.mtu != wanted.mtu:
-            body += u32(_MTU, wanted.mtu)
+            body += u32(MTU, wanted.mtu)
         if wanted.mac is not None and old.mac != wanted.mac:
-            body += attribute(_ADDRESS, address.pack_mac(wanted.mac))
+            body += attribute(ADDRESS, address.pack_mac(wanted.mac))
     if wanted.master != (None if old is None else old.master):
         body += u32(_MASTER, master)
     going_down = old is not None and old.up and not wanted.up
     requests = [_set(index, 0, _UP if going_down else 0, body)]
-    if old is not None and isinstance(wanted.spec, Vxlan) and old.spec != wanted.spec:
-        # Alone: with an MTU in the same message it is refused (vxlan_nl2conf in drivers/net/vxlan/vxlan_core.c).
-        info = nested(_LINKINFO, text(_INFO_KIND, "vxlan"), nested(_INFO_DATA, _vxlan_local(wanted.spec)))
-        requests.append(_set(index, 0, 0, info))
-    rest = b"" if wanted.port is None else _slave_info(wanted.port)
+    if old is not None and old.spec != wanted.spec:
+        requests += [_set(index, 0, 0, info) for info in link_kind.changed_info(old.spec, wanted.spec)]
+    rest = b"" if wanted.port is None else link_kind.port_info(wanted.port, old)
     if wanted.up:
         requests.append(_set(index, _UP, _UP, rest))
     elif rest:
@@ -268,16 +222,6 @@ def to_set(wanted: Link, index: int, master: int, old: Link | None = None) -> li
 
 def _set(index: int, flags: int, change: int, body: bytes) -> Request:
     return Request(netlink.NEWLINK, 0, IFINFOMSG.pack(0, 0, index, flags, change) + body)
-
-
-def _slave_info(port: BridgePort) -> bytes:
-    data = nested(
-        _INFO_SLAVE_DATA,
-        u8(_BRPORT_LEARNING, port.learning),
-        u8(_BRPORT_FLOOD, port.flood),
-        u8(_BRPORT_NEIGH_SUPPRESS, port.neigh_suppress),
-    )
-    return nested(_LINKINFO, text(_INFO_SLAVE_KIND, "bridge"), data)
 
 
 def to_mark(alias: str, index: int) -> Request:

@@ -13,10 +13,12 @@ class Namespace(KernelObject, frozen=True, kw_only=True):
 
     Attributes:
         mark: see `onehop.net.naming.mark`.
+        up: whether its loopback is; without it a router answers nobody at its own addresses.
     """
 
     kind: ClassVar[str] = "namespace"
     mark: str
+    up: bool = True
 
     @property
     def key(self) -> Key:

@@ -45,7 +45,7 @@ def op_lines(op: Op) -> tuple[str, ...]:
         case Replace(Link() as old, Link() as new):
             return changed_link(old, new)
         case Replace(Namespace(), Namespace() as new):
-            return (f"{ip(new.namespace)} link set lo alias {quote(new.mark)}",)
+            return (f"{ip(new.namespace)} link set lo alias {quote(new.mark)} up",)
         case Replace(_, new):
             return _put(new)
         case Delete(found):

@@ -43,9 +43,12 @@ def changed_link(old: Link, new: Link) -> tuple[str, ...]:
     lines = [f"{ip(new.namespace)} link set {quote(new.name)} {' '.join(words)}"] if words else []
     if isinstance(new.spec, Vxlan) and new.spec != old.spec:
         words = ["type vxlan", f"id {new.spec.vni}", f"local {new.spec.local}"]
+        words += ["nolearning"] if isinstance(old.spec, Vxlan) and old.spec.learning else []
         lines.append(f"{ip(new.namespace)} link set {quote(new.name)} {' '.join(words)}")
+    if isinstance(new.spec, Bridge) and new.spec != old.spec:
+        lines.append(f"{ip(new.namespace)} link set {quote(new.name)} type bridge stp_state 0 mcast_snooping 0")
     if new.port != old.port or new.master != old.master:
-        lines.extend(_port(new))
+        lines.extend(_port(new, old.port is not None and old.port.restrained))
     return tuple(lines)
 
 
@@ -64,9 +67,10 @@ def _new_pair(link: Link, spec: Veth) -> str:
     return " ".join(words)
 
 
-def _port(link: Link) -> tuple[str, ...]:
+def _port(link: Link, free: bool = False) -> tuple[str, ...]:
     if link.port is None:
         return ()
+    freed = " isolated off locked off mcast_flood on bcast_flood on" if free else ""
     words = " ".join(
         f"{word} {'on' if value else 'off'}"
         for word, value in (
@@ -75,4 +79,4 @@ def _port(link: Link) -> tuple[str, ...]:
             ("neigh_suppress", link.port.neigh_suppress),
         )
     )
-    return (f"{bridge(link.namespace)} link set dev {quote(link.name)} {words}",)
+    return (f"{bridge(link.namespace)} link set dev {quote(link.name)} {words}{freed}",)

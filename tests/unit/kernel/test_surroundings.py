@@ -1,27 +1,14 @@
 """What is said of a host whose other software touches tenants' traffic."""
 
-from onehop.kernel.surroundings import foreign_forward_drops, of_bridges, of_neighbours
+from onehop.kernel.surroundings import Chain, foreign_forward_drops, of_bridges, of_neighbours
 
 _CALL = "net/bridge/bridge-nf-call-iptables"
-_DOCKER = """table ip filter {
-\tchain FORWARD {
-\t\ttype filter hook forward priority filter; policy drop;
-\t}
-\tchain INPUT {
-\t\ttype filter hook input priority filter; policy drop;
-\t}
-}
-table inet onehop {
-\tchain forward {
-\t\ttype filter hook forward priority filter; policy drop;
-\t}
-}
-table bridge other {
-\tchain forward {
-\t\ttype filter hook forward priority filter; policy drop;
-\t}
-}
-"""
+_DOCKER = (
+    Chain("ip", "filter", "FORWARD", forward=True, drops=True),
+    Chain("ip", "filter", "INPUT", forward=False, drops=True),
+    Chain("ip", "filter", "DOCKER", forward=False, drops=False),
+    Chain("inet", "onehop", "forward", forward=True, drops=True),
+)
 
 
 def test_a_foreign_forward_chain_that_drops_is_named_and_ours_is_not() -> None:
