@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from onehop.client import Client
-from onehop.lab import build
+from onehop.lab import build, power
 from onehop.lab.state import Directory
 from tests.dataplane.site import Box, Site, World, until
 from tests.dataplane_north.echo import Echo
@@ -118,6 +118,13 @@ class North(World):
     def owner(self) -> str:
         """The host that owns it."""
         return next(str(host["host"]) for host in self.shown()["gateway_hosts"] if host["owner"])
+
+    def power_on(self, host: str) -> None:
+        """Give a host its power back; its instances serve again."""
+        power.start_host(self.site.directory, host)
+        for name, box in self.boxes.items():
+            if box.host == host:
+                self.echo.serve(self.at(name))
 
     def drain(self, host: str, undo: bool = False) -> None:
         """`onehop host drain`, as an operator types it."""

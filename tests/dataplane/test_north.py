@@ -38,7 +38,11 @@ def whole() -> Iterator[North]:
 @pytest.fixture
 def north(whole: North) -> North:
     """The world with everything running, whatever the test before did."""
-    build.up(whole.site.directory, print, 3, 2, 1)
+    site = whole.site
+    stopped = [name for name, host in site.directory.read().hosts.items() if not host.running]
+    for name in stopped:
+        whole.power_on(name)
+    build.up(site.directory, print, 3, 2, 1)
     whole.ready()
     return whole
 
@@ -261,9 +265,7 @@ def test_streams_survive_the_owners_power_loss_within_the_detection_time(north: 
     assert all(result.back == result.sent > 0 for result in results)
     assert gap <= DETECTION + 0.3 + SLACK
     assert _holders_running(north) == [heir]
-    power.start_host(site.directory, owner)
-    for name in (letter, letter + "2"):
-        north.echo.serve(north.at(name))
+    north.power_on(owner)
     north.ready()
     assert north.owner == heir, "no pre-emption"
     assert len(_answerers(north, north.gateway)) == 1
