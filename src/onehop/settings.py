@@ -77,7 +77,7 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
     stream_address: str = ""
     join_token_seconds: int = 3600
     heartbeat_seconds: float = 1.0
-    owner_detection_seconds: float = 3.0
+    owner_detection_seconds: float = 2.5
     agent_down_seconds: float = 15.0
     underlay_mtu: int = 1500
     underlay_version: Literal[4, 6] = 4

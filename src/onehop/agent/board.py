@@ -6,8 +6,9 @@ import msgspec
 
 from onehop.agent.desire import Desire, network_of_partition, router_of
 from onehop.compiler.state import Claim
+from onehop.model.floating_ip import FloatingIp
 from onehop.model.port import Binding, Port
-from onehop.model.topology import Ref
+from onehop.model.topology import Ref, Topology
 from onehop.net import naming
 from onehop.net.identifier import NetworkId, RouterId
 from onehop.objects import Key
@@ -28,11 +29,13 @@ class Entry(msgspec.Struct, frozen=True):
         reason: why not ACTIVE.
         bindings: of a port: whoever it was bound to when this was said. Said again when they change, because the
             controller forgets a port's state then.
+        leads: of a floating IP: what decides where it leads and who publishes it, for the same reason.
     """
 
     state: State
     reason: str = ""
     bindings: tuple[Binding, ...] = ()
+    leads: tuple[object, ...] = ()
 
 
 class Board:
@@ -96,6 +99,10 @@ def judge(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry]:
             published = {c.resource for c in wanted.claims.values() if c.resource[0] == "floatingip"}
             for floating_ip in published:
                 said.setdefault(floating_ip, whole if whole.state == "ACTIVE" else Entry("DOWN", whole.reason))
+            for found in desire.view.floating_ips_of(RouterId(router)):
+                ref = ("floatingip", found.id)
+                if ref in said:
+                    said[ref] = msgspec.structs.replace(said[ref], leads=_leads(found, desire.view))
         return said
     network = network_of_partition(partition)
     if network is None:
@@ -107,6 +114,15 @@ def judge(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry]:
             entry = said.get(ref) or _state(port, desire, obstacle or _waits(port, desire, failing))
             said[ref] = msgspec.structs.replace(entry, bindings=port.bindings)
     return said
+
+
+def _leads(floating_ip: FloatingIp, view: Topology) -> tuple[object, ...]:
+    """What the controller goes by when it forgets a floating IP's state; see `onehop.store.presence`."""
+    router = view.routers.get(floating_ip.router_id)
+    owned = (router.gateway.owner, router.gateway.generation) if router is not None and router.gateway else ()
+    ids = {floating_ip.port_id, *(rule.port_id for rule in floating_ip.forwardings)} - {None}
+    ports = [view.ports[id] for id in sorted(filter(None, ids)) if id in view.ports]
+    return (floating_ip, owned, *(port.bindings for port in ports))
 
 
 def _errors(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry]:

@@ -6,6 +6,7 @@ old and a new owner; the store raises them with each change.
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from onehop.controller.liveness import Liveness
 from onehop.errors import StoreError
@@ -23,11 +24,13 @@ class Owners:
     Args:
         store: who owns what.
         liveness: who is lost, as this controller hears it.
+        part: ends the session of a host that is lost, if there is one: whoever comes back says everything again.
     """
 
-    def __init__(self, store: Store, liveness: Liveness) -> None:
+    def __init__(self, store: Store, liveness: Liveness, part: Callable[[HostName], None] = lambda _host: None) -> None:
         self._store = store
         self._liveness = liveness
+        self._part = part
         self._handled: frozenset[HostName] = frozenset()
 
     async def run(self) -> None:
@@ -38,8 +41,11 @@ class Owners:
             if not suspects:
                 self._handled = frozenset()
                 continue
+            before = self._handled
             try:
                 await asyncio.to_thread(self.judge, suspects)
+                for host in sorted(self._handled - before):
+                    self._part(host)
             except StoreError as error:
                 LOG.error("owners could not be judged and are judged again", error=str(error))
 

@@ -59,7 +59,7 @@ class Stream:
         self._memories: dict[HostName, Memory] = {}
         self._hosts: WeakKeyDictionary[ServerConnection, HostName] = WeakKeyDictionary()
         self._liveness = Liveness(settings.owner_detection_seconds, time.monotonic())
-        self._owners = Owners(store, self._liveness)
+        self._owners = Owners(store, self._liveness, self._part)
         self._joins = asyncio.Semaphore(JOINS_AT_ONCE)
 
     @property
@@ -246,6 +246,10 @@ class Stream:
 
     def _hear(self, host: HostName, answering: tuple[str, ...], silent: tuple[str, ...]) -> None:
         self._liveness.hear(host, time.monotonic(), answering, silent)
+
+    def _part(self, host: HostName) -> None:
+        if host in self._sessions:
+            self._feed.later(self._sessions[host].close("this host was lost; it has to begin again"))
 
     async def _same(self, host: HostName, hello: Hello) -> bool:
         if not hello.digest:

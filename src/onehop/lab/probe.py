@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 INTERVAL = 0.001
-PORT = 7007
+PORT = 7006
 _PATIENCE = 5.0
 
 

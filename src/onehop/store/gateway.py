@@ -104,6 +104,7 @@ def hand_over(session: Session, lost: Collection[str]) -> int:
         load[heir] += 1
         assign_owner(session, row.router_id, heir)
         moved += 1
+    presence.lose_hosts(session, lost)
     return moved
 
 

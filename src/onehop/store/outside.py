@@ -54,7 +54,8 @@ class Gateways:
     def hand_over(self, lost: Collection[str]) -> int:
         """Give every router that these hosts own to a candidate that is none of them, spread by load; how many.
 
-        A router without another candidate keeps its owner.
+        A router without another candidate keeps its owner. What these hosts said of floating IPs does not count any
+        more; they have to say it again.
         """
         return gateway.hand_over(self.session, lost)
 

@@ -3,7 +3,7 @@
 Statuses are no part of the change log: they say what became of a wish, and are no wish.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -120,6 +120,14 @@ def forget_host(session: Session, host: str) -> None:
         derive(session, [id for of_kind, id in said if of_kind == kind])
     certificates = sa.update(CERTIFICATE).where(CERTIFICATE.c.host == host, CERTIFICATE.c.revoked_at.is_(None))
     session.write(certificates.values(revoked_at=session.time))
+
+
+def lose_hosts(session: Session, hosts: Collection[str]) -> None:
+    """Hosts are lost: no floating IP answers there, until they say so again."""
+    there = (_SAID.kind == "floatingip", _SAID.host.in_(sorted(hosts)))
+    ids = session.read(sa.select(_SAID.id).where(*there)).scalars().all()
+    session.write(sa.delete(HOST_STATUS).where(*there))
+    derive_floating_ips(session, list(ids))
 
 
 def _put_kind(session: Session, host: str, kind: str, said: Mapping[str, Status], revision: int) -> list[Ref]:

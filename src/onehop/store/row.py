@@ -30,6 +30,10 @@ _TOUCH = {
 }
 _LEADS = frozenset({"port_id", "fixed_ip_address", "router_id"})
 """Where a floating IP leads to."""
+_FORWARDS = frozenset(
+    {"protocol", "external_first", "external_last", "internal_port_id", "internal_ip_address", "internal_first"}
+)
+"""Where a port forwarding leads to."""
 
 _STAMPS = frozenset({"created_at", "updated_at", "revision_number"})
 
@@ -57,6 +61,8 @@ def insert(session: Session, resource: str, values: Row) -> Row:
             gateway.joined(session, row["network_id"])
     if resource == "network":
         allocation.claim_vni(session, row["provider:segmentation_id"], "network", row["id"])
+    if resource == "port_forwarding":
+        presence.reset_floating_ip(session, row["floatingip_id"])
     _log(session, spec, row)
     if resource == "binding":
         gateway.bound(session, row["port_id"], row["host"])
@@ -95,6 +101,8 @@ def update(session: Session, resource: str, id: Id, changes: Row) -> Row:
     if resource == "floatingip" and not _LEADS.isdisjoint(different):
         presence.reset_floating_ip(session, row["id"])
         row.update(status="DOWN", status_reason="")
+    if resource == "port_forwarding" and not _FORWARDS.isdisjoint(different):
+        presence.reset_floating_ip(session, row["floatingip_id"])
     _log(session, spec, row)
     return row
 
@@ -111,6 +119,8 @@ def delete(session: Session, resource: str, id: Id) -> None:
         presence.forget(session, resource, row["id"])
     if resource == "network":
         allocation.claim_vni(session, None, "network", row["id"])
+    if resource == "port_forwarding":
+        presence.reset_floating_ip(session, row["floatingip_id"])
     if resource == "agent":
         gateway.forget_host(session, row["host"])
     _log(session, spec, row, deleted=True)
@@ -136,8 +146,6 @@ def _log(session: Session, spec: Resource, row: Row, *, deleted: bool = False) -
         session.mark(spec.name, row["id"], deleted=deleted)
     if spec.name == "binding":
         presence.follow_binding(session, row["port_id"])
-    if spec.name == "port_forwarding":
-        presence.reset_floating_ip(session, row["floatingip_id"])
     if spec.bumps is not None:
         touch(session, spec.bumps.resource, row[spec.bumps.attribute])
 

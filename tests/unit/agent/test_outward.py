@@ -2,6 +2,8 @@
 
 import errno
 
+import msgspec
+
 from onehop.agent.herald import EVERY
 from onehop.compiler.state import Local, Plug
 from onehop.model.floating_ip import FloatingIp
@@ -11,7 +13,7 @@ from onehop.net.announcement import gratuitous_arp
 from onehop.objects import Address, Bridge, Link
 from onehop.objects.conntrack import Translations
 from onehop.reconciler.plan import Create
-from tests.northern import Northern, gateway_ip
+from tests.northern import Northern, forward, gateway_ip
 from tests.unit.agent.bench import Bench
 
 MAC = "fa:16:3e:02:01:01"
@@ -64,6 +66,24 @@ def test_a_floating_ip_is_active_where_it_is_published() -> None:
     assert bench.state("floatingip", floating_ip.id) == "ACTIVE"
     bench.unplug(port)
     assert bench.state("floatingip", floating_ip.id) == ""
+
+
+def test_a_floating_ip_that_leads_elsewhere_is_said_again_though_nothing_of_it_changed_here() -> None:
+    world = Northern()
+    world.network(1, six=False)
+    world.router(1, [1])
+    world.gateway(1, owner=1)
+    port = world.port(1, 3)
+    rules = (forward("tcp", 80, port, 80), forward("tcp", 81, port, 81))
+    floating_ip = world.floating_ip(50, None, forwards=rules[:1])
+    bench = _bench(port)
+    bench.see(world)
+    ref = ("floatingip", floating_ip.id)
+    changed = msgspec.structs.replace(floating_ip, forwardings=rules)
+    told = bench.see(world.topology(1).apply(2, [changed], []))
+    assert [o.changed[ref].state for o in told if ref in o.changed] == ["ACTIVE"]
+    told = bench.see(bench.engine.desire.view.apply(3, [], []))
+    assert not any(ref in o.changed for o in told)
 
 
 def test_an_address_that_the_kernel_refuses_is_the_error_of_its_floating_ip_alone() -> None:
