@@ -100,10 +100,10 @@ def judge(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry]:
             for floating_ip in published:
                 said.setdefault(floating_ip, whole if whole.state == "ACTIVE" else Entry("DOWN", whole.reason))
             for found in desire.view.floating_ips_of(RouterId(router)):
-                said_of = said.get(("floatingip", found.id))
-                if said_of is not None:
+                entry = said.get(("floatingip", found.id))
+                if entry is not None:
                     leads = _leads(found, desire.view)
-                    said["floatingip", found.id] = msgspec.structs.replace(said_of, leads=leads)
+                    said["floatingip", found.id] = msgspec.structs.replace(entry, leads=leads)
         return said
     network = network_of_partition(partition)
     if network is None:

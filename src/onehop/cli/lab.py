@@ -241,7 +241,7 @@ def demo(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Build a lab, show every path between instances with its round trip, take it down."""
+    """Build a lab, show every path with its round trip, a move and the loss of an owner, take it down."""
     from onehop.lab import demo as work
 
     passed = work.demo(_open(name or f"demo-{os.getpid()}"), json)

@@ -1,4 +1,4 @@
-"""`demo`: the main job, shown: a lab, two projects' networks by openstacksdk, every east-west path, a move, the end."""
+"""`demo`: the main job, shown: a lab, two projects by openstacksdk, every path, a move, an owner that dies, the end."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from onehop.errors import MissingFeatureError
-from onehop.lab import build, instance, move
+from onehop.lab import build, demo_north, instance, move
 from onehop.lab.config import PROJECTS
 from onehop.lab.demo_show import Screen
 from onehop.lab.measure import Path, path, run
@@ -23,6 +23,7 @@ _PLACES = {
     "red-1": "host-1",
     "red-1b": "host-1",
     "red-2": "host-2",
+    "red-3": "host-3",
     "blue-1": "host-1",
     "blue-3": "host-3",
     _STRANGER: "host-1",
@@ -55,11 +56,14 @@ class Demo(msgspec.Struct, frozen=True):
     paths: tuple[Path, ...]
     route: tuple[str, ...]
     move: Move
+    north: tuple[Path, ...]
+    failover: demo_north.Failover
 
     @property
     def good(self) -> bool:
         """Whether everything was as it should be."""
-        return all(p.good for p in self.paths) and self.move.sent > 0 and self.move.lost <= MOST_LOST
+        moved = self.move.sent > 0 and self.move.lost <= MOST_LOST
+        return all(p.good for p in (*self.paths, *self.north)) and moved and self.failover.good
 
 
 def demo(directory: Directory, json: bool) -> bool:
@@ -74,8 +78,8 @@ def demo(directory: Directory, json: bool) -> bool:
     begin = time.monotonic()
     try:
         build.up(directory, screen.line)
-        addresses = _populate(directory, screen)
-        seen = _tour(directory, screen, addresses, begin)
+        ports = _populate(directory, screen)
+        seen = _tour(directory, screen, ports, begin)
     finally:
         screen.line("taking the lab down")
         build.down(directory)
@@ -101,8 +105,8 @@ def _cloud(directory: Directory, name: str) -> Any:
     return openstack.connection.Connection(config=config.get_one(name))
 
 
-def _populate(directory: Directory, screen: Screen) -> dict[str, tuple[str, ...]]:
-    """Make networks, routers and instances; returns each instance's addresses."""
+def _populate(directory: Directory, screen: Screen) -> dict[str, Any]:
+    """Make networks, routers and instances; returns each instance's port."""
     ours, theirs = (_cloud(directory, name) for name in PROJECTS)
     red = _network(ours, "red", "10.0.1.0/24", "fd00:1::/64")
     blue = _network(ours, "blue", "10.0.2.0/24", "fd00:2::/64")
@@ -127,7 +131,7 @@ def _populate(directory: Directory, screen: Screen) -> dict[str, tuple[str, ...]
     with ThreadPoolExecutor(max_workers=3) as pool:
         for line in pool.map(boot, ports):
             screen.line(line)
-    return {name: tuple(ip["ip_address"] for ip in port.fixed_ips) for name, port in ports.items()}
+    return ports
 
 
 def _network(cloud: Any, name: str, v4: str, v6: str) -> str:
@@ -144,9 +148,10 @@ def _router(cloud: Any, name: str, networks: tuple[str, ...]) -> None:
             cloud.network.add_interface_to_router(router, subnet_id=subnet.id)
 
 
-def _tour(directory: Directory, screen: Screen, addresses: dict[str, tuple[str, ...]], begin: float) -> Demo:
+def _tour(directory: Directory, screen: Screen, ports: dict[str, Any], begin: float) -> Demo:
+    addresses = {name: tuple(ip["ip_address"] for ip in port.fixed_ips) for name, port in ports.items()}
     paths = [path(directory, title, a, b, address) for title, a, b in _PATHS for address in addresses[b]]
-    screen.paths("project-a: every path between instances (red-2 is on host-2), round trip", paths)
+    screen.paths("project-a: every path between instances (-1 is on host-1, and so on), round trip", paths)
     apart = [
         path(directory, "to project-a", _STRANGER, name, address, wanted=False)
         for name in ("red-2", "blue-1")
@@ -155,8 +160,20 @@ def _tour(directory: Directory, screen: Screen, addresses: dict[str, tuple[str, 
     screen.paths("project-b: the same addresses, another world; nothing may answer", apart)
     shown = run(directory, "red-1", "traceroute", "-n", "-q", "1", "-w", "2", addresses["blue-3"][0])
     screen.text("traceroute from red-1 on host-1 to blue-3 on host-3: one hop, on the source host", shown)
+    admin, project = _cloud(directory, directory.cloud), _cloud(directory, next(iter(PROJECTS)))
+    ids = {name: port.id for name, port in ports.items()}
+    outward = demo_north.populate(directory, screen, admin, project, ids)
+    north = demo_north.tour(directory, screen, outward, addresses)
     with probing(directory, "blue-3", "red-2", addresses["red-2"][0]) as probes:
         move.move(directory, "red-2", "host-1")
     moved = Move("red-2", "host-2", "host-1", probes.result.sent, probes.result.lost)
     screen.move(moved.instance, moved.target, moved.sent, moved.lost)
-    return Demo(time.monotonic() - begin, (*paths, *apart), tuple(shown.splitlines()[1:]), moved)
+    lost = demo_north.failover(directory, screen, outward, admin)
+    return Demo(
+        seconds=time.monotonic() - begin,
+        paths=(*paths, *apart),
+        route=tuple(shown.splitlines()[1:]),
+        move=moved,
+        north=tuple(north),
+        failover=lost,
+    )

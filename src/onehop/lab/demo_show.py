@@ -56,6 +56,13 @@ class Screen:
             soft_wrap=True,
         )
 
+    def failover(self, heir: str, packets: float, stream: float, error: str) -> None:
+        """What the loss of an owner cost."""
+        verdict = f"[red]the stream broke: {error}[/]" if error else f"the stream went on after [bold]{stream:.1f} s[/]"
+        self._console.print(
+            f"[bold]{heir}[/] took over; packets were lost for [bold]{packets:.1f} s[/]; {verdict}", soft_wrap=True
+        )
+
     def end(self, good: bool, seconds: float) -> None:
         """The last line."""
         verdict = "[green]everything was as it should be[/]" if good else "[red]something was not as it should be[/]"
@@ -71,5 +78,5 @@ def _cell(path: Path | None) -> str:
         return "-"
     if not path.arrived:
         return "[red]lost[/]" if path.wanted else "[green]no answer[/]"
-    shown = f"{path.milliseconds:.3f} ms" if path.milliseconds is not None else "?"
+    shown = f"{path.milliseconds:.3f} ms" if path.milliseconds is not None else "answers"
     return f"[green]{shown}[/]" if path.wanted else f"[red]{shown}[/]"
