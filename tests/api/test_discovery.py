@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from onehop.controller.extensions import UNANNOUNCED, announced
 from onehop.model.resources import RESOURCES
 from tests.api.client import Api
 
@@ -32,7 +31,7 @@ def test_the_version_lists_its_resources_with_and_without_a_slash(api: Api) -> N
 def test_the_extensions_of_every_resource_are_announced_and_can_be_shown(api: Api) -> None:
     extensions = api.get("extensions")["extensions"]
     aliases = {e["alias"] for e in extensions}
-    assert {e.alias for r in RESOURCES for e in r.extensions} - UNANNOUNCED <= aliases
+    assert {e.alias for r in RESOURCES for e in r.extensions} <= aliases
     assert {"pagination", "sorting", "standard-attr-tag", "revision-if-match"} <= aliases
     assert all(set(e) == {"alias", "name", "description", "updated", "links"} for e in extensions)
     for alias in aliases:
@@ -43,13 +42,6 @@ def test_what_is_not_built_is_not_announced(api: Api) -> None:
     aliases = {e["alias"] for e in api.get("extensions")["extensions"]}
     assert not {"security-group", "quotas", "dns-integration", "qos", "l3_agent_scheduler"} & aliases
     assert api.send("GET", "extensions/security-group").error == (404, "ExtensionNotFound")
-
-
-def test_what_the_data_plane_does_not_do_yet_is_not_announced(api: Api) -> None:
-    aliases = {e["alias"] for e in api.get("extensions")["extensions"]}
-    assert not UNANNOUNCED & aliases
-    assert not UNANNOUNCED & announced().keys()
-    assert {e.alias for r in RESOURCES for e in r.extensions} >= UNANNOUNCED
 
 
 def test_every_path_takes_a_json_suffix(api: Api) -> None:

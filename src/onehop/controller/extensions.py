@@ -33,28 +33,13 @@ MACHINERY: tuple[Extension, ...] = (
 )
 
 
-UNANNOUNCED = frozenset(
-    {
-        "ext-gw-mode",
-        "onehop-gateway",
-        "fip-port-details",
-        "floatingip-pools",
-        "expose-port-forwarding-in-fip",
-        "floating-ip-port-forwarding",
-        "floating-ip-port-forwarding-description",
-        "floating-ip-port-forwarding-port-ranges",
-    }
-)
-"""What the API does and the data plane does not yet: announced when both do."""
-
-
 @cache
 def announced() -> dict[str, Extension]:
     """Extensions by alias."""
     found = {extension.alias: extension for extension in MACHINERY}
     for resource in RESOURCES:
         found.update({extension.alias: extension for extension in resource.extensions})
-    return {alias: extension for alias, extension in found.items() if alias not in UNANNOUNCED}
+    return found
 
 
 def shown(extension: Extension) -> dict[str, object]:
