@@ -170,6 +170,25 @@ def test_a_floating_ip_leads_to_one_port_after_the_other_and_old_connections_end
     assert until(lambda: _holders(north, address) == [] and ping(outside, address) is None, limit=2 + SLACK)
 
 
+def test_a_floating_ip_goes_with_its_instance_and_its_connections_go_on(north: North) -> None:
+    floating, site, box = north.floating_ip(north.boxes["b2"].port), north.site, north.boxes["b2"]
+    address = floating["floating_ip_address"]
+    assert north.becomes(floating, "ACTIVE")
+    gaps = []
+    with serving(site.directory, box.name), streaming(site.directory, "outside", address) as stream:
+        for target in ("host-1", "host-2"):
+            with probing(site.directory, "outside", box.name, address) as probes:
+                north.move(box, target)
+                assert until(lambda target=target: _holders(north, address) == [target])
+            gaps.append(probes.result.gap)
+            assert len(_answerers(north, address)) == 1
+        result = stream.end()
+    print(f"moved twice; probes' gaps {gaps} ms, stream's gap {result.gap:.2f} s")
+    assert (result.error, result.back) == ("", result.sent)
+    assert min(gaps) <= 200 + 1000 * SLACK
+    north.client.delete(f"/v2.0/floatingips/{floating['id']}")
+
+
 @pytest.mark.parametrize("name", WITHOUT)
 def test_a_forwarded_port_leads_to_its_instance_and_another_port_nowhere(north: North, name: str) -> None:
     floating = north.floating_ip()

@@ -1,0 +1,96 @@
+"""What becomes of routers and floating IPs when gateway hosts are lost: heirs, generations, statuses."""
+
+import pytest
+
+from onehop.controller.liveness import Liveness
+from onehop.controller.owners import Owners
+from onehop.net.identifier import HostName
+from onehop.store import Row, Status, Store
+from tests.store import rows
+from tests.store.rows import add_gateway_host
+from tests.store.test_gateway import given, routed
+
+ONE, TWO = "gw-1", "gw-2"
+
+
+class World:
+    """Two gateway hosts, a router with a gateway, and a floating IP that both hosts call ACTIVE."""
+
+    def __init__(self, store: Store, hosts: int = 2) -> None:
+        self.store = store
+        for number in range(1, hosts + 1):
+            add_gateway_host(store, number)
+        external = store.run(rows.external)
+        network, router = store.run(routed)
+        self.router = str(router["id"])
+        store.run(lambda tx: rows.gateway(tx, self.router, external))
+        port = store.run(lambda tx: rows.port(tx, network["id"]))
+        led = {
+            "project_id": rows.PROJECT,
+            "floating_network_id": external["id"],
+            "floating_ip_address": "172.29.0.5",
+            "router_id": self.router,
+            "port_id": port["id"],
+        }
+        self.floating_ip = str(store.run(lambda tx: tx.insert("floatingip", led))["id"])
+
+    def says(self, host: str, state: str) -> None:
+        """A host says how the floating IP is."""
+        said = [Status("floatingip", self.floating_ip, state)]
+        self.store.run(lambda tx: tx.put_statuses(host, said, session=1, revision=tx.revision() + 1))
+
+    @property
+    def gateway(self) -> Row:
+        return given(self.store, self.router)
+
+    @property
+    def status(self) -> str:
+        with self.store.read() as tx:
+            return str((tx.get("floatingip", self.floating_ip) or {})["status"])
+
+    def lose(self, *hosts: str) -> int:
+        return self.store.run(lambda tx: tx.hand_over(hosts))
+
+
+@pytest.fixture
+def world(store: Store) -> World:
+    return World(store)
+
+
+def test_what_a_lost_host_owns_goes_to_another_with_a_newer_generation(world: World) -> None:
+    before = world.gateway
+    heir = TWO if before["owner"] == ONE else ONE
+    assert world.lose(str(before["owner"])) == 1
+    assert world.gateway["owner"] == heir
+    assert world.gateway["generation"] > before["generation"]
+    assert world.lose(str(before["owner"])) == 0
+
+
+def test_a_router_whose_every_candidate_is_lost_keeps_its_owner(world: World) -> None:
+    before = world.gateway
+    assert world.lose(ONE, TWO) == 0
+    assert world.gateway == before
+
+
+def test_a_floating_ip_that_only_a_lost_host_called_active_is_down_until_somebody_says_it_again(world: World) -> None:
+    owner = str(world.gateway["owner"])
+    world.says(owner, "ACTIVE")
+    assert world.status == "ACTIVE"
+    world.lose(owner)
+    assert world.status == "DOWN"
+    world.says(owner, "ACTIVE")
+    assert world.status == "ACTIVE"
+
+
+def test_a_host_is_handed_over_once_and_not_while_its_agent_speaks(world: World) -> None:
+    owner = HostName(str(world.gateway["owner"]))
+    heir = HostName(TWO if owner == ONE else ONE)
+    liveness = Liveness(1e-9, 0.0)
+    owners = Owners(world.store, liveness)
+    liveness.hear(heir, 1e12, silent=[owner])
+    liveness.hear(owner, 1e12)
+    assert owners.judge({owner}) == 0, "its agent speaks"
+    liveness.forget(owner)
+    assert owners.judge({owner}) == 1
+    assert world.gateway["owner"] == heir
+    assert owners.judge({owner}) == 0
