@@ -189,6 +189,9 @@ def down(directory: Directory) -> None:
             _take_down(directory)
 
 
+_ATTEMPTS = 4
+
+
 def _take_down(directory: Directory) -> None:
     try:
         state: State | None = directory.read()
@@ -206,8 +209,10 @@ def _take_down(directory: Directory) -> None:
                 unpin(pin)
     for pins in (directory.private_pins, directory.shared_pins):
         remove_pins(pins)
-    if directory.path.exists():
-        _remove(directory)
+    for attempt in range(_ATTEMPTS):
+        if directory.path.exists():
+            _remove(directory, last=attempt + 1 == _ATTEMPTS)
+            process.kill_all(namespaces, directory.path)
     if state is not None and state.made_netns and not _others(directory):
         with contextlib.suppress(OSError):
             NETNS.rmdir()
@@ -218,10 +223,12 @@ def _pinned(directory: Directory) -> list[str]:
     return [path.name for path in found if not stat.S_ISDIR(path.lstat().st_mode)]
 
 
-def _remove(directory: Directory) -> None:
+def _remove(directory: Directory, last: bool) -> None:
     try:
         shutil.rmtree(directory.path)
     except OSError as error:
+        if not last:
+            return  # somebody who is being killed has just written there
         raise StateError(f"{directory.path} could not be removed: {error}") from error
     # Directories that only labs use; /run itself and what somebody else made stay.
     for parent in (directory.parent, directory.parent.parent):

@@ -180,10 +180,15 @@ def _is_marked(pid: int, marker: bytes) -> bool:
         return False
 
 
+_QUIET, _MOMENT = 3, 0.02
+"""How many looks in a row must find nobody, and seconds between them."""
+
+
 def kill_all(namespaces: set[str], marker: Path | None = None, limit: float = 10) -> None:
     """Kill every process that is in one of `namespaces` or that carries `marker`, and wait until they are gone."""
     word = f"{MARK}={marker}".encode() if marker is not None else None
     deadline = time.monotonic() + limit
+    quiet = 0
     while time.monotonic() < deadline:
         victims = [
             Process(pid, start, _boot())
@@ -193,7 +198,13 @@ def kill_all(namespaces: set[str], marker: Path | None = None, limit: float = 10
             and (start := _start_time(pid)) is not None
         ]
         if not victims:
-            return
+            # A process in the middle of exec shows no environment, and so no mark, for a moment.
+            quiet += 1
+            if quiet == _QUIET:
+                return
+            time.sleep(_MOMENT)
+            continue
+        quiet = 0
         for victim in victims:
             victim.signal(signal.SIGKILL)
         for victim in victims:
