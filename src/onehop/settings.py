@@ -23,6 +23,9 @@ DEFAULT_CONTROLLER_FILE = Path("/etc/onehop/controller.toml")
 DEFAULT_AGENT_FILE = Path("/etc/onehop/agent.toml")
 CONFIG_VARIABLE = "ONEHOP_AGENT_CONFIG"
 """Environment variable: the agent's configuration for commands that ask it, in place of `DEFAULT_AGENT_FILE`."""
+_LONGEST = 31_536_000
+"""Seconds of a year: no wait of a daemon is longer."""
+
 DEFAULT_RUN_DIR = "/run/onehop"
 
 
@@ -264,5 +267,5 @@ def _address(path: Path, key: str, text: str) -> None:
 
 
 def _positive(path: Path, key: str, value: float) -> None:
-    if value <= 0:
-        raise _error(path, key, f"{key} must be more than 0")
+    if not 0 < value <= _LONGEST:
+        raise _error(path, key, f"{key} must be more than 0 and at most {_LONGEST}")

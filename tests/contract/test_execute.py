@@ -6,19 +6,7 @@ import msgspec
 import pytest
 
 from onehop.kernel.base import Kernel
-from onehop.objects import (
-    Address,
-    Bridge,
-    BridgePort,
-    KernelObject,
-    Link,
-    NextHop,
-    Route,
-    Tap,
-    Veth,
-    Vxlan,
-    born_rules,
-)
+from onehop.objects import Address, Bridge, BridgePort, KernelObject, Link, NextHop, Route, Tap, Veth, Vxlan, born_rules
 from onehop.reconciler.plan import Create, Delete, Replace, Scope
 from tests.contract import things
 from tests.contract.things import ALL, ROUTER, assert_gone, assert_there, carry_out, put, seen, take

@@ -119,6 +119,10 @@ def test_a_namespace_that_comes_is_told(host: Host) -> None:
 
 
 BEHIND_OUR_BACK = {
+    "connected route": (ROUTER, "ip route del 10.0.1.0/24 dev qr-1"),
+    "connected route6": (ROUTER, "ip -6 route del fd00:1::/64 dev qr-1"),
+    "a router stops to forward": (ROUTER, "sysctl -qw net.ipv4.ip_forward=0"),
+    "a router begins to forward IPv6": (ROUTER, "sysctl -qw net.ipv6.conf.all.forwarding=1"),
     "address": (ROUTER, "ip address del 10.0.1.1/24 dev qr-1"),
     "address6": (ROUTER, "ip address del fd00:1::1/64 dev qr-1"),
     "route": (ROUTER, "ip route del 192.168.7.0/24"),

@@ -17,6 +17,7 @@ from tests.dataplane_north.places import Place
 
 PATIENCE = 2.0
 PORT = 7007
+_FREEBIND = 15
 
 
 class Answer(NamedTuple):
@@ -47,6 +48,8 @@ class Echo:
             for kind, action in ((socket.SOCK_STREAM, self._accept), (socket.SOCK_DGRAM, _datagram)):
                 sock = place.inside(lambda kind=kind: socket.socket(family, kind))
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if not six:
+                    sock.setsockopt(socket.IPPROTO_IP, _FREEBIND, 1)  # also for an address that may come later
                 sock.bind((address, port))
                 if kind == socket.SOCK_STREAM:
                     sock.listen(64)
@@ -180,6 +183,27 @@ def ping(place: Place, target: str, size: int = 56, identifier: int = 0) -> str 
                     return str(peer[0])
         except OSError:
             return None
+
+
+def connected(place: Place, target: str, port: int = PORT) -> socket.socket:
+    """A TCP connection to an echo server, to be kept."""
+    sock = place.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+    sock.settimeout(PATIENCE)
+    sock.connect((target, port))
+    assert sock.recv(100).endswith(b"\n")
+    return sock
+
+
+def echoes(sock: socket.socket, octets: bytes = b"again") -> bool:
+    """Whether a kept connection brings back what is sent; raises what the socket raises."""
+    sock.sendall(octets)
+    received = b""
+    while len(received) < len(octets):
+        more = sock.recv(65536)
+        if not more:
+            return False
+        received += more
+    return received == octets
 
 
 def checksum(octets: bytes) -> int:

@@ -21,6 +21,8 @@ GATEWAY = gateway_ip(1)
 FLOATING = {"a1": 101, "a3": 102, "b1": 103, "c1": 104, "c3": 105}
 FORWARDED = "203.0.113.150"
 VIRTUAL = "203.0.113.110"
+VIRTUAL_INSIDE = "10.0.1.18"
+MAY_HOLD = ("a2", "b2", "c1")
 FORWARDS = (("tcp", 8000), ("tcp", 8001), ("tcp", 9000), ("tcp", PORT), ("udp", PORT), ("udp", 8000))
 """Protocol and port on `FORWARDED`: to b2, b2, a2, c2, c2, b2."""
 OUT = "outside"
@@ -38,8 +40,13 @@ class Stage(Site):
         world.router(1, [1, 2])
         world.gateway(1, owner, **settings)  # type: ignore[arg-type]  # the keywords of gateway
         nets = {"a3": 2, "b1": 2, "c2": 2}
-        self.ports: dict[str, Port] = {n: world.port(nets.get(n, 1), HOSTS[n[0]]) for n in INSTANCES}
+        # The unbound port's address is in the pairs of those who may hold it, as for VRRP.
+        pairs = {n: [(f"fa:16:3e:01:00:{k:02x}", VIRTUAL_INSIDE)] for k, n in enumerate(INSTANCES, 1) if n in MAY_HOLD}
+        self.ports: dict[str, Port] = {
+            n: world.port(nets.get(n, 1), HOSTS[n[0]], pairs=pairs.get(n, ())) for n in INSTANCES
+        }
         self.vip = world.port(1, None)
+        assert self.vip.fixed_ips[0].ip_address == VIRTUAL_INSIDE
         self.floating = {n: world.floating_ip(last, self.ports[n]) for n, last in FLOATING.items()}
         world.floating_ip(110, self.vip)
         to = self.ports
@@ -71,7 +78,7 @@ class Stage(Site):
         for name, port in self.ports.items():
             self.boot(port, [f"{vip}/24"] if name == "b2" else [])
             own = port.fixed_ips[0].ip_address
-            for address in (own, vip) if name == "b2" else (own,):
+            for address in (own, vip) if name in MAY_HOLD else (own,):
                 echo.serve(self.at(name), PORT, PORT + 1, address=address)
         echo.serve(self.outside, PORT)
         self.echo = echo

@@ -86,6 +86,8 @@ def test_a_wrong_value_is_named(tmp_path: Path, text: str, named: str) -> None:
         ("vxlan_port", "0"),
         ("physical_networks", "7"),
         ("observe_seconds", "-1"),
+        ("observe_seconds", "nan"),
+        ("reconnect_seconds", "inf"),
         ("gateway_host", '"yes"'),
     ],
 )

@@ -6,7 +6,8 @@ are dropped at the VXLAN port, both ways (suppression alone leaks: a second host
 advertisements would reach other hosts). RFC 826, RFC 4861.
 
 One thing may be asked: where an address is whose place nobody knows (walk 9). The leg asks as nobody (sender 0.0.0.0)
-and under a MAC of its own on this host, to which the other hosts know the way.
+and under a MAC of its own on this host, to which the other hosts know the way. When such an address says that it has
+moved (gratuitous ARP), that is passed on at its tap, because suppression swallows it on the way to the underlay.
 """
 
 from collections.abc import Iterator
@@ -51,12 +52,15 @@ def _table(context: Context, segment: Segment, vxlan: str) -> Ruleset:
             nft.chain("vxlan_in", [*answers, *rules], nft.netdev_hook("ingress", vxlan)),
             nft.chain("vxlan_out", [*questions, *rules], nft.netdev_hook("egress", vxlan)),
         ]
+    taps = _announcers(context, segment) if rules else ()
+    moved = f'arp saddr ip @roving arp daddr ip @roving dup to "{vxlan}"'
+    parts += [nft.chain(f"from-{tap}", [moved], nft.netdev_hook("ingress", tap)) for tap in taps]
     return Ruleset(
         namespace=naming.HOST,
         family="netdev",
         table=naming.network_table(network.id),
         body=nft.body(*parts),
-        devices=(bridge, vxlan) if rules else (bridge,),
+        devices=(bridge, vxlan, *taps) if rules else (bridge,),
     )
 
 
@@ -96,3 +100,13 @@ def _probes(context: Context, segment: Segment) -> Iterator[tuple[Port, str, str
         for ip in leg.fixed_ips:
             if address.version(ip.ip_address) == 4:
                 yield leg, ip.ip_address, naming.probe_mac(context.host, leg.id)
+
+
+def _announcers(context: Context, segment: Segment) -> tuple[str, ...]:
+    """Taps here behind which an address may be whose place nobody knows."""
+    local = (port for port in segment.instances if context.is_local(port))
+    return tuple(naming.tap(port.id) for port in local if _roves(port))
+
+
+def _roves(port: Port) -> bool:
+    return any(address.version(pair.ip_address) == 4 for pair in port.allowed_address_pairs)

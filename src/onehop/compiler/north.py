@@ -3,27 +3,18 @@
 NAT state lives where the instance lives; the owner of an external address only steers, without state.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 
 from onehop.compiler.context import Context
 from onehop.compiler.inside import inside_of
-from onehop.model.floating_ip import FloatingIp, Forwarding
+from onehop.compiler.shares import Forward, Sorter, blocks_of
 from onehop.model.gateway import Gateway, RouterHost
 from onehop.model.network import Network
-from onehop.model.port import Port
 from onehop.model.router import Router
 from onehop.model.subnet import Subnet
 from onehop.net import address, naming
-from onehop.net.identifier import HostName
-
-
-class Forward(msgspec.Struct, frozen=True):
-    """A port forwarding: external address with the forwarding itself."""
-
-    address: str
-    rule: Forwarding
 
 
 class North(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +113,7 @@ def north_of(context: Context, router: Router, inside: list[str]) -> North | Non
         return None
     bridge = context.local.physical_networks.get(external.physical_network or "")
     owner = gateway.owner == context.host and bridge is not None
-    sorter = _Sorter(context, external, places, me, owner)
+    sorter = Sorter(context, external, places, me, owner)
     for floating_ip in context.view.floating_ips_of(router.id):
         sorter.add(floating_ip)
     gateways = tuple(ip.ip_address for ip in gateway.fixed_ips if address.version(ip.ip_address) == 4)
@@ -152,77 +143,3 @@ def north_of(context: Context, router: Router, inside: list[str]) -> North | Non
         floating=tuple(sorted(sorter.all)),
         answered=tuple(sorted(shared | sorter.translated.keys())) if bridge is not None else (),
     )
-
-
-class _Sorter:
-    """Sorts floating IPs by who translates them."""
-
-    def __init__(
-        self, context: Context, external: Network, places: dict[HostName, RouterHost], me: RouterHost, owner: bool
-    ) -> None:
-        self._context = context
-        self._external = external
-        self._places = places
-        self._me = me
-        self._owner = owner
-        self.translated: dict[str, str] = {}
-        self.here: set[str] = set()
-        self.virtual: dict[str, str] = {}
-        self.steered: dict[str, int] = {}
-        self.forwards: list[Forward] = []
-        self.steered_forwards: list[tuple[Forward, int]] = []
-        self.forwarded: set[str] = set()
-        self.all: set[str] = set()
-
-    def add(self, floating_ip: FloatingIp) -> None:
-        """Sort one in."""
-        self.all.add(floating_ip.address)
-        if floating_ip.forwardings:
-            self.forwarded.add(floating_ip.address)
-        for rule in floating_ip.forwardings:
-            self._forward(Forward(floating_ip.address, rule))
-        port = self._context.view.ports.get(floating_ip.port_id) if floating_ip.port_id is not None else None
-        if port is not None and floating_ip.fixed_ip is not None:
-            self._whole(floating_ip.address, floating_ip.fixed_ip, port)
-
-    def _whole(self, external: str, fixed: str, port: Port) -> None:
-        if port.host is None or all(ip.ip_address != fixed for ip in port.fixed_ips):
-            self.virtual[external] = fixed
-            if self._owner:
-                self.translated[external] = fixed
-            return
-        if self._context.is_local(port):
-            self.translated[external] = fixed
-            if port.host == self._me.host:
-                self.here.add(external)
-        if port.host != self._me.host and port.host in self._places and not self._has_leg(port.host):
-            self.steered[external] = self._places[port.host].number
-
-    def _forward(self, forward: Forward) -> None:
-        port = self._context.view.ports.get(forward.rule.port_id)
-        if port is None:
-            return
-        if self._context.is_local(port):
-            self.forwards.append(forward)
-        if port.host in self._places and port.host != self._me.host:
-            self.steered_forwards.append((forward, self._places[port.host].number))
-
-    def _has_leg(self, host: HostName) -> bool:
-        known = self._context.view.hosts.get(host)
-        return known is not None and self._external.physical_network in known.physical_networks
-
-
-def blocks_of(host: RouterHost) -> list[tuple[int, int]]:
-    """First and last port of each of a host's blocks, neighbouring ones put together."""
-    return joined((b.first, b.last) for b in host.blocks)
-
-
-def joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Ranges in order, those that overlap or touch put together."""
-    found: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
-        if found and first <= found[-1][1] + 1:
-            found[-1] = (found[-1][0], max(last, found[-1][1]))
-        else:
-            found.append((first, last))
-    return found

@@ -69,6 +69,9 @@ def _chains(north: North) -> Iterator[str]:
     hook = "type nat hook prerouting priority dstnat; policy accept;"
     yield nft.chain("translate_in", translation.inwards(north), hook)
     yield nft.chain("astray", _astray(north), "type filter hook prerouting priority dstnat + 10; policy accept;")
+    # A connection whose packet lost its way while rules change hands must not be reset: nobody is at home here.
+    mine = ["ip daddr @external tcp flags ! syn counter drop"]
+    yield nft.chain("to_self", mine, "type filter hook input priority filter; policy accept;")
     yield nft.chain("forward", _forward(north), "type filter hook forward priority filter; policy accept;")
     yield nft.chain("own_source", _own_source(north), "type filter hook output priority raw; policy accept;")
     # Walk 6: what this router itself answers, and what it has to say of a steered packet, goes where that came from.
@@ -107,6 +110,10 @@ def _raw(north: North) -> Iterator[str]:
             yield f"{lone}{translation.not_forwarded(north)}notrack {owner}"
     if north.leg is not None:
         yield f'iifname "{north.leg}" jump from_outside'
+        if north.owner:
+            # What a host sent here because it did not know better yet goes on, once: there nothing is marked again.
+            yield f'iifname "{north.transit}" ip saddr @external jump steer'
+            yield f'iifname "{north.transit}" {MARKED} notrack'
         # Walk 3: of hosts without external leg; translated there, only passed on here.
         passing = "ip saddr != @inside ip daddr != @inside ip daddr != @answered notrack"
         yield f'iifname "{north.transit}" {passing}'

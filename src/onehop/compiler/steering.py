@@ -8,7 +8,8 @@ be IPv4 without options and from that address; its source port or id decides).
 from collections.abc import Iterator
 
 from onehop.compiler import nft
-from onehop.compiler.north import North, blocks_of
+from onehop.compiler.north import North
+from onehop.compiler.shares import blocks_of
 from onehop.net import naming
 
 MARKED, UNMARKED = "meta mark != 0x00000000/8", "meta mark 0x00000000/8"

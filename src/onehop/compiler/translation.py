@@ -7,7 +7,8 @@ that was translated inwards here is translated outwards too: its answer would ot
 from collections.abc import Iterable, Iterator
 
 from onehop.compiler import nft
-from onehop.compiler.north import North, joined
+from onehop.compiler.north import North
+from onehop.compiler.shares import joined
 from onehop.compiler.steering import MARKED
 
 _PORTED = "ip protocol { icmp, tcp, udp }"

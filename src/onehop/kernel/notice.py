@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from onehop.net.naming import PROTOCOL
+from onehop.net.naming import HOST, PROTOCOL
 from onehop.objects import netlink, nftables
 from onehop.objects.address import IFADDRMSG
 from onehop.objects.neighbour import NDMSG, NUD_NOARP, NUD_PERMANENT
@@ -11,6 +11,8 @@ from onehop.objects.route import RTMSG
 
 _IFNAME, _FRA_PROTOCOL = 3, 21
 _IFINFOMSG, _FIB_RULE = 16, 12
+_NEWNETCONF = 80
+_MAIN, _OF_THE_KERNEL = 254, 2
 _NEWGEN, _SUBSYSTEM = 0x0A0F, 0x0A
 _GEN_PROC_NAME, _TABLE = 3, 1
 
@@ -40,7 +42,13 @@ class RouteNotices:
                 return False, None
             return True, self._link_name(namespace, index)
         if kind in (netlink.NEWROUTE, netlink.DELROUTE):
-            return RTMSG.unpack_from(data, start)[5] == PROTOCOL, None
+            _, _, _, _, table, protocol, _, _, _ = RTMSG.unpack_from(data, start)
+            # A router's connected routes are the kernel's, and go with the hand that deletes them.
+            lost = kind == netlink.DELROUTE and namespace != HOST and (table, protocol) == (_MAIN, _OF_THE_KERNEL)
+            return lost or protocol == PROTOCOL, None
+        if kind == _NEWNETCONF:
+            # Forwarding and a few more settings; ours are in routers. Others are found by looking.
+            return namespace != HOST, None
         if kind in (netlink.NEWRULE, netlink.DELRULE):
             protocol = netlink.attributes(data, start + _FIB_RULE, end).get(_FRA_PROTOCOL)
             return protocol == bytes([PROTOCOL]), None
