@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmarks import packing, sandbox, scenario
 from onehop.compiler.host import compile_host
+from onehop.net.naming import PROTOCOL
 from onehop.objects import ALL_ZERO, Bridge, KernelObject, Link, Namespace, Veth, Vxlan
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -105,9 +106,11 @@ class Floor:
             host, _, length = item.address.partition("/")
             batch.append(packing.new_address(index[item.link], host, int(length), SCOPES[item.scope]))
         batch += [packing.new_neighbour(index[n.link], n.address, mac(n.mac)) for n in wanted.inside["neighbour"]]
-        context = nft_context()
-        load(context, wanted.inside["ruleset"])
-        _nft.nft_ctx_free(context)
+        batch += [packing.new_blackhole(r.destination, r.metric, PROTOCOL) for r in wanted.inside["route"]]
+        if wanted.inside["ruleset"]:
+            context = nft_context()
+            load(context, wanted.inside["ruleset"])
+            _nft.nft_ctx_free(context)
         inside.send(batch)
         write([setting for setting in wanted.inside["sysctl"] if setting.link is not None])
         inside.close()

@@ -81,6 +81,13 @@ def new_neighbour(index: int, address: str, mac: bytes) -> bytes:
     return _message(NEWNEIGH, CREATE | REPLACE, header + attribute(1, packed) + attribute(2, mac))
 
 
+def new_blackhole(prefix: str, metric: int, protocol: int) -> bytes:
+    """An IPv4 route in the main table that leads nowhere."""
+    address, _, length = prefix.partition("/")
+    header = struct.pack("=BBBBBBBBI", 2, int(length), 0, 0, 254, protocol, 0, 6, 0)
+    return _message(NEWROUTE, CREATE | EXCL, header + attribute(1, octets(address)) + number(6, metric))
+
+
 def new_bridge_entry(port: int, mac: bytes) -> bytes:
     """A static FDB entry of a bridge."""
     header = struct.pack("=BxxxiHBB", 7, port, NOARP, MASTER, 0)
