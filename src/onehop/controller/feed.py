@@ -16,6 +16,9 @@ LOG = logger("stream")
 POLL_SECONDS = 1.0
 """How often the log is looked at without being woken: a lost notification costs this much."""
 
+GATHER_SECONDS = 0.025
+"""The first change of a burst goes out at once, those behind it together: many cost hardly more than one."""
+
 Changed = Callable[[dict[HostName, set[Ref]], set[HostName]], None]
 
 
@@ -51,6 +54,7 @@ class Feed:
         stop = self._store.subscribe(woken)
         try:
             while True:
+                began = loop.time()
                 try:
                     await self.catch_up()
                 except (OnehopError, OSError) as error:
@@ -58,6 +62,7 @@ class Feed:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS):
                         await self._wake.wait()
+                await asyncio.sleep(max(0.0, began + GATHER_SECONDS - loop.time()))
                 self._wake.clear()
         finally:
             stop()
