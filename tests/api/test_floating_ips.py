@@ -6,6 +6,8 @@ from onehop.store import Status, Store
 from tests.api.client import PROJECT_A, Api, Row
 from tests.store.rows import say_hello
 
+pytestmark = pytest.mark.slow
+
 
 class Inside:
     """A project's network behind a router with a gateway."""

@@ -8,6 +8,8 @@ from onehop.store import Store
 from tests.api.client import Api, Row
 from tests.store.rows import add_gateway_host
 
+pytestmark = pytest.mark.slow
+
 
 def gateway_ports(api: Api, router: Row) -> list[Row]:
     rows: list[Row] = api.get(f"ports?device_id={router['id']}&device_owner=network:router_gateway")["ports"]

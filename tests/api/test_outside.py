@@ -13,6 +13,8 @@ from tests.api.client import Api, Row
 from tests.api.test_floating_ips import Inside, floating
 from tests.store.rows import add_gateway_host, say_hello
 
+pytestmark = pytest.mark.slow
+
 OWNER, NEAR, FAR = "gw-1", "near", "far"
 """The gateway host, a host that reaches the external network too, and one that does not."""
 

@@ -5,6 +5,8 @@ import pytest
 from tests.api.client import Answer, Api, Row
 from tests.api.test_floating_ips import Inside, floating, shown
 
+pytestmark = pytest.mark.slow
+
 
 class Forwarded:
     """A floating IP with port forwardings to one project's ports."""

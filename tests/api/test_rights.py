@@ -11,6 +11,8 @@ from onehop.model.resource import Resource
 from onehop.model.resources import RESOURCES
 from tests.api.client import ADMIN_PROJECT, PROJECT_A, PROJECT_B, Api
 
+pytestmark = pytest.mark.slow
+
 TOP = [r for r in RESOURCES if r.parent is None]
 OWNED = [r for r in TOP if r.owned]
 owned = pytest.mark.parametrize("resource", OWNED, ids=lambda r: r.name)

@@ -11,6 +11,8 @@ from tests.store import rows
 from tests.store.outside import given, hosts_of, routed, run
 from tests.store.rows import add_gateway_host, say_hello
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_place_is_a_number_two_macs_a_transit_address_and_a_block(store: Store) -> None:
     names = [add_gateway_host(store, n) for n in (1, 2, 3)]

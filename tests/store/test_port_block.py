@@ -10,6 +10,8 @@ from tests.store import rows
 from tests.store.outside import blocks_of, given, hosts_of, routed, run
 from tests.store.rows import add_gateway_host
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def now() -> list[float]:

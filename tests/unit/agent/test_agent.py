@@ -37,6 +37,8 @@ from onehop.store import Store
 from tests.store import rows
 from tests.unit.controller.streams import LIMIT, Site, eventually
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T", bound=msgspec.Struct)
 
 

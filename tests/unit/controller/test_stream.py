@@ -10,6 +10,8 @@ from onehop.wire import Heartbeat, InSync, Refused, ResourceStatus, decode_from_
 from tests.store import rows
 from tests.unit.controller.streams import LIMIT, Site, bound_port, eventually, hello_of
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_host_gets_its_own_share_only(site: Site) -> None:
     async def scenario() -> None:
