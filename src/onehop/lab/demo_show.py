@@ -29,10 +29,12 @@ class Screen:
         from rich.table import Table
 
         table = Table(title=title, title_justify="left")
-        for column in ("path", "from", "to"):
+        # On a narrow terminal the words give way, never the numbers.
+        table.add_column("path")
+        for column in ("from", "to"):
             table.add_column(column, no_wrap=True)
         for column in ("hops", "IPv4", "IPv6"):
-            table.add_column(column, justify="right")
+            table.add_column(column, justify="right", no_wrap=True)
         rows: dict[tuple[str, str, str], dict[int, Path]] = {}
         for path in paths:
             rows.setdefault((path.title, path.source, path.sink), {})[path.version] = path
