@@ -11,8 +11,8 @@ from onehop.compiler.state import Partition
 from onehop.errors import KernelError
 from onehop.kernel.base import Kernel
 from onehop.log import logger
-from onehop.net import naming
-from onehop.net.announcement import gratuitous_arp
+from onehop.net import address, naming
+from onehop.net.announcement import gratuitous_arp, unsolicited_advertisement
 from onehop.net.identifier import RouterId
 from onehop.objects import Address, KernelObject, Key, Link
 from onehop.objects.conntrack import Translations
@@ -48,7 +48,7 @@ class Outward:
         """Announce what is due."""
         for found in self._herald.due(now):
             try:
-                self._kernel.announce(found.namespace, found.link, [gratuitous_arp(found.mac, found.address)])
+                self._kernel.announce(found.namespace, found.link, [_frame(found)])
             except KernelError as error:
                 LOG.warning("an address could not be announced", address=found.address, why=str(error))
 
@@ -69,9 +69,15 @@ class Outward:
         return {}
 
 
+def _frame(found: Published) -> bytes:
+    say = unsolicited_advertisement if address.version(found.address) == 6 else gratuitous_arp
+    return say(found.mac, found.address)
+
+
 def _published(held: Iterable[KernelObject]) -> Iterator[Published]:
+    """What external legs carry; not their anchors, and not their link-locals, which no other host has."""
     found = list(held)
     macs = {o.name: o.mac for o in found if isinstance(o, Link) and o.name.startswith("qg-") and o.mac is not None}
     for item in found:
-        if isinstance(item, Address) and item.link in macs and item.address != naming.ANCHOR and "." in item.address:
+        if isinstance(item, Address) and item.link in macs and item.scope == "global":
             yield Published(item.namespace, item.link, macs[item.link] or "", item.address.partition("/")[0])

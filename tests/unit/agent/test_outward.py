@@ -4,16 +4,16 @@ import errno
 
 import msgspec
 
-from onehop.agent.herald import EVERY
+from onehop.agent.herald import EVERY, TIMES
 from onehop.compiler.state import Local, Plug
 from onehop.model.floating_ip import FloatingIp
 from onehop.model.port import Port
 from onehop.net import naming
-from onehop.net.announcement import gratuitous_arp
+from onehop.net.announcement import gratuitous_arp, unsolicited_advertisement
 from onehop.objects import Address, Bridge, Link
 from onehop.objects.conntrack import Translations
 from onehop.reconciler.plan import Create
-from tests.northern import Northern, forward, gateway_ip
+from tests.northern import Northern, forward, gateway_ip, gateway_ip6
 from tests.unit.agent.bench import Bench
 
 MAC = "fa:16:3e:02:01:01"
@@ -49,6 +49,20 @@ def test_a_published_address_is_announced_on_its_leg_and_again() -> None:
     ]
     bench.wait(EVERY)
     assert len(_announced(bench)) == 2
+
+
+def test_an_ipv6_address_that_the_owner_publishes_is_advertised_as_often_and_no_link_local_ever() -> None:
+    world = Northern(six=True)
+    world.network(1)
+    world.router(1, [1])
+    world.gateway(1, owner=1, six=True)
+    bench = _bench(world.port(1, 1))
+    bench.see(world)
+    for _ in range(2 * TIMES):
+        bench.wait(EVERY)
+    four, six = gratuitous_arp(MAC, gateway_ip(1)), unsolicited_advertisement(MAC, gateway_ip6(1))
+    assert _announced(bench).count(six) == TIMES
+    assert set(_announced(bench)) == {four, six}
 
 
 def test_an_address_that_this_host_does_not_publish_is_not_announced() -> None:
