@@ -161,7 +161,7 @@ def udp(place: Place, target: str, port: int = PORT, octets: bytes = b"hello") -
         return answer if answer.octets == octets else None
 
 
-def ping(place: Place, target: str, size: int = 56, identifier: int = 0) -> str | None:
+def ping(place: Place, target: str, size: int = 56, identifier: int = 0, patience: float = PATIENCE) -> str | None:
     """Ask by ICMP echo; the address that answered, None where nobody does."""
     six = ":" in target
     identifier = identifier or int.from_bytes(os.urandom(2)) or 1
@@ -173,7 +173,7 @@ def ping(place: Place, target: str, size: int = 56, identifier: int = 0) -> str 
     family, protocol = (socket.AF_INET6, socket.IPPROTO_ICMPV6) if six else (socket.AF_INET, socket.IPPROTO_ICMP)
     sock = place.inside(lambda: socket.socket(family, socket.SOCK_RAW, protocol))
     with sock:
-        sock.settimeout(PATIENCE)
+        sock.settimeout(patience)
         try:
             sock.sendto(message, (target, 0))
             while True:

@@ -48,6 +48,18 @@ def send(place: Place, *packets: bytes) -> None:
     place.inside(work)
 
 
+def emit(place: Place, link: str, *frames: bytes) -> None:
+    """Put whole Ethernet frames on a link."""
+
+    def work() -> None:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
+            sock.bind((link, 0))
+            for frame in frames:
+                sock.send(frame)
+
+    place.inside(work)
+
+
 class Watcher:
     """What passed a link since it was opened."""
 

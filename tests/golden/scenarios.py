@@ -71,6 +71,15 @@ def address_pairs() -> Scenario:
     return _plugged(world)
 
 
+def ipv6_address_pairs() -> Scenario:
+    world = World(hosts=2)
+    world.network(1)
+    world.router(1, [1])
+    world.port(1, 1, pairs=[("fa:16:3e:01:00:01", "fd00:1::200"), ("fa:16:3e:01:00:01", "fd00:1:0:0:1::/80")])
+    world.port(1, 2, pairs=[("fa:16:3e:01:00:02", "fd00:1::200")])
+    return _plugged(world)
+
+
 def a_port_about_to_move() -> Scenario:
     world = World(hosts=2)
     world.network(1)
@@ -153,6 +162,7 @@ SCENARIOS: tuple[Callable[[], Scenario], ...] = (
     two_networks_and_a_router,
     router_to_router,
     address_pairs,
+    ipv6_address_pairs,
     a_port_about_to_move,
     flat_network,
     north_south,

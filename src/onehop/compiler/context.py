@@ -44,6 +44,7 @@ class Segment(msgspec.Struct, frozen=True):
         own: MACs of all ports; no address pair takes one of these away from its port.
         roaming: MACs that more than one port may use (virtual MACs in address pairs): learned, not declared.
         roving: IPv4 addresses and prefixes that nobody knows the place of: in address pairs, and of unbound ports.
+        roving6: the same of IPv6.
         askers: the other hosts that hold the legs; they may ask across the underlay for what is roving.
     """
 
@@ -56,6 +57,7 @@ class Segment(msgspec.Struct, frozen=True):
     own: frozenset[str]
     roaming: frozenset[str]
     roving: tuple[str, ...]
+    roving6: tuple[str, ...]
     askers: tuple[Host, ...]
 
 
@@ -113,7 +115,8 @@ class Context:
             tuple(known),
             own,
             _roaming(instances, own),
-            _roving(ports),
+            _roving(ports, 4),
+            _roving(ports, 6),
             tuple(askers) if legs else (),
         )
 
@@ -154,7 +157,7 @@ def _roaming(instances: tuple[Port, ...], own: frozenset[str]) -> frozenset[str]
     return frozenset(mac for mac, count in claims.items() if count > 1)
 
 
-def _roving(ports: list[Port]) -> tuple[str, ...]:
+def _roving(ports: list[Port], version: int) -> tuple[str, ...]:
     pairs = {pair.ip_address for port in ports for pair in port.allowed_address_pairs}
     unbound = {ip.ip_address for p in ports if p.router_id is None and not p.bindings for ip in p.fixed_ips}
-    return tuple(sorted(a for a in pairs | unbound if address.version(a) == 4))
+    return tuple(sorted(a for a in pairs | unbound if address.version(a) == version))

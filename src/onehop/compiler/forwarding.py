@@ -58,8 +58,8 @@ def _instance(context: Context, segment: Segment, port: Port, bridge: str) -> It
 
 
 def _probes(segment: Segment, leg: Port, bridge: str) -> Iterator[KernelObject]:
-    """Where the answers to other hosts' questions for roving addresses go; see `onehop.compiler.guard`."""
-    if not segment.roving or segment.network.vni is None:
+    """Where the answers to other hosts' questions for roving addresses go; see `onehop.compiler.question`."""
+    if not (segment.roving or segment.roving6) or segment.network.vni is None:
         return
     vxlan = naming.vxlan(segment.network.vni)
     for asker in segment.askers:

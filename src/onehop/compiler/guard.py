@@ -5,17 +5,14 @@ from a gateway, neighbour solicitations and advertisements for or from one, rout
 are dropped at the VXLAN port, both ways (suppression alone leaks: a second host's leg would be seen as a duplicate, and
 advertisements would reach other hosts). RFC 826, RFC 4861.
 
-One thing may be asked: where an address is whose place nobody knows (walk 9). The leg asks as nobody (sender 0.0.0.0)
-and under a MAC of its own on this host, to which the other hosts know the way. When such an address says that it has
-moved (gratuitous ARP), that is passed on at its tap, because suppression swallows it on the way to the underlay.
+One thing may be asked across it: where an address is whose place nobody knows; see `onehop.compiler.question`.
 """
 
 from collections.abc import Iterator
 
-from onehop.compiler import nft
+from onehop.compiler import nft, question
 from onehop.compiler.context import Context, Segment
 from onehop.compiler.state import Claim, Refusal
-from onehop.model.port import Port
 from onehop.net import address, naming
 from onehop.objects import Ruleset
 
@@ -40,27 +37,27 @@ def _table(context: Context, segment: Segment, vxlan: str) -> Ruleset:
     legs = {leg.id for leg in segment.legs}
     gateways = [known.address for known in segment.known if known.port.id in legs]
     rules = list(_rules(gateways))
-    answers, questions = _answers(context, segment), _questions(context, segment)
+    taps = question.announcers(context, segment)
     parts = [
         *(_sets(gateways)),
-        nft.prefix_set("roving", 4, segment.roving) if segment.roving and legs else "",
+        nft.prefix_set("roving", 4, segment.roving) if segment.roving and (legs or taps) else "",
         nft.chain("bridge_in", (), nft.netdev_hook("ingress", bridge, "drop")),
         nft.chain("bridge_out", (), nft.netdev_hook("egress", bridge, "drop")),
     ]
     if rules:
+        inwards, outwards = question.answers(context, segment), question.questions(context, segment)
         parts += [
-            nft.chain("vxlan_in", [*answers, *rules], nft.netdev_hook("ingress", vxlan)),
-            nft.chain("vxlan_out", [*questions, *rules], nft.netdev_hook("egress", vxlan)),
+            nft.chain("vxlan_in", [*inwards, *rules], nft.netdev_hook("ingress", vxlan)),
+            nft.chain("vxlan_out", [*outwards, *rules], nft.netdev_hook("egress", vxlan)),
         ]
-    taps = _announcers(context, segment) if rules else ()
-    moved = f'arp saddr ip @roving arp daddr ip @roving dup to "{vxlan}"'
-    parts += [nft.chain(f"from-{tap}", [moved], nft.netdev_hook("ingress", tap)) for tap in taps]
+    moved = list(question.moved(segment, vxlan))
+    parts += [nft.chain(f"from-{tap}", moved, nft.netdev_hook("ingress", tap)) for tap in taps]
     return Ruleset(
         namespace=naming.HOST,
         family="netdev",
         table=naming.network_table(network.id),
         body=nft.body(*parts),
-        devices=(bridge, vxlan, *taps) if rules else (bridge,),
+        devices=(bridge, vxlan, *taps) if rules or taps else (bridge,),
     )
 
 
@@ -80,33 +77,3 @@ def _rules(gateways: list[str]) -> Iterator[str]:
         yield f"{_ROUTER} counter drop"
         yield f"ip6 saddr @gateways6 {_NEIGHBOUR} counter drop"
         yield f"{_NEIGHBOUR} @th,64,128 {nft.any_of(nft.raw_address(six))} counter drop"
-
-
-def _questions(context: Context, segment: Segment) -> Iterator[str]:
-    for leg, ip, probe in _probes(context, segment):
-        asked = f"arp operation request arp saddr ether {leg.mac_address} arp saddr ip {ip} arp daddr ip @roving"
-        yield f"{asked} ether saddr set {probe} arp saddr ether set {probe} arp saddr ip set 0.0.0.0 accept"
-
-
-def _answers(context: Context, segment: Segment) -> Iterator[str]:
-    for leg, _, probe in _probes(context, segment):
-        answered = f"ether daddr {probe} arp operation reply arp saddr ip @roving"
-        yield f"{answered} ether daddr set {leg.mac_address} arp daddr ether set {leg.mac_address} accept"
-
-
-def _probes(context: Context, segment: Segment) -> Iterator[tuple[Port, str, str]]:
-    """Legs with their IPv4 addresses and the MAC under which they ask."""
-    for leg in segment.legs if segment.roving else ():
-        for ip in leg.fixed_ips:
-            if address.version(ip.ip_address) == 4:
-                yield leg, ip.ip_address, naming.probe_mac(context.host, leg.id)
-
-
-def _announcers(context: Context, segment: Segment) -> tuple[str, ...]:
-    """Taps here behind which an address may be whose place nobody knows."""
-    local = (port for port in segment.instances if context.is_local(port))
-    return tuple(naming.tap(port.id) for port in local if _roves(port))
-
-
-def _roves(port: Port) -> bool:
-    return any(address.version(pair.ip_address) == 4 for pair in port.allowed_address_pairs)

@@ -101,6 +101,24 @@ def raw_address(addresses: Iterable[str]) -> list[str]:
     return [hex(number) for number in sorted({int(ipaddress.IPv6Address(a)) for a in addresses})]
 
 
+def raw_prefixes(prefixes: Iterable[str]) -> list[str]:
+    """IPv6 addresses and prefixes as `raw_address` writes them, as numbers and ranges; nothing where one is all."""
+    found = ipaddress.collapse_addresses(ipaddress.IPv6Network(p) for p in set(prefixes))
+    ranges = [(int(p.network_address), int(p.broadcast_address)) for p in found if p.prefixlen > 0]
+    return [hexadecimals(first, last) for first, last in _joined(ranges)]
+
+
+def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges in ascending order, neighbouring ones put together: nft lists them so."""
+    joined: list[tuple[int, int]] = []
+    for first, last in ranges:
+        if joined and joined[-1][1] + 1 == first:
+            joined[-1] = (joined[-1][0], last)
+        else:
+            joined.append((first, last))
+    return joined
+
+
 def body(*parts: str) -> str:
     """What stands between a table's braces."""
     return "\n\n".join(part for part in parts if part) + "\n"
