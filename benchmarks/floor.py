@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks import packing, sandbox, scenario
 from onehop.compiler.host import compile_host
 from onehop.net.naming import PROTOCOL
-from onehop.objects import ALL_ZERO, Bridge, KernelObject, Link, Namespace, Veth, Vxlan
+from onehop.objects import ALL_ZERO, Bridge, KernelObject, Link, Namespace, Veth, Vxlan, nftables
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _nft = ctypes.CDLL("libnftables.so.1")
@@ -171,7 +171,7 @@ def load(context: int, rulesets: list[Any]) -> None:
 
     The listing at the end makes libnftables read that one table first, and not all that the namespace holds.
     """
-    tables = "".join(f"table {r.family} {r.table} {{\n{r.body}}}\n" for r in rulesets)
+    tables = "".join(f"table {r.family} {r.table} {{\n{nftables.text_of(r)}}}\n" for r in rulesets)
     tables += f"list table {rulesets[-1].family} {rulesets[-1].table}\n"
     if _nft.nft_run_cmd_from_buffer(context, tables.encode()):
         raise RuntimeError(_nft.nft_ctx_get_error_buffer(context).decode())

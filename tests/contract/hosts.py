@@ -12,7 +12,7 @@ from onehop.kernel import syscall
 from onehop.kernel.base import Kernel
 from onehop.kernel.linux import LinuxKernel
 from onehop.kernel.memory import MemoryKernel
-from onehop.objects import Bridge, KernelObject, Link, Namespace, Route, Rule, Ruleset
+from onehop.objects import Bridge, KernelObject, Link, Namespace, Route, Rule, Ruleset, nftables
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ class LinuxHost:
                 words = ["ip", "rule", "add", "priority", str(found.priority), "table", str(found.table)]
                 self.run(found.namespace, *words)
             case Ruleset():
-                text = f"table {found.family} {found.table} {{\n{found.body}}}\n"
+                text = f"table {found.family} {found.table} {{\n{nftables.text_of(found)}}}\n"
                 self.run(found.namespace, "nft", "-f", "-", stdin=text)
             case _:
                 raise NotImplementedError(found.kind)

@@ -35,7 +35,7 @@ CHANGES: tuple[tuple[KernelObject, KernelObject], ...] = (
     (things.route6, change(things.route6, hops=(NextHop("fd00:1::9", "qr-1"),))),
     (things.several, change(things.several, hops=things.several.hops[:1])),
     (things.guard, change(things.guard, body=things.guard.body.replace("10.0.1.1", "10.0.1.2"))),
-    (things.table, change(things.table, body=things.table.body.replace("10.0.9.0", "10.0.8.0"))),
+    (things.table, things.with_elements(things.table, "inside", "10.0.1.0/24", "10.0.8.0/24")),
 )
 
 
@@ -220,7 +220,7 @@ def test_one_refused_ruleset_takes_no_other_along(kernel: Kernel) -> None:
 
 def test_rulesets_that_are_there_and_new_ones_go_together(kernel: Kernel) -> None:
     put(kernel, things.namespace, things.table)
-    changed = change(things.table, body=things.table.body.replace("10.0.9.0/24", "10.0.11.0/24"))
+    changed = things.with_elements(things.table, "inside", "10.0.1.0/24", "10.0.11.0/24")
     new = [change(things.table, table=f"onehop-{number}") for number in range(2)]
     report = carry_out(kernel, Create(new[0]), Replace(things.table, changed), Create(new[1]))
     assert not report.failed

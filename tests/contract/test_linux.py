@@ -204,7 +204,7 @@ def test_a_table_that_nft_lists_in_other_words_is_known_by_ours(host: LinuxHost)
 
 
 def test_a_table_in_other_words_is_loaded_once_too_often_at_most(host: LinuxHost) -> None:
-    loose = change(things.table, body="\tchain a {\n\t\ttcp dport ssh accept\n\t}\n")
+    loose = change(things.table, sets=(), body="\tchain a {\n\t\ttcp dport ssh accept\n\t}\n")
     put(host.kernel, things.namespace, loose)
     host.run(ROUTER, "nft", "add", "table", "inet", "somebody")
     found = seen(host.kernel)[loose.key]

@@ -1,5 +1,7 @@
 """Objects to put into a kernel: one small network and one router with a leg on it."""
 
+import msgspec
+
 from onehop.kernel.base import Kernel
 from onehop.objects import (
     ALL_ZERO,
@@ -10,6 +12,7 @@ from onehop.objects import (
     KernelObject,
     Key,
     Link,
+    NamedSet,
     Namespace,
     Neighbour,
     NextHop,
@@ -105,13 +108,15 @@ table = Ruleset(
     namespace=ROUTER,
     family="inet",
     table="onehop",
+    sets=(
+        NamedSet(
+            "inside",
+            ("ipv4_addr",),
+            interval=True,
+            elements=("10.0.1.0/24", "10.0.3.0/24", "10.0.5.0/24", "10.0.7.0/24", "10.0.9.0/24"),
+        ),
+    ),
     body=(
-        "\tset inside {\n"
-        "\t\ttype ipv4_addr\n"
-        "\t\tflags interval\n"
-        "\t\telements = { 10.0.1.0/24, 10.0.3.0/24, 10.0.5.0/24, 10.0.7.0/24, 10.0.9.0/24 }\n"
-        "\t}\n"
-        "\n"
         "\tchain pre {\n"
         "\t\ttype filter hook prerouting priority raw; policy accept;\n"
         "\t\tip daddr @inside counter notrack\n"
@@ -185,3 +190,12 @@ def assert_gone(kernel: Kernel, *objects: KernelObject) -> None:
     found = seen(kernel)
     for unwanted in objects:
         assert unwanted.key not in found, f"{unwanted} is still there"
+
+
+def with_elements(found: Ruleset, name: str, *elements: str) -> Ruleset:
+    """A table with other elements in one of its sets."""
+    sets = tuple(
+        msgspec.structs.replace(one, elements=tuple(sorted(elements))) if one.name == name else one
+        for one in found.sets
+    )
+    return msgspec.structs.replace(found, sets=sets)

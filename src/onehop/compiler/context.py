@@ -1,7 +1,8 @@
 """One component as one host sees it: everything that features ask for, worked out once."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,6 +16,8 @@ from onehop.model.subnet import Subnet
 from onehop.model.topology import Topology
 from onehop.net import address
 from onehop.net.identifier import HostName, NetworkId, RouterId, SubnetId
+
+T = TypeVar("T")
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -79,6 +82,7 @@ class Context:
         self.me: Host | None = view.hosts.get(host)
         self.routers: dict[RouterId, Router] = {}
         self.segments: dict[NetworkId, Segment] = {}
+        self._worked_out: dict[object, Any] = {}
         if self.me is None:
             return
         held = holding(view, component)
@@ -119,6 +123,13 @@ class Context:
             _roving(ports, 6),
             tuple(askers) if legs else (),
         )
+
+    def once(self, work: Callable[["Context"], T]) -> T:
+        """What a function says of this context, worked out once for all features that ask."""
+        if work not in self._worked_out:
+            self._worked_out[work] = work(self)
+        found: T = self._worked_out[work]
+        return found
 
     def macs_of(self, segment: Segment, port: Port) -> list[str]:
         """MACs that are behind this port alone: its own, and those of its address pairs that nobody else claims."""

@@ -97,26 +97,26 @@ def _gate(north: North) -> Iterator[KernelObject]:
         namespace=naming.HOST,
         family="netdev",
         table=naming.gate_table(north.router.id),
-        body=_questions(north, peer),
+        sets=(nft.address_set("asked", 4, {*north.published, *_upstream(north)}),),
+        body=nft.body(nft.chain("outwards", _questions(north), nft.netdev_hook("egress", peer))),
         devices=(peer,),
     )
 
 
-def _questions(north: North, peer: str) -> str:
+def _questions(north: North) -> Iterator[str]:
     """Of the questions outside only those for what this leg publishes reach it, and what upstream says of itself.
 
     A provider bridge floods broadcast to every router; one that asks for an address of another need not wake them all.
     """
-    upstream = {s.gateway_ip for s in north.subnets if s.gateway_ip is not None}
-    rules = ["arp operation request arp daddr ip != @asked counter drop"]
+    yield "arp operation request arp daddr ip != @asked counter drop"
     # RFC 4861, 4.3: the target stands behind type, code, checksum and four reserved octets.
     own = [link_local(north.me.mac_address), *(s.gateway_ip for s in north.subnets6 if s.gateway_ip is not None)]
     own += north.gateways6 if north.owner else ()
-    rules.append(f"icmpv6 type nd-neighbor-solicit @th,64,128 != {nft.any_of(nft.raw_address(own))} counter drop")
-    return nft.body(
-        nft.address_set("asked", 4, {*north.published, *upstream}),
-        nft.chain("outwards", rules, nft.netdev_hook("egress", peer)),
-    )
+    yield f"icmpv6 type nd-neighbor-solicit @th,64,128 != {nft.any_of(nft.raw_address(own))} counter drop"
+
+
+def _upstream(north: North) -> Iterator[str]:
+    return (s.gateway_ip for s in north.subnets if s.gateway_ip is not None)
 
 
 def _transit(context: Context, north: North) -> Iterator[KernelObject]:

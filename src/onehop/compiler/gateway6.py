@@ -73,11 +73,10 @@ def _guard(north: North) -> Ruleset:
         "ip6 daddr { fe80::/10, ff02::/16 } accept",
         "counter drop",
     ]
-    parts = (
-        nft.prefix_set("inside", 6, north.inside6),
-        nft.address_set("gateways", 6, north.gateways6),
+    sets = (nft.prefix_set("inside", 6, north.inside6), nft.address_set("gateways", 6, north.gateways6))
+    chains = (
         nft.chain("from_outside", outside) if north.leg is not None else "",
         nft.chain("raw", come, "type filter hook prerouting priority raw; policy accept;"),
         nft.chain("leave", leave, "type filter hook postrouting priority srcnat; policy accept;"),
     )
-    return Ruleset(namespace=north.namespace, family="ip6", table="onehop-north", body=nft.body(*parts))
+    return Ruleset(namespace=north.namespace, family="ip6", table="onehop-north", sets=sets, body=nft.body(*chains))

@@ -14,7 +14,7 @@ from onehop.compiler import nft, question
 from onehop.compiler.context import Context, Segment
 from onehop.compiler.state import Claim, Refusal
 from onehop.net import address, naming
-from onehop.objects import Ruleset
+from onehop.objects import NamedSet, Ruleset
 
 _NEIGHBOUR = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }"
 _ROUTER = "icmpv6 type { nd-router-solicit, nd-router-advert }"
@@ -38,9 +38,10 @@ def _table(context: Context, segment: Segment, vxlan: str) -> Ruleset:
     gateways = [known.address for known in segment.known if known.port.id in legs]
     rules = list(_rules(gateways))
     taps = question.announcers(context, segment)
+    sets = [*_sets(gateways)]
+    if segment.roving and (legs or taps):
+        sets.append(nft.prefix_set("roving", 4, segment.roving))
     parts = [
-        *(_sets(gateways)),
-        nft.prefix_set("roving", 4, segment.roving) if segment.roving and (legs or taps) else "",
         nft.chain("bridge_in", (), nft.netdev_hook("ingress", bridge, "drop")),
         nft.chain("bridge_out", (), nft.netdev_hook("egress", bridge, "drop")),
     ]
@@ -56,12 +57,13 @@ def _table(context: Context, segment: Segment, vxlan: str) -> Ruleset:
         namespace=naming.HOST,
         family="netdev",
         table=naming.network_table(network.id),
+        sets=tuple(sets),
         body=nft.body(*parts),
         devices=(bridge, vxlan, *taps) if rules or taps else (bridge,),
     )
 
 
-def _sets(gateways: list[str]) -> Iterator[str]:
+def _sets(gateways: list[str]) -> Iterator[NamedSet]:
     for version in (4, 6):
         members = [g for g in gateways if address.version(g) == version]
         if members:

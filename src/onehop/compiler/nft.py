@@ -1,4 +1,4 @@
-"""nftables text in the form that ``nft -s list table`` prints, from typed values only.
+"""Sets as values, chains as text in the form that ``nft -s list table`` prints, from typed values only.
 
 Nothing here takes free text from outside: link names come from `onehop.net.naming`, addresses are canonical.
 """
@@ -7,9 +7,11 @@ import ipaddress
 from collections.abc import Iterable
 from typing import TypeVar
 
+from onehop.objects import NamedSet
+
 T = TypeVar("T")
 
-_NUMBERS = {"tcp": 6, "udp": 17}
+_ADDRESS = {4: "ipv4_addr", 6: "ipv6_addr"}
 
 
 def chain(name: str, rules: Iterable[str], hook: str = "") -> str:
@@ -26,22 +28,16 @@ def netdev_hook(direction: str, device: str, policy: str = "accept") -> str:
     return f'type filter hook {direction} device "{device}" priority filter; policy {policy};'
 
 
-def address_set(name: str, version: int, elements: Iterable[str]) -> str:
+def address_set(name: str, version: int, elements: Iterable[str]) -> NamedSet:
     """A set of single addresses of one family."""
-    ordered = sorted(set(elements), key=ipaddress.ip_address)
-    kind = "ipv4_addr" if version == 4 else "ipv6_addr"
-    listed = f"\t\telements = {{ {', '.join(ordered)} }}\n" if ordered else ""
-    return f"\tset {name} {{\n\t\ttype {kind}\n{listed}\t}}"
+    return NamedSet(name, (_ADDRESS[version],), elements=_ordered(elements))
 
 
-def prefix_set(name: str, version: int, prefixes: Iterable[str]) -> str:
+def prefix_set(name: str, version: int, prefixes: Iterable[str]) -> NamedSet:
     """A set of prefixes of one family, overlapping and neighbouring ones put together."""
     parsed = (ipaddress.ip_network(p) for p in set(prefixes))
     collapsed = ipaddress.collapse_addresses(parsed)  # type: ignore[type-var]  # one family only, by contract
-    kind = "ipv4_addr" if version == 4 else "ipv6_addr"
-    members = ", ".join(_element(p) for p in collapsed)
-    listed = f"\t\telements = {{ {members} }}\n" if members else ""
-    return f"\tset {name} {{\n\t\ttype {kind}\n\t\tflags interval\n{listed}\t}}"
+    return NamedSet(name, (_ADDRESS[version],), interval=True, elements=_ordered(map(_element, collapsed)))
 
 
 def _element(prefix: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
@@ -49,30 +45,29 @@ def _element(prefix: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
     return str(prefix.network_address) if whole else str(prefix)
 
 
+def any_set(name: str, key: str, elements: Iterable[str], *, interval: bool = False) -> NamedSet:
+    """A set with keys of a type such as ``ipv4_addr . inet_proto``."""
+    return NamedSet(name, tuple(key.split(" . ")), interval=interval, elements=_ordered(elements))
+
+
 def mapping(
     name: str, kind: str, elements: Iterable[tuple[str, str]], *, interval: bool = False, typeof: bool = False
-) -> str:
-    """A map from key to value in the order given; nothing where it would be empty."""
-    listed = ", ".join(f"{key} : {value}" for key, value in elements)
-    if not listed:
-        return ""
-    word, flags = ("typeof" if typeof else "type"), ("\t\tflags interval\n" if interval else "")
-    return f"\tmap {name} {{\n\t\t{word} {kind}\n{flags}\t\telements = {{ {listed} }}\n\t}}"
+) -> NamedSet:
+    """A map from key to value, `kind` being the types of both: ``ipv4_addr : mark``."""
+    key, _, value = kind.partition(" : ")
+    listed = _ordered(f"{one} : {leads}" for one, leads in elements)
+    return NamedSet(
+        name, tuple(key.split(" . ")), tuple(value.split(" . ")), typeof=typeof, interval=interval, elements=listed
+    )
 
 
 def by_address(pairs: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
-    """Pairs whose first is an address, in the order in which nft lists a map of them."""
+    """Pairs whose first is an address, in the order of the addresses."""
     return sorted(pairs, key=lambda pair: ipaddress.ip_address(pair[0]).packed)
 
 
-def listed(address: str, protocol: str, port: int) -> bytes:
-    """The place of a key ``address . protocol . port`` in a listing: nft compares from the last octet to the first."""
-    return (ipaddress.ip_address(address).packed + bytes([_NUMBERS[protocol]]) + port.to_bytes(2))[::-1]
-
-
-def listed_addresses(*addresses: str) -> bytes:
-    """The place of a key of several addresses in a listing."""
-    return b"".join(ipaddress.ip_address(address).packed for address in addresses)[::-1]
+def _ordered(elements: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(elements)))
 
 
 def ports(first: int, last: int) -> str:
@@ -120,5 +115,5 @@ def _joined(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def body(*parts: str) -> str:
-    """What stands between a table's braces."""
+    """The chains of a table."""
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -3,8 +3,6 @@
 NAT state lives where the instance lives; the owner of an external address only steers, without state.
 """
 
-from collections.abc import Iterator
-
 import msgspec
 
 from onehop.compiler.context import Context
@@ -95,15 +93,17 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
         return max(gaps, key=lambda gap: (gap[1] - gap[0], -gap[0]))
 
 
-def norths(context: Context) -> Iterator[North]:
+def norths(context: Context) -> tuple[North, ...]:
     """North-south of every router held here that has a gateway and a place for this host in it."""
-    for router in context.routers.values():
-        north = north_of(context, router, inside_of(context, router))
-        if north is not None:
-            yield north
+    return context.once(_norths)
 
 
-def north_of(context: Context, router: Router, inside: list[str]) -> North | None:
+def _norths(context: Context) -> tuple[North, ...]:
+    found = (_north_of(context, router, inside_of(context, router)) for router in context.routers.values())
+    return tuple(north for north in found if north is not None)
+
+
+def _north_of(context: Context, router: Router, inside: list[str]) -> North | None:
     """The facts, or None where the router has no gateway or has given this host no place in it yet."""
     gateway = router.gateway
     places = {h.host: h for h in gateway.hosts if h.host in context.view.hosts} if gateway is not None else {}

@@ -1,6 +1,9 @@
 """Northbound: the ruleset that translates, steers and guards what goes between a router and the outside.
 
-One table, because maps belong to their table. The order of a packet's way through it, by hook priority:
+One table, because maps belong to their table. Its rules do not depend on which floating IPs and port forwardings there
+are, only the elements of its sets and maps do: so one of them comes and goes in place.
+
+The order of a packet's way through it, by hook priority:
 
 - ``raw`` (-300): from outside, refuse what cannot be meant for us, mark and untrack what is steered; from transit,
   untrack answers that the owner only passes on; from inside, send to the owner what only the owner can translate.
@@ -23,10 +26,11 @@ from onehop.compiler.north import North, norths
 from onehop.compiler.state import Claim, Refusal
 from onehop.compiler.steering import ERRORS, MARKED, UNMARKED
 from onehop.net import naming
-from onehop.objects import Ruleset
+from onehop.objects import NamedSet, Ruleset
 
 _TABLE = "onehop-north"
 _INSIDE = 'iifname "qr-*"'
+NOBODY = "0.0.0.0"  # noqa: S104  # of an ARP probe (RFC 5227)
 
 
 def northbound(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
@@ -40,24 +44,38 @@ def northbound(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
 
 
 def _tables(north: North) -> Iterator[Ruleset]:
-    body = nft.body(*_sets(north), *steering.maps(north), *translation.maps(north), *_chains(north))
-    yield Ruleset(namespace=north.namespace, family="ip", table=_TABLE, body=body)
+    yield Ruleset(
+        namespace=north.namespace,
+        family="ip",
+        table=_TABLE,
+        sets=(*_sets(north), *steering.maps(north), *translation.maps(north)),
+        body=nft.body(*_chains(north)),
+    )
     if north.leg is not None:
         # Walk 5: questions of this leg disturb nobody's cache: they name an address that is published here, or none.
-        name = next(iter(a for a in (*north.floating, *north.gateways) if a in north.published), "0.0.0.0")  # noqa: S104  # nobody's
-        probe = f'oifname "{north.leg}" arp operation request arp saddr ip != @published arp saddr ip set {name}'
+        asker = next((a for a in (*north.floating, *north.gateways) if a in north.published), NOBODY)
+        probe = f'oifname "{north.leg}" arp operation request arp saddr ip != @published'
         hook = "type filter hook output priority filter; policy accept;"
-        parts = (nft.address_set("published", 4, north.published), nft.chain("output", [probe], hook))
-        yield Ruleset(namespace=north.namespace, family="arp", table=_TABLE, body=nft.body(*parts))
+        yield Ruleset(
+            namespace=north.namespace,
+            family="arp",
+            table=_TABLE,
+            sets=(
+                nft.address_set("published", 4, north.published),
+                nft.mapping("asker", "ifname : ipv4_addr", [(f'"{north.leg}"', asker)]),
+            ),
+            body=nft.body(nft.chain("output", [f"{probe} arp saddr ip set oifname map @asker"], hook)),
+        )
 
 
-def _sets(north: North) -> Iterator[str]:
+def _sets(north: North) -> Iterator[NamedSet]:
     yield nft.prefix_set("inside", 4, north.inside)
     yield nft.address_set("gateways", 4, north.gateways)
     yield nft.address_set("floating", 4, north.floating)
     yield nft.address_set("external", 4, {*north.gateways, *north.floating})
     yield nft.address_set("answered", 4, north.answered)
     yield nft.address_set("virtual", 4, north.virtual)
+    yield nft.any_set("peers", "ether_addr", (other.mac_address for other in north.others))
 
 
 def _chains(north: North) -> Iterator[str]:
@@ -67,7 +85,7 @@ def _chains(north: North) -> Iterator[str]:
     yield nft.chain("raw", _raw(north), "type filter hook prerouting priority raw; policy accept;")
     yield nft.chain("inside_out", _inside_out(north), "type filter hook prerouting priority mangle; policy accept;")
     hook = "type nat hook prerouting priority dstnat; policy accept;"
-    yield nft.chain("translate_in", translation.inwards(north), hook)
+    yield nft.chain("translate_in", translation.inwards(), hook)
     yield nft.chain("astray", _astray(north), "type filter hook prerouting priority dstnat + 10; policy accept;")
     # A connection whose packet lost its way while rules change hands must not be reset: nobody is at home here.
     mine = ["ip daddr @external tcp flags ! syn counter drop"]
@@ -85,8 +103,7 @@ def _chains(north: North) -> Iterator[str]:
 def _from_outside(north: North) -> Iterator[str]:
     """What may come in: published and steered addresses, and routed subnets; never from our own sources."""
     yield "ip saddr @inside counter drop"
-    peers = sorted(other.mac_address for other in north.others)
-    yield f"ip saddr @external {f'ether saddr != {nft.any_of(peers)} ' if peers else ''}counter drop"
+    yield "ip saddr @external ether saddr != @peers counter drop"
     if not north.gateway.enable_snat:
         yield "ip daddr @inside notrack accept"
     yield "ip daddr != @answered counter drop"
@@ -99,7 +116,7 @@ def _raw(north: North) -> Iterator[str]:
     yield f"{_INSIDE} ip saddr @external counter drop"
     owner = steering.mark_of_owner(north)
     abroad = "ip daddr != @inside" if north.gateway.enable_snat else "ip daddr @floating"
-    lone = f"{_INSIDE} ip saddr @inside {abroad} {translation.without_floating_ip(north)}"
+    lone = f"{_INSIDE} ip saddr @inside {abroad} {translation.WITHOUT_FLOATING_IP}"
     if owner is not None:
         # Walk 9: answers of an address that may be anywhere; the owner has the connection.
         yield f"{_INSIDE} ip saddr @virtual ip daddr != @inside notrack {owner}"
@@ -107,7 +124,7 @@ def _raw(north: North) -> Iterator[str]:
         if north.blocks:
             yield f"{lone}ip protocol != {{ icmp, tcp, udp }} notrack {owner}"
         else:
-            yield f"{lone}{translation.not_forwarded(north)}notrack {owner}"
+            yield f"{lone}{translation.NOT_FORWARDED}notrack {owner}"
     if north.leg is not None:
         yield f'iifname "{north.leg}" jump from_outside'
         if north.owner:
@@ -119,9 +136,9 @@ def _raw(north: North) -> Iterator[str]:
         yield f'iifname "{north.transit}" {passing}'
     if not north.gateway.enable_snat:
         # Walk 2: what is routed as it is.
-        routed = f"ip saddr @inside ip daddr != @inside ip daddr != @external {translation.without_floating_ip(north)}"
+        routed = f"ip saddr @inside ip daddr != @inside ip daddr != @external {translation.WITHOUT_FLOATING_IP}"
         for incoming in (_INSIDE, f'iifname "{north.transit}"'):
-            yield f"{incoming} {routed}{translation.not_forwarded(north)}notrack"
+            yield f"{incoming} {routed}{translation.NOT_FORWARDED}notrack"
 
 
 def _inside_out(north: North) -> Iterator[str]:
@@ -138,8 +155,8 @@ def _inside_out(north: North) -> Iterator[str]:
         yield f"{_INSIDE} ip daddr {north.gateways[0]} icmp type echo-reply icmp id {ours} return"
     yield f"{_INSIDE} ip daddr @gateways {ERRORS} return"
     yield f"{_INSIDE} ip daddr @gateways {UNMARKED} {owner}"
-    if not north.blocks and north.forwards and north.gateway.enable_snat:
-        lone = f"{_INSIDE} ip saddr @inside ip daddr != @inside {translation.without_floating_ip(north)}"
+    if not north.blocks and north.gateway.enable_snat:
+        lone = f"{_INSIDE} ip saddr @inside ip daddr != @inside {translation.WITHOUT_FLOATING_IP}"
         yield f"{lone}ct direction original {UNMARKED} {owner}"
 
 
@@ -161,7 +178,7 @@ def _forward(north: North) -> Iterator[str]:
     yield from translation.severed()
     if north.gateway.enable_snat:
         # Walk 12: with another block it would be another connection, so let the instance begin a new one at once.
-        fresh = f"{_INSIDE} ct state new tcp flags ! syn,rst {translation.without_floating_ip(north)}"
+        fresh = f"{_INSIDE} ct state new tcp flags ! syn,rst {translation.WITHOUT_FLOATING_IP}"
         yield f"{fresh}ct original ip daddr != @inside ct original ip daddr != @gateways counter reject with tcp reset"
 
 
@@ -178,8 +195,7 @@ def _leave(north: North) -> Iterator[str]:
             yield f"{out} ip saddr != @answered counter drop"
         else:
             yield f"{out} ip saddr != @answered ip saddr != @inside counter drop"
-            if north.translated:
-                yield f"{out} ip saddr {nft.any_of(translation.fixed_ips(north))} counter drop"
+            yield f"{out} ip saddr @fixed counter drop"
     yield f'iifname "{north.transit}" {transit} ip saddr @inside counter drop'
     if north.gateway.enable_snat:
         yield f"{transit} {UNMARKED} ip saddr @inside counter drop"

@@ -7,7 +7,7 @@ because what is steered is addressed to the owner's own addresses.
 from collections.abc import Iterator
 
 from onehop.compiler.context import Context
-from onehop.compiler.north import north_of
+from onehop.compiler.north import norths
 from onehop.compiler.state import Claim, Refusal
 from onehop.net import naming
 from onehop.objects import Rule, born_rules
@@ -15,9 +15,9 @@ from onehop.objects import Rule, born_rules
 
 def policy(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
     """The rules of every router held here."""
+    steering = {north.router.id for north in norths(context)}
     for router in context.routers.values():
-        steers = north_of(context, router, []) is not None
-        for rule in lookups(naming.router_namespace(router.id), steers):
+        for rule in lookups(naming.router_namespace(router.id), router.id in steering):
             yield naming.router_partition(router.id), Claim(rule, "policy", ("router", router.id))
 
 

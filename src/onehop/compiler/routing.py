@@ -9,16 +9,16 @@ inside. Link-local destinations (RFC 3927 section 7) die in every router, by a r
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from onehop.compiler import nft
 from onehop.compiler.context import Context, Segment
-from onehop.compiler.inside import inside_of, leg_towards
-from onehop.compiler.north import north_of
+from onehop.compiler.inside import leg_towards
+from onehop.compiler.north import norths
 from onehop.compiler.state import Claim, Refusal
 from onehop.model.port import Port
 from onehop.model.router import Router
-from onehop.net import address, naming
+from onehop.net import naming
 from onehop.objects import NextHop, Route, Ruleset
 
 METRIC = 100
@@ -44,16 +44,9 @@ def routing(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
 
 def untracked(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
     """The table that keeps east-west traffic of a router with a gateway out of connection tracking."""
-    for router in context.routers.values():
-        if north_of(context, router, []) is None:
-            continue
-        table = Ruleset(
-            namespace=naming.router_namespace(router.id),
-            family="inet",
-            table=naming.TABLE,
-            body=_tracked(inside_of(context, router)),
-        )
-        yield naming.router_partition(router.id), Claim(table, "untracked", ("router", router.id))
+    for north in norths(context):
+        table = _tracked(north.namespace, north.inside)
+        yield naming.router_partition(north.router.id), Claim(table, "untracked", ("router", north.router.id))
 
 
 def _routes(router: Router, legs: list[tuple[Segment, Port]]) -> Iterator[Claim | Refusal]:
@@ -75,13 +68,13 @@ def _routes(router: Router, legs: list[tuple[Segment, Port]]) -> Iterator[Claim 
         yield Claim(item, "routing", ("router", router.id))
 
 
-def _tracked(prefixes: list[str]) -> str:
+def _tracked(namespace: str, prefixes: Iterable[str]) -> Ruleset:
     """For a router that translates: only what goes from inside to inside is not tracked, and IPv6."""
-    four = [p for p in prefixes if address.version(p) == 4]
-    inside = ["ip daddr @inside4 ip saddr @inside4 notrack"] if four else []
-    always = [*inside, "meta nfproto ipv6 notrack"]
-    return nft.body(
-        nft.prefix_set("inside4", 4, four) if four else "",
-        nft.chain("prerouting", [_NOWHERE, *always], _PREROUTING),
-        nft.chain("output", always, _OUTPUT),
+    always = ["ip daddr @inside4 ip saddr @inside4 notrack", "meta nfproto ipv6 notrack"]
+    return Ruleset(
+        namespace=namespace,
+        family="inet",
+        table=naming.TABLE,
+        sets=(nft.prefix_set("inside4", 4, prefixes),),
+        body=nft.body(nft.chain("prerouting", [_NOWHERE, *always], _PREROUTING), nft.chain("output", always, _OUTPUT)),
     )

@@ -10,35 +10,39 @@ from onehop.compiler import nft
 from onehop.compiler.north import North
 from onehop.compiler.shares import joined
 from onehop.compiler.steering import MARKED
+from onehop.objects import NamedSet
 
 _PORTED = "ip protocol { icmp, tcp, udp }"
 
 
-def maps(north: North) -> Iterator[str]:
-    """The maps that the chains ask."""
+WITHOUT_FLOATING_IP = "ip saddr != @fixed "
+"""A match on sources that have no floating IP here."""
+NOT_FORWARDED = "ip saddr . ip protocol . th sport != @forwarded "
+"""A match on what is no answer of a forwarded port of this host."""
+
+
+def maps(north: North) -> Iterator[NamedSet]:
+    """The sets and maps that the chains ask."""
+    yield nft.address_set("fixed", 4, north.translated.values())
     pairs = nft.by_address(north.translated.items())
     yield nft.mapping("floating_in", "ipv4_addr : ipv4_addr", pairs)
     outwards = _first_of_each((fixed, external) for external, fixed in pairs)
-    yield nft.mapping("floating_out", "ipv4_addr : ipv4_addr", nft.by_address(outwards))
+    yield nft.mapping("floating_out", "ipv4_addr : ipv4_addr", outwards)
+    yield nft.mapping("forward_in", "ipv4_addr . inet_proto . inet_service : ipv4_addr", _same(north), interval=True)
     kind = "ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service"
-    elements = sorted(_elements(north), key=lambda element: nft.listed(*element[0]))
-    yield nft.mapping("forward_in", kind, ((" . ".join(map(str, outer)), inner) for outer, inner in elements))
-    yield _sources(north)
-    yield _bindings(north)
+    yield nft.mapping("forward_port", kind, _others(north))
+    yield nft.any_set("forwarded", "ipv4_addr . inet_proto . inet_service", _sources(north), interval=True)
+    # Which external address belongs to which inside, whatever the ports.
+    bound = {*north.translated.items(), *((f.address, f.rule.internal_ip) for f in north.forwards)}
+    yield nft.any_set("bindings", "ipv4_addr . ipv4_addr", (f"{external} . {fixed}" for external, fixed in bound))
 
 
-def inwards(north: North) -> Iterator[str]:
+def inwards() -> Iterator[str]:
     """Rules of the chain that changes destinations. What is marked is translated elsewhere."""
     yield f"{MARKED} return"
-    for forward in north.forwards:
-        rule = forward.rule
-        if rule.external_first == rule.internal_first:
-            span = nft.ports(rule.external_first, rule.external_last)
-            yield f"ip daddr {forward.address} {rule.protocol} dport {span} dnat to {rule.internal_ip}"
-    if any(True for _ in _elements(north)):
-        yield "dnat ip to ip daddr . ip protocol . th dport map @forward_in"
-    if north.translated:
-        yield "dnat to ip daddr map @floating_in"
+    yield "dnat to ip daddr . ip protocol . th dport map @forward_in"
+    yield "dnat ip to ip daddr . ip protocol . th dport map @forward_port"
+    yield "dnat to ip daddr map @floating_in"
 
 
 def outwards(north: North) -> Iterator[str]:
@@ -46,8 +50,7 @@ def outwards(north: North) -> Iterator[str]:
     yield 'oifname "qr-*" ct status ! dnat return'
     yield "ip saddr != @inside return"
     yield "ip daddr @gateways return"
-    if north.translated:
-        yield "snat to ip saddr map @floating_out"
+    yield "snat to ip saddr map @floating_out"
     if not north.gateway.enable_snat:
         yield 'oifname != "qr-*" ip daddr != @floating return'
     # New connections are spread evenly over the blocks.
@@ -71,21 +74,6 @@ def severed() -> Iterator[str]:
         yield f"{old} counter drop"
 
 
-def fixed_ips(north: North) -> list[str]:
-    """Inside addresses that have a floating IP here."""
-    return sorted(set(north.translated.values()))
-
-
-def without_floating_ip(north: North) -> str:
-    """A match on sources that have no floating IP here; nothing to match where none has."""
-    return f"ip saddr != {nft.any_of(fixed_ips(north))} " if north.translated else ""
-
-
-def not_forwarded(north: North) -> str:
-    """A match on what is no answer of a forwarded port of this host."""
-    return "ip saddr . ip protocol . th sport != @forwarded " if north.forwards else ""
-
-
 def _first_of_each(pairs: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:
     """With several floating IPs on one address, new connections leave by the first."""
     firsts: dict[str, str] = {}
@@ -94,40 +82,32 @@ def _first_of_each(pairs: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]
     return firsts.items()
 
 
-def _elements(north: North) -> Iterator[tuple[tuple[str, str, int], str]]:
+def _same(north: North) -> Iterator[tuple[str, str]]:
+    """Ranges whose ports stay: only the address changes."""
+    for forward in north.forwards:
+        rule = forward.rule
+        if rule.external_first == rule.internal_first:
+            span = nft.ports(rule.external_first, rule.external_last)
+            yield f"{forward.address} . {rule.protocol} . {span}", rule.internal_ip
+
+
+def _others(north: North) -> Iterator[tuple[str, str]]:
     """Port by port where inner and outer ports differ: nftables would choose any port of a range."""
     for forward in north.forwards:
         rule = forward.rule
         if rule.external_first != rule.internal_first:
             for number in range(rule.external_last - rule.external_first + 1):
-                outer = (forward.address, rule.protocol, rule.external_first + number)
+                outer = f"{forward.address} . {rule.protocol} . {rule.external_first + number}"
                 yield outer, f"{rule.internal_ip} . {rule.internal_first + number}"
 
 
-def _sources(north: North) -> str:
-    if not north.forwards:
-        return ""
+def _sources(north: North) -> Iterator[str]:
+    """Inside addresses and ports that something is forwarded to."""
     spans: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for rule in (forward.rule for forward in north.forwards):
         last = rule.internal_first + rule.external_last - rule.external_first
         spans.setdefault((rule.internal_ip, rule.protocol), []).append((rule.internal_first, last))
     # Two external ports may lead to one inside, but nftables takes no intervals that overlap.
-    members = ", ".join(
-        f"{ip} . {protocol} . {nft.ports(*span)}"
-        for (ip, protocol), found in sorted(spans.items())
-        for span in joined(found)
-    )
-    kind = "\t\ttype ipv4_addr . inet_proto . inet_service\n\t\tflags interval\n"
-    return f"\tset forwarded {{\n{kind}\t\telements = {{ {members} }}\n\t}}"
-
-
-def _bindings(north: North) -> str:
-    """Which external address belongs to which inside, whatever the ports."""
-    pairs = {*north.translated.items(), *((f.address, f.rule.internal_ip) for f in north.forwards)}
-    listed = ", ".join(f"{external} . {fixed}" for external, fixed in sorted(pairs, key=_place))
-    elements = f"\t\telements = {{ {listed} }}\n" if listed else ""
-    return f"\tset bindings {{\n\t\ttype ipv4_addr . ipv4_addr\n{elements}\t}}"
-
-
-def _place(pair: tuple[str, str]) -> bytes:
-    return nft.listed_addresses(*pair)
+    for (ip, protocol), found in spans.items():
+        for span in joined(found):
+            yield f"{ip} . {protocol} . {nft.ports(*span)}"

@@ -100,24 +100,29 @@ class Connection:
                 if sequence == last:
                     return
 
-    def transact(self, subsystem: int, request: Request) -> Refusal | None:
-        """Send one message as a transaction of an nfnetlink subsystem; say what was refused.
+    def transact(self, subsystem: int, requests: Sequence[Request]) -> Refusal | None:
+        """Send messages as one transaction of an nfnetlink subsystem; say what was refused first: then all of it was.
 
         Raises:
-            KernelError: it could not be sent or the answer was lost.
+            KernelError: it could not be sent (as much as a socket's buffer is too long) or the answer was lost.
         """
         frame = pack("!BBH", 0, 0, subsystem)
-        self._sequence += 3
-        middle = self._sequence - 1
-        self._write(
-            netlink.message(Request(_BATCH_BEGIN, 0, frame), middle - 1)
-            + netlink.message(request, middle, netlink.ACK)
-            + netlink.message(Request(_BATCH_END, 0, frame), middle + 1)
-        )
+        begin = self._sequence + 1
+        last = begin + len(requests)
+        self._sequence = last + 1
+        parts = [netlink.message(Request(_BATCH_BEGIN, 0, frame), begin)]
+        for number, request in enumerate(requests, begin + 1):
+            parts.append(netlink.message(request, number, netlink.ACK if number == last else 0))
+        parts.append(netlink.message(Request(_BATCH_END, 0, frame), self._sequence))
+        self._write(b"".join(parts))
+        first: Refusal | None = None
         while True:
             for kind, flags, sequence, found in self._read():
-                if kind == netlink.ERROR and sequence in (middle - 1, middle):
-                    return _refusal(found, flags)
+                if kind != netlink.ERROR or not begin <= sequence <= last:
+                    continue
+                first = first or _refusal(found, flags)
+                if sequence in (begin, last):
+                    return first
 
     def ask(self, questions: Iterable[Request]) -> Iterator[Found | None]:
         """The answer to each question that has one answer, in order; None where the kernel knows nothing.

@@ -11,7 +11,7 @@ from onehop.kernel.batch import LONGEST, Batch
 from onehop.kernel.connection import Refusal
 from onehop.kernel.neighbourhood import Neighbourhood
 from onehop.kernel.observe import Observer
-from onehop.kernel.rulesets import Rulesets
+from onehop.kernel.rulesets import Change, Rulesets
 from onehop.kernel.space import Space, Spaces
 from onehop.net.naming import HOST
 from onehop.objects import KernelObject, Key, Link, Namespace, Ruleset, Sysctl, Tap, Veth, Vxlan, link_codec, netlink
@@ -52,7 +52,7 @@ class Executor:
         self._skipped: set[int] = set()
         self._fallout = Fallout()
         self._batch: Batch | None = None
-        self._loading: list[tuple[int, Ruleset]] = []
+        self._loading: list[tuple[int, Change]] = []
         """Numbers of ops and the rulesets that are to be loaded with the next transaction, all of one namespace."""
         self._cursors: dict[str, int] = {}
         self._pairs: dict[int, Link] = {}
@@ -230,7 +230,8 @@ class Executor:
         self._flush()
         if not isinstance(op, Delete):
             self._open(item.namespace)
-            self._loading.append((number, item))
+            old = op.old if isinstance(op, Replace) and isinstance(op.old, Ruleset) else None
+            self._loading.append((number, (old, item)))
             return
         space = self._spaces.open(item.namespace)
         if space is not None:
@@ -242,9 +243,9 @@ class Executor:
         return (
             isinstance(item, Ruleset)
             and not isinstance(op, Delete)
-            and item.namespace == self._loading[0][1].namespace
+            and item.namespace == self._loading[0][1][1].namespace
             and len(self._loading) < _RULESETS
-            and all(item.key != other.key for _, other in self._loading)
+            and all(item.key != other.key for _, (_, other) in self._loading)
         )
 
     def _load(self) -> None:
@@ -252,7 +253,7 @@ class Executor:
         if not waiting:
             return
         try:
-            answers = self._rulesets.load(self._open(waiting[0][1].namespace), [item for _, item in waiting])
+            answers = self._rulesets.load(self._open(waiting[0][1][1].namespace), [item for _, item in waiting])
         except (Refused, OSError, KernelError) as error:
             for number, _ in waiting:
                 self._refuse(number, error)

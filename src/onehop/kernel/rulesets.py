@@ -1,5 +1,8 @@
 """nftables tables of ours: loaded as text, read back as text, and read only where something changed.
 
+Where only elements of sets and maps differ, these are sent alone, packed by us (`onehop.objects.set_element`), for all
+tables of the namespace in one transaction; everything else replaces a table as a whole.
+
 The kernel counts the transactions of a namespace (its generation). A listing is good for as long as that number
 stays, and the step of one that our own transaction makes spoils only the tables in it. Where this version of nft lists
 a table in other words than those it was loaded with, the words it was given are remembered for the words it gives,
@@ -9,7 +12,7 @@ taken for ours, and one in other words is loaded once too often at most.
 
 import errno
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from struct import pack, unpack_from
 
 import msgspec
@@ -18,7 +21,7 @@ from onehop.errors import IdentifierError, KernelError
 from onehop.kernel import syscall
 from onehop.kernel.nft import Nftables
 from onehop.kernel.space import Space
-from onehop.objects import netlink, nftables
+from onehop.objects import netlink, nftables, set_element
 from onehop.objects.netlink import Request
 from onehop.objects.ruleset import Ruleset
 
@@ -31,6 +34,8 @@ _MANY = 32
 """After so many tables memory is given back: it takes a millisecond."""
 
 Table = tuple[str, str]
+Change = tuple[Ruleset | None, Ruleset]
+"""What is believed to be there, and what is to be."""
 
 
 class _Listing:
@@ -39,12 +44,12 @@ class _Listing:
     def __init__(self) -> None:
         self.generation = -1
         self.bodies: dict[Table, Ruleset] = {}
-        self.loaded: dict[Table, tuple[int, str]] = {}
-        """By table the generation after our own transaction, and the body we sent."""
+        self.loaded: dict[Table, tuple[int, Ruleset]] = {}
+        """By table the generation after our own transaction, and what we sent."""
         self.suspects: set[Table] = set()
         """Tables that were once listed in words we did not know: read back after the next load to learn them."""
-        self.words: dict[Table, tuple[str, str]] = {}
-        """By table the body as listed, and as declared."""
+        self.words: dict[Table, tuple[Ruleset, Ruleset]] = {}
+        """By table what was listed, and as it was declared."""
 
 
 class Rulesets:
@@ -64,33 +69,60 @@ class Rulesets:
         """Drop what is known of a namespace that goes."""
         self._listings.pop(space.cookie, None)
 
-    def load(self, space: Space, wanted: Sequence[Ruleset]) -> list[KernelError | IdentifierError | None]:
+    def load(self, space: Space, wanted: Sequence[Change]) -> list[KernelError | IdentifierError | None]:
         """Put tables there as declared; say for each why that was refused, or None.
 
-        What was refused is as before. New tables go in one transaction, because every transaction makes libnftables
-        read the chains of all tables that the namespace holds.
+        What was refused is as before. Elements go first and together. New tables go in one transaction, because every
+        transaction makes libnftables read the chains of all tables that the namespace holds.
+
+        Args:
+            space: the namespace.
+            wanted: tables, each with what is believed to be there now, or None.
 
         Raises:
             KernelError: the namespace's nftables cannot be asked.
         """
         self._handled += len(wanted)
-        there = set(self._tables(space, [(one.family, one.table) for one in wanted]))
-        new = [one for one in wanted if (one.family, one.table) not in there]
-        if len(new) > 1 and self._attempt(space, new, anew=False) is None:
-            new = []
-        alone = {(one.family, one.table) for one in new} | there
+        done = self._change_elements(space, [(old, new) for old, new in wanted if old and old.has_structure_of(new)])
+        whole = [new for _, new in wanted if (new.family, new.table) not in done]
+        there = set(self._tables(space, [(one.family, one.table) for one in whole]))
+        fresh = [one for one in whole if (one.family, one.table) not in there]
+        if len(fresh) > 1 and self._attempt(space, fresh, anew=False) is None:
+            fresh = []
+        alone = {(one.family, one.table) for one in fresh} | there
         return [
             # Deleting even an empty table makes the kernel wait for all its readers, some 40 ms.
             self._attempt(space, [one], anew=table in there) if (table := (one.family, one.table)) in alone else None
-            for one in wanted
+            for _, one in wanted
         ]
+
+    def _change_elements(self, space: Space, changes: Sequence[tuple[Ruleset, Ruleset]]) -> set[Table]:
+        """Change elements in place; returns the tables that were. What is there may be another than was believed."""
+        if not changes:
+            return set()
+        try:
+            requests = [request for old, new in changes for request in set_element.to_change(old, new)]
+        except IdentifierError:
+            return set()  # an element by somebody else's hand that we cannot name
+        if not requests:
+            return set()
+
+        def send() -> None:
+            refusal = space.netfilter.transact(_NFTABLES, requests)
+            if refusal is not None:
+                raise KernelError(f"elements were refused: {os.strerror(refusal.errno)}", refusal.errno)
+
+        try:
+            self._change(space, {(new.family, new.table): new for _, new in changes}, send, [old for old, _ in changes])
+        except KernelError:
+            return set()  # what is there is not what was believed, or is too much for one message
+        return {(new.family, new.table) for _, new in changes}
 
     def _attempt(self, space: Space, wanted: Sequence[Ruleset], anew: bool) -> KernelError | IdentifierError | None:
         """One transaction; why it was refused."""
         try:
             commands = nftables.to_load(wanted, anew)
-            bodies = {(one.family, one.table): one.body for one in wanted}
-            self._change(space, bodies, lambda: _run(space, commands))
+            self._change(space, {(one.family, one.table): one for one in wanted}, lambda: _run(space, commands))
         except (KernelError, IdentifierError) as error:
             return error
         return None
@@ -106,10 +138,24 @@ class Rulesets:
         nftables.check_table(*table)
         self._change(space, {table: None}, lambda: _delete(space, table))
 
-    def _change(self, space: Space, tables: Mapping[Table, str | None], work: Callable[[], object]) -> None:
-        """Do something that changes tables, each into a body or None, and note what is known of them afterwards."""
+    def _change(
+        self,
+        space: Space,
+        tables: Mapping[Table, Ruleset | None],
+        work: Callable[[], object],
+        built_on: Iterable[Ruleset] = (),
+    ) -> None:
+        """Do something that changes tables, each into another or none, and note what is known of them afterwards.
+
+        Where it builds on what is there, the outcome is known only if that was.
+        """
         listing = self._listing(space)
         before = self._generation(space)
+        unknown = {
+            (old.family, old.table)
+            for old in built_on
+            if listing.generation != before or not _is_known(listing.bodies.get((old.family, old.table)), old)
+        }
         work()
         after = self._generation(space)
         for table in tables:
@@ -125,12 +171,14 @@ class Rulesets:
         else:
             listing.bodies = {}
         listing.generation = after
-        for table, body in tables.items():
-            if body is not None and table in listing.suspects:
-                listing.loaded[table] = (after, body)
-            elif body is not None:
+        for table, wanted in tables.items():
+            if wanted is None or table in unknown:
+                continue
+            if table in listing.suspects:
+                listing.loaded[table] = (after, wanted)
+            else:
                 # The kernel took the whole transaction, and its generation says that nobody came after us.
-                listing.bodies[table] = _ruleset(space.name, table, body)
+                listing.bodies[table] = _canonical(wanted, space.name)
 
     def observe(self, space: Space, tables: frozenset[Table] | None) -> list[Ruleset]:
         """Our tables that are there.
@@ -195,7 +243,7 @@ def _question(family: str, table: str) -> bytes:
 
 
 def _delete(space: Space, table: Table) -> None:
-    refusal = space.netfilter.transact(_NFTABLES, Request(_DELTABLE, 0, _question(*table)))
+    refusal = space.netfilter.transact(_NFTABLES, [Request(_DELTABLE, 0, _question(*table))])
     if refusal is not None and refusal.errno != errno.ENOENT:
         raise KernelError(f"could not be deleted: {os.strerror(refusal.errno)} {refusal.text}".rstrip(), refusal.errno)
 
@@ -210,23 +258,29 @@ def _run(space: Space, commands: str) -> str:
 
 
 def _read(context: Nftables, listing: _Listing, generation: int, namespace: str, table: Table) -> Ruleset:
-    body = nftables.body_of(context.run(nftables.to_list(*table)))
+    text = nftables.body_of(context.run(nftables.to_list(*table)))
+    found = nftables.ruleset_of(namespace, *table, text)
     loaded = listing.loaded.pop(table, None)
-    if loaded is not None and loaded[0] == generation and loaded[1] != body:
-        listing.words[table] = (body, loaded[1])
-    listed, declared = listing.words.get(table, ("", ""))
-    if body == listed:
-        return _ruleset(namespace, table, declared)
-    if loaded is not None and loaded[1] == body:
+    sent = None if loaded is None or loaded[0] != generation else _canonical(loaded[1], namespace)
+    if sent is not None and sent != found:
+        listing.words[table] = (found, sent)
+    listed, declared = listing.words.get(table, (None, found))
+    if found == listed:
+        return declared
+    if sent == found:
         listing.suspects.discard(table)
     else:
         listing.suspects.add(table)
-    return _ruleset(namespace, table, body)
+    return found
 
 
-def _ruleset(namespace: str, table: Table, body: str) -> Ruleset:
-    family, name = table
-    return Ruleset(namespace=namespace, family=family, table=name, body=body, devices=nftables.devices_of(body))
+def _canonical(sent: Ruleset, namespace: str) -> Ruleset:
+    """What was sent, with the devices read off its text as of one that was found."""
+    return msgspec.structs.replace(sent, namespace=namespace, devices=nftables.devices_of(sent.body))
+
+
+def _is_known(known: Ruleset | None, old: Ruleset) -> bool:
+    return known is not None and (known.sets, known.body) == (old.sets, old.body)
 
 
 def _named(ruleset: Ruleset, namespace: str) -> Ruleset:

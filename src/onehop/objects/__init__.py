@@ -8,7 +8,7 @@ from onehop.objects.namespace import Namespace
 from onehop.objects.neighbour import Neighbour
 from onehop.objects.route import MAIN, NextHop, Route
 from onehop.objects.rule import Rule, born_rules
-from onehop.objects.ruleset import Ruleset
+from onehop.objects.ruleset import NamedSet, Ruleset
 from onehop.objects.sysctl import Sysctl
 
 KINDS: tuple[type[KernelObject], ...] = (
@@ -36,6 +36,7 @@ __all__ = [
     "KernelObject",
     "Key",
     "Link",
+    "NamedSet",
     "Namespace",
     "Neighbour",
     "NextHop",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from onehop.errors import IdentifierError
 from onehop.net.naming import TABLE
-from onehop.objects.ruleset import Ruleset
+from onehop.objects.ruleset import NamedSet, Ruleset
 
 FAMILIES = {"inet": 1, "ip": 2, "arp": 3, "netdev": 5, "bridge": 7, "ip6": 10}
 """Number of each family in the kernel (NFPROTO_*)."""
@@ -18,6 +18,13 @@ FAMILY_NAMES = {value: name for name, value in FAMILIES.items()}
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{0,62}")
 _BROKEN_LINE = re.compile(r",\n\s+")
+_SET = re.compile(
+    r"\t(?P<what>set|map) (?P<name>\S+) \{\n"
+    r"\t\t(?P<word>type|typeof) (?P<key>[^:\n]+?)(?: : (?P<value>[^:\n]+))?\n"
+    r"(?P<flags>\t\tflags interval\n)?"
+    r"(?:\t\telements = \{ (?P<elements>.*) \}\n)?"
+    r"\t\}\n\n?"
+)
 _DEVICES = re.compile(r"hook (?:ingress|egress) (?:device \"([^\"]+)\"|devices = \{([^}]*)\})")
 
 
@@ -58,7 +65,48 @@ def _declaration(wanted: Ruleset, anew: bool) -> str:
     _check_body(wanted)
     table = f"{wanted.family} {wanted.table}"
     before = f"table {table}\ndelete table {table}\n" if anew else ""
-    return f"{before}table {table} {{\n{wanted.body.strip(chr(10))}\n}}\n"
+    return f"{before}table {table} {{\n{text_of(wanted).strip(chr(10))}\n}}\n"
+
+
+def text_of(wanted: Ruleset) -> str:
+    """What stands between the table's braces."""
+    return "\n".join(part for part in (*map(_set_text, wanted.sets), wanted.body) if part)
+
+
+def _set_text(one: NamedSet) -> str:
+    words = " : ".join(" . ".join(part) for part in (one.key, one.value) if part)
+    flags = "\t\tflags interval\n" if one.interval else ""
+    elements = f"\t\telements = {{ {', '.join(one.elements)} }}\n" if one.elements else ""
+    word = "typeof" if one.typeof else "type"
+    return f"\t{'map' if one.value else 'set'} {one.name} {{\n\t\t{word} {words}\n{flags}{elements}\t}}\n"
+
+
+def sets_and_rest(text: str) -> tuple[tuple[NamedSet, ...], str]:
+    """What stands between a table's braces, taken apart into its sets and what follows them.
+
+    A set in another form than `text_of` writes, and all that follows it, is left as text.
+    """
+    found: list[NamedSet] = []
+    at = 0
+    while (match := _SET.match(text, at)) and (match["what"] == "map") == bool(match["value"]):
+        found.append(
+            NamedSet(
+                match["name"],
+                tuple(match["key"].split(" . ")),
+                tuple(match["value"].split(" . ")) if match["value"] else (),
+                typeof=match["word"] == "typeof",
+                interval=bool(match["flags"]),
+                elements=tuple(sorted(match["elements"].split(", "))) if match["elements"] else (),
+            )
+        )
+        at = match.end()
+    return tuple(found), text[at:]
+
+
+def ruleset_of(namespace: str, family: str, table: str, text: str) -> Ruleset:
+    """The table with this text between its braces."""
+    sets, body = sets_and_rest(text)
+    return Ruleset(namespace=namespace, family=family, table=table, sets=sets, body=body, devices=devices_of(body))
 
 
 def to_list(family: str, table: str) -> str:
@@ -91,11 +139,12 @@ def devices_of(body: str) -> tuple[str, ...]:
 
 def _check_body(wanted: Ruleset) -> None:
     depth = 0
-    for character in _outside_quotes(wanted.body):
+    text = text_of(wanted)
+    for character in _outside_quotes(text):
         depth += (character == "{") - (character == "}")
         if depth < 0:
             break
-    if depth or wanted.body.count('"') % 2:
+    if depth or text.count('"') % 2:
         raise IdentifierError(f"the body of table {wanted.table} does not end where it should: a brace or quote is off")
 
 

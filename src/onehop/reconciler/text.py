@@ -19,6 +19,7 @@ from onehop.objects import (
     Ruleset,
     Sysctl,
     VxlanFdb,
+    nftables,
 )
 from onehop.reconciler.plan import Create, Delete, Op, Plan, Replace
 from onehop.reconciler.text_link import changed_link, new_link
@@ -46,6 +47,8 @@ def op_lines(op: Op) -> tuple[str, ...]:
             return changed_link(old, new)
         case Replace(Namespace(), Namespace() as new):
             return (f"{ip(new.namespace)} link set lo alias {quote(new.mark)} up",)
+        case Replace(Ruleset() as old, Ruleset() as new) if old.has_structure_of(new):
+            return _elements(old, new)
         case Replace(_, new):
             return _put(new)
         case Delete(found):
@@ -119,10 +122,22 @@ def _ruleset(wanted: Ruleset) -> tuple[str, ...]:
         f"table {name}",
         f"delete table {name}",
         f"table {name} {{",
-        *wanted.body.rstrip("\n").split("\n"),
+        *nftables.text_of(wanted).rstrip("\n").split("\n"),
         "}",
         "END",
     )
+
+
+def _elements(old: Ruleset, new: Ruleset) -> tuple[str, ...]:
+    lines: list[str] = []
+    for before, after in old.differing(new):
+        there, wanted = set(before.elements), set(after.elements)
+        for verb, elements in (("delete", sorted(there - wanted)), ("add", sorted(wanted - there))):
+            if elements:
+                lines.append(f"{verb} element {new.family} {new.table} {after.name} {{ {', '.join(elements)} }}")
+    # Deletions first: a key may come again with another value.
+    ordered = sorted(lines, key=lambda line: line.startswith("add"))
+    return (f"{inside(new.namespace)}nft -f - <<'END'", *ordered, "END")
 
 
 def _route(route: Route) -> str:

@@ -9,7 +9,7 @@ from onehop.model.gateway import PortBlock
 from onehop.model.port import Binding, Port
 from onehop.net import naming
 from onehop.net.identifier import HostName
-from onehop.objects import Address, KernelObject, Key, Link, Rule, Ruleset
+from onehop.objects import Address, KernelObject, Key, Link, Rule, Ruleset, nftables
 from onehop.reconciler import Create, Delete, Replace, diff
 from tests.northern import PHYSICAL, Northern, forward, gateway_ip, router_of
 
@@ -43,7 +43,9 @@ def _published(state: dict[Key, KernelObject]) -> set[str]:
 
 def _table(state: dict[Key, KernelObject], family: str = "ip") -> str:
     return next(
-        o.body for o in state.values() if isinstance(o, Ruleset) and (o.family, o.table) == (family, "onehop-north")
+        nftables.text_of(o)
+        for o in state.values()
+        if isinstance(o, Ruleset) and (o.family, o.table) == (family, "onehop-north")
     )
 
 
@@ -159,7 +161,7 @@ def test_the_provider_bridge_asks_a_router_only_for_what_it_publishes() -> None:
     world.floating_ip(101, port)
     state = _state(world, A)
     (gate,) = [o for o in state.values() if isinstance(o, Ruleset) and o.table.startswith("onehop-gate-")]
-    assert "elements = { 203.0.113.1, 203.0.113.101 }" in gate.body
+    assert "elements = { 203.0.113.1, 203.0.113.101 }" in nftables.text_of(gate)
     assert gate.devices == (naming.external_peer(router_of(world, 1).gateway.port_id),)
 
 
@@ -175,3 +177,25 @@ def test_a_floating_ip_of_another_router_changes_nothing(host: int) -> None:
     assert isinstance(value, FloatingIp)
     after = _state(world, host)
     assert {key: after[key] for key in before} == before
+
+
+def test_floating_ips_and_forwardings_are_elements_and_change_no_rule() -> None:
+    world, port = _world(owner=B)
+    hosts, alone = (A, B, C), world.port(1, None)
+    without = [_state(world, host) for host in hosts]
+    there = world.topology().bound_on(HostName(world.host(C)))[0]
+    world.floating_ip(101, port)
+    world.floating_ip(102, there)
+    world.floating_ip(103, alone)
+    for number, (outer, inner) in {150: (80, 80), 151: (8000, 80)}.items():
+        world.floating_ip(number, None, forwards=[forward("tcp", outer, port, inner), forward("udp", outer, there, 53)])
+    for before, after in zip(without, [_state(world, host) for host in hosts], strict=True):
+        tables = [key for key, found in after.items() if isinstance(found, Ruleset)]
+        assert [key for key, found in before.items() if isinstance(found, Ruleset)] == tables
+        changed = [key for key in tables if before[key] != after[key]]
+        assert len(changed) >= 1
+        for key in changed:
+            old, new = before[key], after[key]
+            assert isinstance(old, Ruleset)
+            assert isinstance(new, Ruleset)
+            assert old.has_structure_of(new), key
