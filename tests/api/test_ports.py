@@ -1,10 +1,11 @@
 """Ports: MAC, addresses, device, protection, deletion."""
 
+import logging
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
 
+from onehop.store import prepared
 from tests.api.client import PROJECT_A, Api, Row
 
 MAC = "fa:16:3e:00:00:01"
@@ -190,23 +191,17 @@ def test_macs_that_no_port_can_have_are_400(api: Api, mac: Any) -> None:
     assert api.refused("port", network_id=api.network()["id"], mac_address=mac) == (400, "HTTPBadRequest")
 
 
-def test_a_bulk_of_ports_reads_the_subnets_of_its_network_once(api: Api) -> None:
+def test_a_bulk_of_ports_reads_the_subnets_of_its_network_once(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     network = api.network()
     for number in range(3):
         api.subnet(network, f"10.0.{number}.0/29")
-    read: list[str] = []
-
-    def note(*said: Any) -> None:
-        read.append(said[2])
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
+    with caplog.at_level(logging.DEBUG, logger=prepared.__name__):
         answer = api.send("POST", "ports", {"ports": [{"network_id": network["id"]}] * 12})
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
     assert answer.status == 201
     assert len({port["fixed_ips"][0]["ip_address"] for port in answer.body["ports"]}) == 12
+    read = [record.getMessage() for record in caplog.records]
     assert sum("ORDER BY subnet.created_at" in statement for statement in read) == 1
+    assert sum(statement.startswith("SELECT subnet.ip_version, subnet.allocation_pools") for statement in read) == 3
 
 
 def test_a_refused_create_gives_everything_back(api: Api) -> None:

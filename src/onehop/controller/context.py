@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from onehop.controller.caller import Caller
+from onehop.controller.ipam import Prefixes
 from onehop.settings import ControllerSettings
 from onehop.store import Row, Transaction
 
@@ -19,6 +20,7 @@ class Context(msgspec.Struct, frozen=True):
         clock: seconds since the epoch.
         subnets: by network, what `Addressing` has read of them: a bulk of ports reads them once, since no request that
             gives addresses to ports changes subnets.
+        prefixes: by network and IP version, those of its subnets: a bulk of subnets reads them once and adds its own.
     """
 
     tx: Transaction
@@ -26,3 +28,4 @@ class Context(msgspec.Struct, frozen=True):
     settings: ControllerSettings
     clock: Callable[[], float]
     subnets: dict[str, list[Row]] = msgspec.field(default_factory=dict)
+    prefixes: dict[tuple[str, int], Prefixes] = msgspec.field(default_factory=dict)

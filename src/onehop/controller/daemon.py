@@ -122,6 +122,8 @@ async def _serve_api(
 ) -> None:
     config = uvicorn.Config(
         create_app(store, settings),
+        http="httptools",
+        ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,

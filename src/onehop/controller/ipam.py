@@ -1,7 +1,8 @@
 """Addresses of subnets: which are usable, how pools are checked, which address a port gets. No I/O."""
 
 import ipaddress
-from collections.abc import Sequence
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -110,6 +111,35 @@ def overlaps(one: str, other: str) -> bool:
     if isinstance(a, ipaddress.IPv6Network) and isinstance(b, ipaddress.IPv6Network):
         return a.overlaps(b)
     return False
+
+
+class Prefixes:
+    """Prefixes of one IP version of which no two overlap.
+
+    Args:
+        cidrs: canonical.
+    """
+
+    def __init__(self, cidrs: Iterable[str]) -> None:
+        self._ranges = sorted(map(_bounds, cidrs))
+
+    def clash(self, cidr: str) -> str | None:
+        """The first one that shares an address with a canonical prefix, or None."""
+        first, last, _ = _bounds(cidr)
+        place = bisect_left(self._ranges, (first,))
+        for low, high, other in self._ranges[max(0, place - 1) : place + 1]:
+            if low <= last and first <= high:
+                return other
+        return None
+
+    def add(self, cidr: str) -> None:
+        """One more."""
+        insort(self._ranges, _bounds(cidr))
+
+
+def _bounds(cidr: str) -> tuple[int, int, str]:
+    network = address.network_of(cidr)
+    return int(network[0]), int(network[-1]), cidr
 
 
 def _range(pool: dict[str, str]) -> str:

@@ -119,13 +119,17 @@ def _check_modes(values: Row) -> None:
 
 
 def _refuse_overlap(context: Context, values: Row) -> None:
-    where = {"network_id": [values["network_id"]], "ip_version": [values["ip_version"]]}
-    for other in context.tx.select("subnet", where):
-        if ipam.overlaps(values["cidr"], other["cidr"]):
-            raise _invalid(
-                f"Requested subnet with cidr: {values['cidr']} for network: {values['network_id']} overlaps with "
-                f"another subnet: {other['cidr']}"
-            )
+    key = network_id, version = values["network_id"], values["ip_version"]
+    if key not in context.prefixes:
+        others = context.tx.select("subnet", {"network_id": [network_id], "ip_version": [version]})
+        context.prefixes[key] = ipam.Prefixes(other["cidr"] for other in others)
+    other = context.prefixes[key].clash(values["cidr"])
+    if other is not None:
+        raise _invalid(
+            f"Requested subnet with cidr: {values['cidr']} for network: {network_id} overlaps with another subnet: "
+            f"{other}"
+        )
+    context.prefixes[key].add(values["cidr"])
 
 
 def _check_gateway(cidr: str, gateway: str | None) -> None:

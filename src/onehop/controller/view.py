@@ -4,38 +4,36 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from onehop.controller.caller import Caller
-from onehop.model.attribute import Attribute
+from onehop.model.kind import Json
 from onehop.model.resource import Resource
 from onehop.model.resources import BY_NAME
 from onehop.store import Row
 
 
 @cache
-def _shown(resource: str, admin: bool) -> tuple[Attribute, ...]:
-    attributes = BY_NAME[resource].attributes
-    return tuple(a for a in attributes if a.view and (admin or not a.admin_see))
+def _shown(resource: str, admin: bool) -> tuple[tuple[str, str, Json], ...]:
+    """What is shown: its name, where it is in a row, and what it reads as where the row does not have it."""
+    spec = BY_NAME[resource]
+    plan: list[tuple[str, str, Json]] = []
+    for attribute in spec.attributes:
+        if not attribute.view or (attribute.admin_see and not admin):
+            continue
+        source = "project_id" if attribute.name == "tenant_id" else attribute.name
+        plan.append((attribute.name, source, attribute.kind.neutral[0] if attribute.kind.neutral else None))
+    if spec.tags:
+        plan.append(("tags", "tags", []))
+    return tuple(plan)
 
 
 def shown(resource: Resource, caller: Caller, row: Row, fields: Iterable[str] = ()) -> Row:
     """One row as the caller sees it; `fields` narrows it."""
-    wanted = frozenset(fields)
-    view: Row = {}
-    for attribute in _shown(resource.name, caller.is_admin):
-        name = attribute.name
-        if wanted and name not in wanted:
-            continue
-        if name in row:
-            view[name] = row[name]
-        elif name == "tenant_id":
-            view[name] = row["project_id"]
-        else:
-            view[name] = attribute.kind.neutral[0] if attribute.kind.neutral else None
-    if resource.tags and (not wanted or "tags" in wanted):
-        view["tags"] = row.get("tags", [])
-    return view
+    return shown_all(resource, caller, [row], fields)[0]
 
 
 def shown_all(resource: Resource, caller: Caller, rows: Sequence[Row], fields: Iterable[str] = ()) -> list[Row]:
     """Rows as the caller sees them."""
-    wanted = tuple(fields)
-    return [shown(resource, caller, row, wanted) for row in rows]
+    plan = _shown(resource.name, caller.is_admin)
+    wanted = frozenset(fields)
+    if wanted:
+        plan = tuple(one for one in plan if one[0] in wanted)
+    return [{name: row.get(source, neutral) for name, source, neutral in plan} for row in rows]

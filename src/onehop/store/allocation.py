@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from onehop.errors import NotFoundError, PoolFullError, TakenError
 from onehop.net import address
 from onehop.store import pool
+from onehop.store.prepared import Prepared
 from onehop.store.session import Session
 from onehop.store.table import ALLOCATION, PLACE, TABLES, VNI
 
@@ -23,27 +24,39 @@ _MAC_TRIES = 128
 _SUBNET, _PORT = TABLES["subnet"].c, TABLES["port"].c
 _THIS_SUBNET = ALLOCATION.c.subnet_id == sa.bindparam("subnet")
 _RANGE = ALLOCATION.c.octets.between(sa.bindparam("low"), sa.bindparam("high"))
-_POOLS = sa.select(_SUBNET.ip_version, _SUBNET.allocation_pools).where(_SUBNET.id == sa.bindparam("subnet"))
-_COUNT = sa.select(sa.func.count()).select_from(ALLOCATION).where(_THIS_SUBNET, _RANGE)
-_TAKEN = (
+_POOLS = Prepared(sa.select(_SUBNET.ip_version, _SUBNET.allocation_pools).where(_SUBNET.id == sa.bindparam("subnet")))
+_COUNT = Prepared(sa.select(sa.func.count()).select_from(ALLOCATION).where(_THIS_SUBNET, _RANGE))
+_TAKEN = Prepared(
     sa.select(ALLOCATION.c.octets)
     .where(_THIS_SUBNET, _RANGE)
     .order_by(ALLOCATION.c.octets)
     .limit(sa.bindparam("most", type_=sa.Integer()))
 )
-_HELD = sa.select(ALLOCATION.c.subnet_id, ALLOCATION.c.ip_address).where(ALLOCATION.c.port_id == sa.bindparam("port"))
-_RELEASE = sa.delete(ALLOCATION).where(
-    _THIS_SUBNET, ALLOCATION.c.octets == sa.bindparam("number"), ALLOCATION.c.port_id == sa.bindparam("port")
+_HOLDER = Prepared(sa.select(ALLOCATION.c.port_id).where(_THIS_SUBNET, ALLOCATION.c.octets == sa.bindparam("number")))
+_HELD = Prepared(
+    sa.select(ALLOCATION.c.subnet_id, ALLOCATION.c.ip_address).where(ALLOCATION.c.port_id == sa.bindparam("port"))
 )
-_MAC = sa.select(_PORT.id).where(_PORT.network_id == sa.bindparam("network"), _PORT.mac_address == sa.bindparam("mac"))
-_PLACE_MAC = sa.select(PLACE.c.host).where(
+_RELEASE = Prepared(
+    sa.delete(ALLOCATION).where(
+        _THIS_SUBNET, ALLOCATION.c.octets == sa.bindparam("number"), ALLOCATION.c.port_id == sa.bindparam("port")
+    )
+)
+_PORT_MAC = sa.select(_PORT.mac_address).where(
+    _PORT.network_id == sa.bindparam("network"), _PORT.mac_address == sa.bindparam("mac")
+)
+_LEG_MAC = sa.select(PLACE.c.mac_address).where(
     PLACE.c.network_id == sa.bindparam("network"), PLACE.c.mac_address == sa.bindparam("mac")
 )
-_HAS_VNI = (VNI.c.kind == sa.bindparam("of"), VNI.c.id == sa.bindparam("which"))
-_CLAIM: dict[str, Any] = {
-    "sqlite": sqlite.insert(ALLOCATION).on_conflict_do_nothing().execution_options(preserve_rowcount=True),
-    "postgresql": postgresql.insert(ALLOCATION).on_conflict_do_nothing().execution_options(preserve_rowcount=True),
-}
+_PLACE_MAC = Prepared(_LEG_MAC)
+_MAC = Prepared(sa.union_all(_PORT_MAC, _LEG_MAC))
+_NO_VNI = Prepared(sa.delete(VNI).where(VNI.c.kind == sa.bindparam("of"), VNI.c.id == sa.bindparam("which")))
+_CLAIM_VNI = Prepared(sa.insert(VNI))
+_CLAIM = Prepared(
+    {
+        "sqlite": sqlite.insert(ALLOCATION).on_conflict_do_nothing(),
+        "postgresql": postgresql.insert(ALLOCATION).on_conflict_do_nothing(),
+    }
+)
 
 
 def allocate_ip(session: Session, port_id: str, subnet_ids: Sequence[str]) -> dict[str, str]:
@@ -60,7 +73,7 @@ def allocate_ip(session: Session, port_id: str, subnet_ids: Sequence[str]) -> di
 def claim_ip(session: Session, port_id: str, subnet_id: str, ip_address: str) -> dict[str, str]:
     """Take one address; see `Transaction.claim_ip`."""
     row = {"subnet_id": subnet_id, "octets": address.pack(ip_address), "ip_address": ip_address, "port_id": port_id}
-    if not session.write(_CLAIM[session.connection.dialect.name], row).rowcount:
+    if not session.change(_CLAIM, row).rowcount:
         holder = holder_of_ip(session, subnet_id, ip_address)
         if holder != port_id:
             message = f"{ip_address} of subnet {subnet_id} belongs to port {holder} already"
@@ -73,14 +86,14 @@ def release_ips(session: Session, port_id: str, addresses: Iterable[tuple[str, s
     """Give back what the port took; see `Transaction.release_ips`."""
     for subnet_id, ip_address in addresses:
         where = {"subnet": subnet_id, "number": address.pack(ip_address), "port": port_id}
-        session.write(_RELEASE, where)
+        session.change(_RELEASE, where)
         session.claimed.get(port_id, set()).discard((subnet_id, ip_address))
 
 
 def holder_of_ip(session: Session, subnet_id: str, ip_address: str) -> str | None:
     """Id of the port that has the address, or None."""
-    key = (ALLOCATION.c.subnet_id == subnet_id, ALLOCATION.c.octets == address.pack(ip_address))
-    return session.read(sa.select(ALLOCATION.c.port_id).where(*key)).scalar_one_or_none()
+    found = session.ask(_HOLDER, {"subnet": subnet_id, "number": address.pack(ip_address)}).first()
+    return None if found is None else str(found[0])
 
 
 def sync(session: Session, port_id: str, fixed_ips: Sequence[Mapping[str, str]], *, fresh: bool = False) -> None:
@@ -89,7 +102,7 @@ def sync(session: Session, port_id: str, fixed_ips: Sequence[Mapping[str, str]],
     if fresh:
         held = set(session.claimed.get(port_id, ()))
     else:
-        held = {(s, ip) for s, ip in session.read(_HELD, {"port": port_id})}
+        held = {(s, ip) for s, ip in session.ask(_HELD, {"port": port_id}).all()}
     release_ips(session, port_id, sorted(held - wanted))
     for subnet_id, ip_address in sorted(wanted - held):
         claim_ip(session, port_id, subnet_id, ip_address)
@@ -100,15 +113,14 @@ def allocate_mac(session: Session, network_id: str, prefix: str, lasting: str = 
     for turn in range(_MAC_TRIES):
         tail = sha256(lasting.encode()).digest()[:3] if lasting and not turn else secrets.token_bytes(3)
         mac = f"{prefix}:{tail.hex(':')}"
-        used = session.read(_MAC, {"network": network_id, "mac": mac}).first()
-        if used is None and not is_leg_mac(session, network_id, mac):
+        if session.ask(_MAC, {"network": network_id, "mac": mac}).first() is None:
             return mac
     raise PoolFullError(f"no free MAC address was found below {prefix} on network {network_id}")
 
 
 def is_leg_mac(session: Session, network_id: str, mac: str) -> bool:
     """Whether a router's external leg on the network has the MAC on some host."""
-    return session.read(_PLACE_MAC, {"network": network_id, "mac": mac}).first() is not None
+    return session.ask(_PLACE_MAC, {"network": network_id, "mac": mac}).first() is not None
 
 
 def claim_vni(session: Session, vni: int | None, kind: str, id: str) -> None:
@@ -117,9 +129,9 @@ def claim_vni(session: Session, vni: int | None, kind: str, id: str) -> None:
     Raises:
         TakenError: something else has it (``resource`` = ``"vni"``).
     """
-    session.write(sa.delete(VNI).where(*_HAS_VNI), {"of": kind, "which": id})
+    session.change(_NO_VNI, {"of": kind, "which": id})
     if vni is not None:
-        session.write(sa.insert(VNI), {"vni": vni, "kind": kind, "id": id})
+        session.change(_CLAIM_VNI, {"vni": vni, "kind": kind, "id": id})
 
 
 def allocate_vni(session: Session, first: int, last: int) -> int:
@@ -141,11 +153,11 @@ class _TakenAddresses:
         return {"subnet": self._subnet_id, "low": low, "high": high}
 
     def count(self, within: pool.Range) -> int:
-        return int(self._session.read(_COUNT, self._within(within)).scalar_one())
+        return int(self._session.ask(_COUNT, self._within(within)).one()[0])
 
     def first(self, within: pool.Range, limit: int) -> Sequence[int]:
-        rows = self._session.read(_TAKEN, {**self._within(within), "most": limit})
-        return [int.from_bytes(octets, "big") for octets in rows.scalars()]
+        rows = self._session.ask(_TAKEN, {**self._within(within), "most": limit}).all()
+        return [int.from_bytes(octets, "big") for (octets,) in rows]
 
 
 class _TakenVnis:
@@ -166,10 +178,14 @@ class _TakenVnis:
 
 def _pools(session: Session, subnet_id: str) -> tuple[int, list[pool.Range]]:
     """The subnet's IP version, and its allocation pools as numbers."""
-    found = session.read(_POOLS, {"subnet": subnet_id}).first()
-    if found is None:
-        raise NotFoundError(f"there is no subnet {subnet_id}")
-    return found.ip_version, [(_number(one["start"]), _number(one["end"])) for one in found.allocation_pools]
+    known = session.pools.get(subnet_id)
+    if known is None:
+        found = session.ask(_POOLS, {"subnet": subnet_id}).first()
+        if found is None:
+            raise NotFoundError(f"there is no subnet {subnet_id}")
+        known = found[0], [(_number(one["start"]), _number(one["end"])) for one in found[1]]
+        session.pools[subnet_id] = known
+    return known
 
 
 def _number(ip_address: str) -> int:

@@ -3,21 +3,21 @@
 import sqlalchemy as sa
 
 from onehop.errors import StaleError
+from onehop.store.prepared import Prepared
 from onehop.store.record import Change
 from onehop.store.session import Session
 from onehop.store.table import CHANGE_LOG, REVISION
 
 _PRUNE_EVERY = 1000
 
-# Statements that are executed for every port are made once, here and in the other parts: to build one and to work out
-# its cache key costs SQLAlchemy more than the database takes to execute it.
-_ADVANCE = sa.update(REVISION).values(value=REVISION.c.value + 1).returning(REVISION.c.value)
-_LOG = sa.insert(CHANGE_LOG)
+_NEWEST = Prepared(sa.select(REVISION.c.value))
+_ADVANCE = Prepared(sa.update(REVISION).values(value=REVISION.c.value + 1).returning(REVISION.c.value))
+_LOG = Prepared(sa.insert(CHANGE_LOG))
 
 
 def revision(session: Session) -> int:
     """The newest revision."""
-    return int(session.read(sa.select(REVISION.c.value)).scalar_one())
+    return int(session.ask(_NEWEST, {}).one()[0])
 
 
 def changes(session: Session, since: int, limit: int) -> list[Change]:
@@ -42,14 +42,12 @@ def record(session: Session, keep: int) -> int | None:
     """
     if not session.dirty:
         return None
-    number = int(session.write(_ADVANCE).scalar_one())
-    session.write(
-        _LOG,
-        [
-            {"revision": number, "kind": kind, "id": id, "deleted": deleted}
-            for (kind, id), deleted in session.dirty.items()
-        ],
-    )
+    number = int(session.change(_ADVANCE, {}).one()[0])
+    rows = [
+        {"revision": number, "kind": kind, "id": id, "deleted": deleted}
+        for (kind, id), deleted in session.dirty.items()
+    ]
+    session.change_many(_LOG, rows)
     if number % _PRUNE_EVERY == 0:
         prune(session, keep)
     return number

@@ -30,15 +30,18 @@ def all_of(resource: str, where: Mapping[str, Sequence[Any]]) -> Condition:
     return sa.and_(sa.true(), *conditions)
 
 
-def is_plain(resource: str, where: Mapping[str, Sequence[Any]]) -> bool:
-    """Whether all filters are stored attributes that must equal one value that is not NULL."""
-    spec = BY_NAME[resource]
-    for name, values in where.items():
-        attribute = spec.attribute(name)
-        if attribute is None or attribute.column is None or attribute.column.type == "json":
-            return False
-        if len(values) != 1 or values[0] is None:
-            return False
+def is_plain(resource: str, *wheres: Mapping[str, Sequence[Any]]) -> bool:
+    """Whether all filters are attributes, stored here or by what a reference names, that must equal one value that is
+    not NULL.
+    """
+    by_name = BY_NAME[resource].by_name
+    for where in wheres:
+        for name, values in where.items():
+            attribute = by_name.get(name.partition(".")[0])
+            if attribute is None or attribute.column is None or attribute.column.type == "json":
+                return False
+            if len(values) != 1 or values[0] is None:
+                return False
     return True
 
 

@@ -60,6 +60,7 @@ class Postgresql(Database):
     def read(self) -> Iterator[Connection]:
         """See `Database.read`."""
         with self._connect(self._snapshots) as connection:
+            connection.begin()
             yield connection
 
     @contextmanager

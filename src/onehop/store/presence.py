@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from onehop.errors import NotFoundError, ReferencedError
 from onehop.model.topology import Ref
+from onehop.store.prepared import Prepared
 from onehop.store.record import Status
 from onehop.store.session import Session
 from onehop.store.table import CERTIFICATE, GATEWAY, HOST_STATUS, LIVENESS, OWN_COLUMNS, REVISION, TABLES
@@ -27,17 +28,17 @@ _ACTIVE = sa.select(_BINDING.host).where(_BINDING.port_id == _PORT.id, _BINDING.
 _THERE = sa.func.coalesce(_ACTIVE, sa.literal(""))
 # The revision of this transaction is the one after the newest: there is one writer at a time.
 _SINCE = sa.select(REVISION.c.value + 1).scalar_subquery()
-_REBOUND = (
+_REBOUND = Prepared(
     sa.update(TABLES["port"])
     .where(_PORT.id == sa.bindparam("which"), _PORT.binding_host_id != _THERE)
     .values(binding_host_id=_THERE, status="DOWN", status_reason="", bound_at=_SINCE)
 )
-
+_FORGET = Prepared(sa.delete(HOST_STATUS).where(_SAID.kind == sa.bindparam("of"), _SAID.id == sa.bindparam("which")))
 
 _FLOATING, _FORWARDING = TABLES["floatingip"].c, TABLES["port_forwarding"].c
 _AGAIN = {"status": "DOWN", "status_reason": "", "bound_at": _SINCE}
 _FORWARDS_TO = sa.select(_FORWARDING.floatingip_id).where(_FORWARDING.internal_port_id == sa.bindparam("which"))
-_LED_THERE = (
+_LED_THERE = Prepared(
     sa.update(TABLES["floatingip"])
     .where(sa.or_(_FLOATING.port_id == sa.bindparam("which"), _FLOATING.id.in_(_FORWARDS_TO)))
     .values(_AGAIN)
@@ -49,8 +50,8 @@ def follow_binding(session: Session, port_id: str) -> None:
 
     The same holds for the floating IPs that lead to it.
     """
-    if session.write(_REBOUND.execution_options(preserve_rowcount=True), {"which": port_id}).rowcount:
-        session.write(_LED_THERE, {"which": port_id})
+    if session.change(_REBOUND, {"which": port_id}).rowcount:
+        session.change(_LED_THERE, {"which": port_id})
 
 
 def reset_floating_ip(session: Session, id: str) -> None:
@@ -100,7 +101,7 @@ def of(session: Session, kind: str, id: str) -> dict[str, Status]:
 
 def forget(session: Session, kind: str, id: str) -> None:
     """A resource is gone, and what was said of it."""
-    session.write(sa.delete(HOST_STATUS).where(_SAID.kind == kind, _SAID.id == id))
+    session.change(_FORGET, {"of": kind, "which": id})
 
 
 def forget_host(session: Session, host: str) -> None:

@@ -1,5 +1,6 @@
 """Resources are read here: by id, by filters, in order, page by page."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 from onehop.errors import InputError, NotFoundError
 from onehop.model.resources import BY_NAME
 from onehop.store import condition
+from onehop.store.prepared import Prepared
 from onehop.store.record import Row
 from onehop.store.session import Session
 from onehop.store.table import TABLES, key_columns
@@ -31,37 +33,32 @@ def shape(resource: str) -> tuple[tuple[str, ...], tuple[sa.Column[Any], ...]]:
     return tuple(names), tuple(columns)
 
 
-def is_id(resource: str, id: Id) -> sa.ColumnElement[bool]:
-    """Whether a row is the one of that id."""
-    keys = key_columns(BY_NAME[resource])
+def is_key(resource: str) -> sa.ColumnElement[bool]:
+    """Whether a row is the one that the parameters of `key` name."""
     table = TABLES[resource]
-    return sa.and_(*(table.c[key] == value for key, value in zip(keys, _values_of(resource, id), strict=True)))
+    return sa.and_(*(table.c[key] == sa.bindparam(f"key_{key}") for key in key_columns(BY_NAME[resource])))
 
 
-def _values_of(resource: str, id: Id) -> tuple[str, ...]:
-    """The values of the key's columns."""
+def key(resource: str, id: Id) -> dict[str, str]:
+    """The parameters of `is_key` for an id."""
     values = (id,) if isinstance(id, str) else id
     keys = key_columns(BY_NAME[resource])
     if len(keys) != len(values):
         raise InputError(f"a {resource} is named by {' and '.join(keys)}")
-    return values
+    return {f"key_{key}": value for key, value in zip(keys, values, strict=True)}
 
 
 @cache
-def _by_id(resource: str) -> tuple[tuple[str, ...], sa.Select[*tuple[Any, ...]], tuple[str, ...]]:
-    """Names of a row's attributes, the statement that reads one row, and the names of its parameters."""
+def _by_id(resource: str) -> tuple[tuple[str, ...], Prepared]:
+    """Names of a row's attributes, and the statement that reads one row."""
     names, columns = shape(resource)
-    table = TABLES[resource]
-    keys = key_columns(BY_NAME[resource])
-    parameters = tuple(f"key_{key}" for key in keys)
-    equal = (table.c[key] == sa.bindparam(p) for key, p in zip(keys, parameters, strict=True))
-    return names, sa.select(*columns).where(*equal), parameters
+    return names, Prepared(sa.select(*columns).where(is_key(resource)))
 
 
 def get(session: Session, resource: str, id: Id) -> Row | None:
     """The resource of that id, or None."""
-    names, statement, keys = _by_id(resource)
-    found = session.read(statement, dict(zip(keys, _values_of(resource, id), strict=True))).one_or_none()
+    names, statement = _by_id(resource)
+    found = session.ask(statement, key(resource, id)).first()
     return None if found is None else dict(zip(names, found, strict=True))
 
 
@@ -86,10 +83,10 @@ def select(
 ) -> list[Row]:
     """The resources that match; see `Transaction.select`."""
     names, columns = shape(resource)
-    if limit is None and marker is None and not (any_of or sort or reverse) and condition.is_plain(resource, where):
-        values = {f"is_{place}": some[0] for place, some in enumerate(where.values())}
-        plain = session.read(_plain(resource, tuple(where)), values)
-        return [dict(zip(names, found, strict=True)) for found in plain]
+    if limit is None and marker is None and not reverse and condition.is_plain(resource, where, *any_of):
+        plain = _plain(resource, tuple(where), tuple(map(tuple, any_of)), tuple(sort))
+        asked = session.ask(plain, _plain_values(where, *any_of)).all()
+        return [dict(zip(names, found, strict=True)) for found in asked]
     statement = sa.select(*columns).where(condition.all_of(resource, where))
     if any_of:
         statement = statement.where(sa.or_(*(condition.all_of(resource, one) for one in any_of)))
@@ -104,13 +101,29 @@ def select(
 
 
 @lru_cache(maxsize=256)
-def _plain(resource: str, attributes: tuple[str, ...]) -> sa.Select[*tuple[Any, ...]]:
+def _plain(
+    resource: str,
+    where: tuple[str, ...],
+    any_of: tuple[tuple[str, ...], ...],
+    sort: tuple[tuple[str, str], ...],
+) -> Prepared:
     """The statement for attributes that equal one value each: what domain logic asks most, so it is made once."""
     _, columns = shape(resource)
-    table, spec = TABLES[resource], BY_NAME[resource]
-    named = {a.name: a.column_name for a in spec.columns}
-    equal = (table.c[named[name]] == sa.bindparam(f"is_{place}") for place, name in enumerate(attributes))
-    return sa.select(*columns).where(*equal).order_by(*(table.c[key] for key in key_columns(spec)))
+    place = itertools.count()
+
+    def equal(names: tuple[str, ...]) -> sa.ColumnElement[bool]:
+        return condition.all_of(resource, {name: [sa.bindparam(f"is_{next(place)}")] for name in names})
+
+    statement = sa.select(*columns).where(equal(where))
+    if any_of:
+        statement = statement.where(sa.or_(*map(equal, any_of)))
+    order = _order(resource, sort, reverse=False)
+    return Prepared(statement.order_by(*(c.asc() if up else c.desc() for c, up in order)))
+
+
+def _plain_values(*wheres: Where) -> dict[str, Any]:
+    values = (some[0] for where in wheres for some in where.values())
+    return {f"is_{place}": value for place, value in enumerate(values)}
 
 
 Order = list[tuple[sa.ColumnElement[Any], bool]]

@@ -1,6 +1,6 @@
 """Resources are written here: rows, what hangs on them, and their place in the change log."""
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +13,7 @@ from onehop.model.port import INTERFACE_OWNERS
 from onehop.model.resource import Resource
 from onehop.model.resources import BY_NAME
 from onehop.store import allocation, gateway, presence, query, tag
+from onehop.store.prepared import Prepared
 from onehop.store.query import Id
 from onehop.store.record import Row
 from onehop.store.session import Session
@@ -20,11 +21,12 @@ from onehop.store.table import TABLES
 
 _EMPTY: dict[str, Any] = {"text": "", "int": 0, "bool": False, "json": []}
 _FOLLOWS = "binding:host_id follows the port's bindings: insert, update or delete those"
-_INSERT = {name: sa.insert(table) for name, table in TABLES.items()}
 _TOUCH = {
-    name: sa.update(table)
-    .where(table.c.id == sa.bindparam("which"))
-    .values(revision_number=table.c.revision_number + 1, updated_at=sa.bindparam("time"))
+    name: Prepared(
+        sa.update(table)
+        .where(table.c.id == sa.bindparam("which"))
+        .values(revision_number=table.c.revision_number + 1, updated_at=sa.bindparam("time"))
+    )
     for name, table in TABLES.items()
     if "revision_number" in table.c
 }
@@ -52,7 +54,7 @@ def insert(session: Session, resource: str, values: Row) -> Row:
         row["id"] = str(uuid4())
     if spec.tags:
         row["tags"] = sorted(values.get("tags", ()))
-    session.write(_INSERT[resource], _columns(spec, row))
+    session.change(_insert(resource), _columns(spec, row))
     if spec.tags and row["tags"]:
         tag.put(session, resource, row["id"], row["tags"])
     if resource == "port":
@@ -85,7 +87,8 @@ def update(session: Session, resource: str, id: Id, changes: Row) -> Row:
     if "revision_number" in row:
         different["revision_number"] = row["revision_number"] = row["revision_number"] + 1
         different["updated_at"] = row["updated_at"] = session.now
-    session.write(sa.update(TABLES[resource]).where(query.is_id(resource, id)).values(_columns(spec, different)))
+    new = _columns(spec, different)
+    session.change(_update(resource, tuple(new)), {**new, **query.key(resource, id)})
     if "tags" in different:
         tag.put(session, resource, row["id"], row["tags"])
     if resource == "port" and "fixed_ips" in different:
@@ -94,6 +97,8 @@ def update(session: Session, resource: str, id: Id, changes: Row) -> Row:
             session.mark("router", row["device_id"])
     if resource == "port" and not {"device_owner", "device_id"}.isdisjoint(different):
         gateway.joined(session, row["network_id"])
+    if resource == "subnet":
+        session.pools.pop(row["id"], None)
     if resource == "agent" and "admin_state_up" in different:
         gateway.host_changed(session)
     if resource == "network" and "provider:segmentation_id" in different:
@@ -113,12 +118,14 @@ def delete(session: Session, resource: str, id: Id) -> None:
     row = _existing(session, resource, id)
     if resource == "agent":
         presence.forget_host(session, row["host"])
-    session.write(sa.delete(TABLES[resource]).where(query.is_id(resource, id)))
+    session.change(_delete(resource), query.key(resource, id))
     if "id" in row:
         tag.forget(session, resource, row["id"])
         presence.forget(session, resource, row["id"])
     if resource == "network":
         allocation.claim_vni(session, None, "network", row["id"])
+    if resource == "subnet":
+        session.pools.pop(row["id"], None)
     if resource == "port_forwarding":
         presence.reset_floating_ip(session, row["floatingip_id"])
     if resource == "agent":
@@ -133,10 +140,26 @@ def touch(session: Session, resource: str, id: Id) -> None:
         return
     if resource not in _TOUCH:
         raise InputError(f"{resource} has no revision number to grow")
-    if not session.write(_TOUCH[resource], {"which": id, "time": session.now}).rowcount:
+    if not session.change(_TOUCH[resource], {"which": id, "time": session.now}).rowcount:
         raise _not_found(resource, id)
     session.touched.add((resource, str(id)))
     session.mark(spec.name, str(id))
+
+
+@cache
+def _insert(resource: str) -> Prepared:
+    names = _column_names(resource)
+    return Prepared(sa.insert(TABLES[resource]), [names[name] for name in sorted(_names(resource))])
+
+
+@lru_cache(maxsize=256)
+def _update(resource: str, columns: tuple[str, ...]) -> Prepared:
+    return Prepared(sa.update(TABLES[resource]).where(query.is_key(resource)), columns)
+
+
+@cache
+def _delete(resource: str) -> Prepared:
+    return Prepared(sa.delete(TABLES[resource]).where(query.is_key(resource)))
 
 
 def _log(session: Session, spec: Resource, row: Row, *, deleted: bool = False) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from onehop.errors import BusyError, StoreError
 from onehop.store.database import WRITE_TIMEOUT, Database
+from onehop.store.prepared import Prepared
 from onehop.store.turn import Turn
 
 _READERS = 4
@@ -29,6 +30,8 @@ _UNUSABLE = (
     sqlite3.SQLITE_NOTADB,
 )
 _LISTEN = 0.1
+_BEGIN_READ = Prepared(sa.text("BEGIN"))
+_BEGIN_WRITE = Prepared(sa.text("BEGIN IMMEDIATE"))
 
 
 class Sqlite(Database):
@@ -56,6 +59,7 @@ class Sqlite(Database):
         except PoolTimeoutError as error:
             raise BusyError(f"{_READERS + _MORE_READERS} readers are at work already") from error
         with connection:
+            connection.begin()
             yield connection
 
     @contextmanager
@@ -131,7 +135,7 @@ def _engine(url: URL, size: int, more: int, *, writes: bool) -> sa.Engine:
         connection.execute("PRAGMA busy_timeout = 0" if writes else "PRAGMA query_only = ON")
 
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        (_BEGIN_WRITE if writes else _BEGIN_READ).execute(connection, {})
 
     sa.event.listen(engine, "connect", connect)
     sa.event.listen(engine, "begin", begin)

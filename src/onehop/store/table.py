@@ -4,7 +4,7 @@ A resource's table has a column for each stored attribute (``provider:network_ty
 columns of the store's own that rows never show. Migrations are written by hand; a test holds them equal to this.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -26,13 +26,23 @@ class Json(TypeDecorator[Any]):
     impl = sa.Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002  # SQLAlchemy's signature
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:  # noqa: ARG002  # SQLAlchemy's signature
         """Encode; None is JSON's null, since no JSON column may be NULL."""
-        return msgspec.json.encode(value).decode()
+        return _encode
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ARG002  # SQLAlchemy's signature
-        """Decode."""
-        return None if value is None else _DECODER.decode(value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], Any]:  # noqa: ARG002  # as above
+        """Decode; an outer join may find nothing."""
+        return _decode
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _decode(value: str | None) -> Any:
+    if value == "[]":
+        return []  # what most are; a list of many ports decodes thousands
+    return None if value is None else _DECODER.decode(value)
 
 
 TEXT: TypeEngine[str] = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")

@@ -4,20 +4,24 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from onehop.store.prepared import Prepared
 from onehop.store.session import Session
 from onehop.store.table import TAG
+
+_FORGET = Prepared(sa.delete(TAG).where(TAG.c.kind == sa.bindparam("of"), TAG.c.id == sa.bindparam("which")))
+_PUT = Prepared(sa.insert(TAG))
 
 
 def put(session: Session, kind: str, id: str, tags: Sequence[str]) -> None:
     """Make these the tags of a resource."""
     forget(session, kind, id)
     if tags:
-        session.write(sa.insert(TAG), [{"kind": kind, "tag": tag, "id": id} for tag in tags])
+        session.change_many(_PUT, [{"kind": kind, "tag": tag, "id": id} for tag in tags])
 
 
 def forget(session: Session, kind: str, id: str) -> None:
     """Remove all tags of a resource."""
-    session.write(sa.delete(TAG).where(TAG.c.kind == kind, TAG.c.id == id))
+    session.change(_FORGET, {"of": kind, "which": id})
 
 
 def has_all(kind: str, tags: Sequence[str], id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:

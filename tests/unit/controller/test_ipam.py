@@ -84,3 +84,21 @@ def test_every_error_has_a_status_of_an_error() -> None:
     assert FaultError("NetworkInUse", "x").status == 409
     with pytest.raises(KeyError):
         assert FaultError("NoSuchType", "x").status
+
+
+@given(data=st.data())
+def test_prefixes_clash_exactly_when_they_share_an_address(data: st.DataObject) -> None:
+    base = ipaddress.ip_network(data.draw(st.sampled_from(["10.0.0.0/24", "fd00::/120"])))
+    lengths = st.integers(base.prefixlen, base.max_prefixlen)
+    numbers = st.tuples(st.integers(0, 255), lengths).map(lambda one: (int(base[0]) + one[0], one[1]))
+    kept = ipam.Prefixes(())
+    present: list[str] = []
+    for number, length in data.draw(st.lists(numbers, max_size=12)):
+        cidr = str(ipaddress.ip_network((type(base[0])(number), length), strict=False))
+        clashing = [other for other in present if ipam.overlaps(cidr, other)]
+        found = kept.clash(cidr)
+        assert (found in clashing) if clashing else found is None
+        assert (ipam.Prefixes(present).clash(cidr) is None) == (found is None)
+        if not clashing:
+            kept.add(cidr)
+            present.append(cidr)
