@@ -15,7 +15,7 @@ import msgspec
 
 from onehop.errors import IdentifierError, SettingsError
 from onehop.net.identifier import parse_host
-from onehop.net.naming import VXLAN_PORT
+from onehop.net.naming import VXLAN_PORT, is_interface
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -23,6 +23,7 @@ DEFAULT_CONTROLLER_FILE = Path("/etc/onehop/controller.toml")
 DEFAULT_AGENT_FILE = Path("/etc/onehop/agent.toml")
 CONFIG_VARIABLE = "ONEHOP_AGENT_CONFIG"
 """Environment variable: the agent's configuration for commands that ask it, in place of `DEFAULT_AGENT_FILE`."""
+_LONGEST_NAME = 64
 _LONGEST = 31_536_000
 """Seconds of a year: no wait of a daemon is longer."""
 
@@ -140,6 +141,10 @@ def load_controller(path: Path) -> ControllerSettings:
         SettingsError: names file, line and key.
     """
     settings = _load(path, ControllerSettings)
+    for key in ("database_url", "state_dir", "pki_dir"):
+        _given(path, key, getattr(settings, key))
+    for name in settings.physical_networks:
+        _physical_network(path, name)
     for key in ("api_listen", "stream_listen"):
         _address(path, key, getattr(settings, key))
     if settings.stream_address:
@@ -179,6 +184,13 @@ def load_agent(path: Path) -> AgentSettings:
         SettingsError: names file, line and key.
     """
     settings = _load(path, AgentSettings)
+    for key in ("state_dir", "run_dir"):
+        _given(path, key, getattr(settings, key))
+    for name, bridge in settings.physical_networks.items():
+        _physical_network(path, name)
+        if not is_interface(bridge):
+            what = f"physical_networks: {bridge!r} (of {name}) cannot be the name of a bridge"
+            raise _error(path, "physical_networks", f"{what}: write 1 to 15 octets without '/', ':' or white space")
     try:
         parse_host(settings.host)
     except IdentifierError as error:
@@ -264,6 +276,17 @@ def _address(path: Path, key: str, text: str) -> None:
         split_address(text)
     except SettingsError as error:
         raise _error(path, key, f"{key}: {error}") from None
+
+
+def _given(path: Path, key: str, value: str) -> None:
+    if not value.strip():
+        raise _error(path, key, f"{key} must not be empty: leave it out for its default")
+
+
+def _physical_network(path: Path, name: str) -> None:
+    if not 0 < len(name) <= _LONGEST_NAME or name != name.strip():
+        what = f"physical_networks: {name!r} cannot be the name of a physical network"
+        raise _error(path, "physical_networks", f"{what}: write 1 to {_LONGEST_NAME} characters")
 
 
 def _positive(path: Path, key: str, value: float) -> None:

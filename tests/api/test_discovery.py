@@ -51,6 +51,15 @@ def test_every_path_takes_a_json_suffix(api: Api) -> None:
     assert api.get("extensions.json") == api.get("extensions")
 
 
+def test_a_tag_may_end_like_a_suffix(api: Api) -> None:
+    path = f"networks/{api.network()['id']}/tags"
+    assert api.send("PUT", f"{path}/motd.json").status == 201
+    assert api.get(f"{path}.json") == {"tags": ["motd.json"]}
+    assert api.send("GET", f"{path}/motd").error == (404, "TagNotFound")
+    api.delete(f"{path}/motd.json")
+    assert api.get(path) == {"tags": []}
+
+
 def test_an_unknown_path_is_404_with_a_body(api: Api) -> None:
     for path in ("/nowhere", "/v3/networks", "/v2.0/nothings", "/v2.0/networks/x/y/z"):
         assert api.send("GET", path).error == (404, "HTTPNotFound")

@@ -18,7 +18,8 @@ def test_a_router_reads_as_distributed_and_highly_available(api: Api) -> None:
     assert router["external_gateway_info"] is None
     expected = (
         "id name project_id admin_state_up status external_gateway_info description availability_zones distributed ha "
-        "availability_zone_hints routes flavor_id tags created_at updated_at revision_number tenant_id"
+        "availability_zone_hints routes flavor_id conntrack_helpers enable_ndp_proxy tags created_at updated_at "
+        "revision_number tenant_id"
     )
     assert set(router) == {*expected.split(), "status_reason", "snat", "port_block_size", "gateway_hosts"}
 
@@ -43,7 +44,7 @@ def test_an_interface_by_subnet_has_the_gateways_address(api: Api, member: Api) 
     assert leg["device_id"] == router["id"]
     assert leg["project_id"] == PROJECT_A
     assert leg["port_security_enabled"] is False
-    assert leg["status"] == "ACTIVE"
+    assert (leg["status"], leg["status_reason"]) == ("DOWN", "")
     assert leg["binding:vif_type"] == "distributed"
 
 

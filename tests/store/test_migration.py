@@ -117,3 +117,28 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"nowhere/onehop\.db"):
         Store.open(f"sqlite:///{tmp_path}/nowhere/onehop.db")
+
+
+@pytest.mark.parametrize("kind", [SQLITE, POSTGRESQL])
+def test_what_a_database_of_the_first_schema_holds_is_kept(new_database_url: NewDatabase, kind: str) -> None:
+    url = new_database_url(kind, False)
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        migration.run(connection, "0001")
+        connection.execute(
+            sa.text(
+                "INSERT INTO network (id, name, project_id, admin_state_up, mtu, status, shared, "
+                "port_security_enabled, router_external, provider_network_type, provider_segmentation_id, description, "
+                "created_at, updated_at, revision_number) VALUES ('n', 'blue', 'p', true, 1450, 'ACTIVE', false, true, "
+                "false, 'vxlan', 7, '', '2026-01-01T00:00:00Z', '2026-01-01T00:00:00Z', 3)"
+            )
+        )
+    engine.dispose()
+    store = Store.open(url)
+    with store.read() as tx:
+        assert migration.differences(tx.connection) == []
+        row = tx.get("network", "n")
+    assert row is not None
+    assert (row["name"], row["revision_number"], row["status"], row["status_reason"]) == ("blue", 3, "ACTIVE", "")
+    store.run(lambda tx: rows.subnet(tx, "n", "10.0.0.0/24"))
+    store.close()

@@ -4,7 +4,7 @@ import pytest
 
 from onehop.errors import NotFoundError
 from onehop.model.topology import Ref
-from onehop.store import Row, Status, Store
+from onehop.store import Row, Status, Store, Transaction
 from tests.store import rows
 
 HELLO = {"underlay_mtu": 1500, "physical_networks": []}
@@ -195,3 +195,34 @@ def test_what_each_host_says_can_be_read(site: Site) -> None:
     site.say("h2", Status("port", site.port, "ERROR", "why"))
     with site.store.read() as tx:
         assert tx.statuses("port", site.port) == {"h1": up(site), "h2": Status("port", site.port, "ERROR", "why")}
+
+
+def test_an_interface_is_down_until_a_host_holds_the_router_and_again_when_none_does(site: Site, store: Store) -> None:
+    def add(tx: Transaction) -> str:
+        leg = {"device_id": site.router, "device_owner": "network:router_interface_distributed"}
+        return str(rows.port(tx, rows.network(tx)["id"], **leg)["id"])
+
+    leg = store.run(add)
+    assert site.state("port", leg) == ("DOWN", "")
+    assert site.say("h1", Status("port", leg, "ACTIVE")) == [("port", leg)]
+    assert site.state("port", leg) == ("ACTIVE", "")
+    site.say("h2", Status("port", leg, "ERROR", "no memory"))
+    assert site.state("port", leg) == ("ERROR", "h2: no memory")
+    site.say("h2", Status("port", leg, "DOWN", "its router fails"))
+    assert site.state("port", leg) == ("ACTIVE", "")
+    site.say("h1", Status("port", leg, None))
+    assert site.state("port", leg) == ("DOWN", "h2: its router fails")
+    site.say("h2", full=True)
+    assert site.state("port", leg) == ("DOWN", "")
+
+
+def test_a_network_is_in_error_while_a_host_says_so(site: Site, store: Store) -> None:
+    network = store.run(rows.network)["id"]
+    assert site.state("network", network) == ("ACTIVE", "")
+    site.say("h2", Status("network", network, "ERROR", "another link has its name"))
+    site.say("h1", Status("network", network, "ERROR", "vni 7 is taken"))
+    assert site.state("network", network) == ("ERROR", "h1: vni 7 is taken")
+    site.say("h1", Status("network", network, None))
+    assert site.state("network", network) == ("ERROR", "h2: another link has its name")
+    store.run(lambda tx: tx.remove_host("h2"))
+    assert site.state("network", network) == ("ACTIVE", "")

@@ -70,6 +70,10 @@ def test_an_unknown_key_is_named_with_file_and_line_and_what_was_meant(tmp_path:
         ('mac_prefix = "01:16:3e"', "multicast"),
         ('api_tls_key = "/x"', "api_tls_certificate"),
         ("heartbeat_seconds = 0", "heartbeat_seconds"),
+        ('state_dir = ""', "state_dir must not be empty"),
+        ('pki_dir = " "', "pki_dir must not be empty"),
+        ('database_url = ""', "database_url must not be empty"),
+        ('physical_networks = ["external", ""]', "physical_networks: ''"),
         ("[stream]\nlisten = 1", "stream"),
         ("= 1", "not TOML"),
     ],
@@ -93,12 +97,26 @@ def test_a_wrong_value_is_named(tmp_path: Path, text: str, named: str) -> None:
         ("observe_seconds", "nan"),
         ("reconnect_seconds", "inf"),
         ("gateway_host", '"yes"'),
+        ("state_dir", '""'),
+        ("run_dir", '""'),
+        ("physical_networks", '{ external = "" }'),
+        ("physical_networks", '{ external = "br/ex" }'),
+        ("physical_networks", '{ external = "br ex" }'),
+        ("physical_networks", '{ external = ".." }'),
+        ("physical_networks", '{ external = "sixteen-letters-" }'),
+        ("physical_networks", '{ external = "ö-ö-ö-ö-ö-ö-" }'),
+        ("physical_networks", '{ "" = "br-ex" }'),
     ],
 )
 def test_a_wrong_value_of_an_agent_is_named(tmp_path: Path, key: str, value: str) -> None:
     lines = [line for line in AGENT.splitlines() if not line.startswith(key)]
     with pytest.raises(SettingsError, match=key):
         load_agent(write(tmp_path, "\n".join([*lines, f"{key} = {value}"])))
+
+
+def test_the_longest_name_of_a_bridge_is_taken(tmp_path: Path) -> None:
+    settings = load_agent(write(tmp_path, AGENT + 'physical_networks = { external = "fifteen-letters" }\n'))
+    assert settings.physical_networks == {"external": "fifteen-letters"}
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:

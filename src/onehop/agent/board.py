@@ -86,7 +86,8 @@ Failing = Mapping[str, Mapping[Key, str]]
 def judge(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry]:
     """What a partition has to say of its resources.
 
-    A floating IP is ACTIVE when this host publishes it and nothing of its router fails here.
+    A floating IP is ACTIVE when this host publishes it and nothing of its router fails here; a router's interface when
+    this host holds the router.
     A port is ACTIVE when its own claims and all that carries it (its network, its network's router legs here) are in
     the kernel and an instance is plugged.
     """
@@ -97,8 +98,10 @@ def judge(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry]:
         if wanted is not None:
             whole = said.setdefault(("router", router), Entry("ACTIVE"))
             published = {c.resource for c in wanted.claims.values() if c.resource[0] == "floatingip"}
-            for floating_ip in published:
-                said.setdefault(floating_ip, whole if whole.state == "ACTIVE" else Entry("DOWN", whole.reason))
+            follows = whole if whole.state == "ACTIVE" else Entry("DOWN", whole.reason)
+            legs = {("port", str(leg.id)) for leg in desire.view.interfaces_of(RouterId(router))}
+            for carried in published | legs:
+                said.setdefault(carried, follows)
             for found in desire.view.floating_ips_of(RouterId(router)):
                 entry = said.get(("floatingip", found.id))
                 if entry is not None:

@@ -3,6 +3,7 @@
 Everything that leaves passes here, so every answer has a request id and every error is a JSON body, whatever fails.
 """
 
+import re
 import time
 from uuid import uuid4
 
@@ -23,6 +24,8 @@ from onehop.model.kind import Json
 
 _PUBLIC = frozenset(("/",))
 """Paths that need no authentication: version discovery."""
+
+_TAG = re.compile(r"/v2\.0/[^/]+/[^/]+/tags/[^/]+")
 
 log = structlog.get_logger(__name__)
 
@@ -113,10 +116,7 @@ class Border:
             await response(scope, receive, send_marked)
 
     async def _admit(self, scope: Scope) -> None:
-        path: str = scope["path"]
-        if path.startswith("/v2.0"):
-            path = path.removesuffix(".json")
-        scope["path"] = path.rstrip("/") or "/"
+        scope["path"] = _plain(scope["path"])
         headers = Headers(scope=scope)
         if scope["path"] in _PUBLIC:
             return
@@ -129,6 +129,13 @@ class Border:
         if refused.status >= 500:
             log.error("request failed", request_id=request_id, error=str(error))
         return refusal(refused, basic=self._authenticator.takes_basic)
+
+
+def _plain(path: str) -> str:
+    """A path without what is only form: the slash at its end, and ``.json``, unless that is the end of a tag."""
+    path = path.rstrip("/") or "/"
+    is_tag = _TAG.fullmatch(path) is not None
+    return path.removesuffix(".json") if path.startswith("/v2.0") and not is_tag else path
 
 
 def _log_request(scope: Scope, request_id: str, status: int, begun: float) -> None:

@@ -7,8 +7,8 @@ from onehop.controller import ipam, policy
 from onehop.controller.addressing import Addressing, allocate_mac
 from onehop.controller.context import Context
 from onehop.controller.faults import FaultError, bad_request, forbidden
-from onehop.controller.interfaces import ACTIVE, refuse_next_hops
 from onehop.controller.interfaces import of as interfaces_of
+from onehop.controller.interfaces import refuse_next_hops
 from onehop.controller.networks import no_vni, select_in
 from onehop.errors import PoolFullError
 from onehop.model.gateway import GATEWAY_OWNER
@@ -123,7 +123,7 @@ def _add(context: Context, router: Row, network_id: str, requested: Sequence[Row
             "device_id": router["id"],
             "device_owner": GATEWAY_OWNER,
             "port_security_enabled": False,
-            "status": ACTIVE,
+            "status": "ACTIVE",
         },
     )
     vnis = (context.settings.vni_min, context.settings.vni_max)

@@ -16,9 +16,6 @@ from onehop.store import Row
 
 OWNER = "network:router_interface_distributed"
 
-ACTIVE = "ACTIVE"
-"""Status of an interface: it is bound to no host that could say so; what hosts say of the router is the router's."""
-
 
 def of(context: Context, router_id: str) -> list[Row]:
     """The ports that are a router's interfaces, oldest first."""
@@ -139,7 +136,6 @@ def _add_subnet(context: Context, router: Row, subnet_id: str) -> Row:
             "device_id": router["id"],
             "device_owner": OWNER,
             "port_security_enabled": False,
-            "status": ACTIVE,
         },
     )
 
@@ -162,7 +158,8 @@ def _add_port(context: Context, router: Row, port_id: str) -> Row:
         "device_owner": OWNER,
         "port_security_enabled": False,
         "allowed_address_pairs": [],
-        "status": ACTIVE,
+        "status": "DOWN",
+        "status_reason": "",
     }
     return context.tx.update("port", port_id, changes)
 

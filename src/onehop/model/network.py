@@ -68,7 +68,8 @@ NETWORK = Resource(
             filter=True,
             sort=True,
         ),
-        Attribute(name="status", kind=one_of("ACTIVE"), column=TEXT, default="ACTIVE", filter=True, sort=True),
+        Attribute(name="status", kind=one_of("ACTIVE", "ERROR"), column=TEXT, default="ACTIVE", filter=True, sort=True),
+        Attribute(name="status_reason", kind=text(1024), column=NULLABLE_TEXT, default=""),
         Attribute(name="subnets", kind=list_of(text(36), 10_000)),
         Attribute(
             name="shared",
@@ -157,4 +158,7 @@ NETWORK = Resource(
         Extension("net-mtu-writable", "Writable network MTU", "The MTU can be set.", "2017-07-12T00:00:00-00:00"),
     ),
 )
-"""A VNI, and a flat physical network, carry one network each: `unique`, where NULL stands for "not of that type"."""
+"""A VNI, and a flat physical network, carry one network each: `unique`, where NULL stands for "not of that type".
+
+`status` and `status_reason` are written by the store: ``ERROR`` while a host says that it cannot carry the network.
+"""

@@ -90,6 +90,8 @@ ROUTER = Resource(
         ),
         Attribute(name="ha", kind=BOOLEAN, post=True, put=True, admin_see=True, admin_set=True),
         Attribute(name="flavor_id", kind=only(None, feature="a router flavor"), post=True),
+        Attribute(name="conntrack_helpers", kind=only([], feature="a conntrack helper")),
+        Attribute(name="enable_ndp_proxy", kind=only(False, feature="NDP proxy"), post=True, put=True),
         Attribute(name="availability_zone_hints", kind=only([], feature="availability zones"), post=True, put=True),
         Attribute(name="availability_zones", kind=list_of(text(), 0)),
         *STANDARD,

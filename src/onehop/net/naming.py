@@ -152,3 +152,10 @@ def network_table(network: NetworkId) -> str:
 def gate_table(router: RouterId) -> str:
     """The netdev table that keeps a provider bridge's questions from a router: ``onehop-gate-<id>``."""
     return f"{TABLE}-gate-{router}"
+
+
+def is_interface(name: str) -> bool:
+    """Whether Linux would take it as the name of an interface (``dev_valid_name`` in ``net/core/dev.c``)."""
+    octets = name.encode(errors="replace")
+    wrong = any(letter in "/:\0" or letter.isspace() for letter in name)
+    return 0 < len(octets) <= 15 and name not in (".", "..") and not wrong

@@ -25,9 +25,10 @@ class Membership:
         """Write down what a host says of resources, at the revision that it has applied.
 
         A port's ``status`` is what the host of its active binding said since it became that; else ``DOWN``. A router's
-        is ``ERROR`` while any host says so or its gateway has no owner, else ``ACTIVE``. A floating IP's is ``ERROR``
-        while any host says so, else ``ACTIVE`` if any does, since it leads where it leads; else ``DOWN``. Of other
-        kinds it is only kept. Statuses are no part of the change log and of revision numbers: agents never hear of
+        is ``ERROR`` while any host says so or its gateway has no owner, else ``ACTIVE``; a network's is ``ERROR`` while
+        any host says so. A router interface's and a floating IP's is ``ERROR`` while any host says so, else ``ACTIVE``
+        if any does (a floating IP's: since it leads where it leads), else ``DOWN``. Of other kinds it is only kept.
+        Statuses are no part of the change log and of revision numbers: agents never hear of
         them, and a repeated one writes nothing at all. Dropped: reports of an older session, of an older revision than
         the host's last about the same resource, and of a revision before the port's active binding (where the floating
         IP leads to) last changed. That the host holds the resource is for the caller to check. With `full`, these are

@@ -18,11 +18,12 @@ _ALEMBIC = threading.Lock()
 """Alembic keeps the migration that runs in a global."""
 
 
-def run(connection: Connection) -> None:
+def run(connection: Connection, to: str = "head") -> None:
     """Migrate to the newest schema that this onehop knows.
 
     Args:
         connection: in a transaction that is the only writer; nothing is committed here.
+        to: an older schema instead, to make a database as it was.
 
     Raises:
         NewerDatabaseError: the database's schema is unknown here.
@@ -39,7 +40,7 @@ def run(connection: Connection) -> None:
     with _ALEMBIC:
         config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
     if connection.execute(sa.select(REVISION.c.only)).first() is None:
         connection.execute(sa.insert(REVISION).values(only=1, value=0, pruned=0))
 

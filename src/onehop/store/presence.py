@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from onehop.errors import NotFoundError, ReferencedError
+from onehop.model.port import INTERFACE_OWNERS
 from onehop.model.topology import Ref
 from onehop.store.prepared import Prepared
 from onehop.store.record import Status
@@ -21,6 +22,8 @@ UNREACHED = (
     "no gateway host reaches the external network: set gateway_host and physical_networks in an agent's configuration"
 )
 _CHUNK = 500
+_RANK = {"DOWN": 0, "ACTIVE": 1, "ERROR": 2}
+_LEG_OWNERS = sorted(INTERFACE_OWNERS)
 _PORT = TABLES["port"].c
 _SAID = HOST_STATUS.c
 _BINDING = TABLES["binding"].c
@@ -150,9 +153,10 @@ def _put_kind(session: Session, host: str, kind: str, said: Mapping[str, Status]
     if not news:
         return []
     _replace(session, host, kind, news, revision)
+    changed = _DERIVED[kind](session, list(news)) if kind in _DERIVED else []
     if kind == "port":
-        return _derive_ports(session, host, {id: s for id, s in news.items() if revision >= bound_at[id]})
-    return _DERIVED[kind](session, list(news)) if kind in _DERIVED else []
+        changed += _derive_ports(session, host, {id: s for id, s in news.items() if revision >= bound_at[id]})
+    return changed
 
 
 def _existing(session: Session, kind: str, ids: Iterable[str]) -> dict[str, int]:
@@ -203,6 +207,40 @@ def _derive_routers(session: Session, ids: Sequence[str]) -> list[Ref]:
     return _set(session, "router", before, {id: after[id] for id in before})
 
 
+def _derive_networks(session: Session, ids: Sequence[str]) -> list[Ref]:
+    """Work out networks' statuses: an error of any host is an error."""
+    network = TABLES["network"].c
+    return _derive_by_any(session, "network", sa.select(network.id, network.status, network.status_reason), ids)
+
+
+def _derive_legs(session: Session, ids: Sequence[str]) -> list[Ref]:
+    """Work out the statuses of those of some ports that are router interfaces: an error of any host is an error, and
+    while no host holds one it is down.
+    """
+    columns = sa.select(_PORT.id, _PORT.status, _PORT.status_reason)
+    return _derive_by_any(session, "port", columns.where(_PORT.device_owner.in_(_LEG_OWNERS)), ids, "DOWN")
+
+
+def _derive_by_any(
+    session: Session, kind: str, columns: sa.Select[Any], ids: Sequence[str], silent: str = "ACTIVE"
+) -> list[Ref]:
+    """An error of any host, else that any host has it, else what one says; `silent` where none says anything."""
+    changed: list[Ref] = []
+    for start in range(0, len(ids), _CHUNK):
+        chunk = ids[start : start + _CHUNK]
+        found = session.read(columns.where(TABLES[kind].c.id.in_(chunk)))
+        before = {id: (status, reason) for id, status, reason in found}
+        after = dict.fromkeys(before, (silent, ""))
+        said = sa.select(_SAID.id, _SAID.host, _SAID.state, _SAID.reason).where(
+            _SAID.kind == kind, _SAID.id.in_(before)
+        )
+        for id, host, state, reason in session.read(said.order_by(_SAID.host.desc())):
+            if _RANK[state] >= _RANK[after[id][0]]:
+                after[id] = (state, f"{host}: {reason}"[:REASON_LENGTH] if reason else "")
+        changed += _set(session, kind, before, after)
+    return changed
+
+
 def derive_floating_ips(session: Session, ids: Sequence[str]) -> list[Ref]:
     """Work out floating IPs' statuses from what hosts said since each leads where it does: an error, else ACTIVE.
 
@@ -229,7 +267,7 @@ def derive_floating_ips(session: Session, ids: Sequence[str]) -> list[Ref]:
 
 
 _DERIVED: Mapping[str, Callable[[Session, Sequence[str]], list[Ref]]] = MappingProxyType(
-    {"router": derive_routers, "floatingip": derive_floating_ips}
+    {"router": derive_routers, "floatingip": derive_floating_ips, "network": _derive_networks, "port": _derive_legs}
 )
 """Kinds whose status follows from what several hosts say."""
 

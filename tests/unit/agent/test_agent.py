@@ -81,6 +81,14 @@ class Place:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
+    @asynccontextmanager
+    async def joined(self) -> AsyncIterator[Agent]:
+        """The controller, and an agent that has joined it."""
+        async with self.site.running():
+            await self.join()
+            async with self.running() as agent:
+                yield agent
+
     async def ask(self, request: Request, answer: type[T]) -> T:
         return await asyncio.to_thread(call, self.run_dir, request, answer)
 
@@ -108,6 +116,17 @@ class Place:
 
         return self.site.store.run(make)
 
+    def leg(self, port: str) -> str:
+        """An interface of a new router on the port's network."""
+
+        def make(tx: rows.Transaction) -> str:
+            network = rows.known(tx, "port", port)["network_id"]
+            (subnet,) = tx.select("subnet", {"network_id": [network]})
+            leg = {"device_id": rows.router(tx)["id"], "device_owner": "network:router_interface_distributed"}
+            return str(rows.port(tx, network, subnet["id"], **leg)["id"])
+
+        return self.site.store.run(make)
+
     def port_status(self, port: str) -> str:
         with self.site.store.read() as tx:
             return str(rows.known(tx, "port", port)["status"])
@@ -124,78 +143,84 @@ def place(tmp_path: Path, new_database_url: Callable[[str, bool], str]) -> Itera
 
 def test_a_plugged_port_is_active_in_the_api_and_unplugged_it_is_down(place: Place) -> None:
     async def scenario() -> None:
-        async with place.site.running():
-            await place.join()
-            async with place.running():
-                port = place.port()
-                plugged = await place.ask(PlugRequest(port_id=port), PortAnswer)
-                assert plugged == PortAnswer(port_id=port, device=naming.tap(port), state="ACTIVE", changed=True)  # type: ignore[arg-type]  # a plain id
-                again = await place.ask(PlugRequest(port_id=port), PortAnswer)
-                assert not again.changed
-                await eventually(lambda: place.port_status(port) == "ACTIVE")
-                await place.ask(UnplugRequest(port_id=port), PortAnswer)
-                assert naming.tap(port) not in place.kernel.world.spaces[""].devices  # type: ignore[arg-type]  # a plain id
-                await eventually(lambda: place.port_status(port) == "DOWN")
-                gone = await place.ask(UnplugRequest(port_id=port), PortAnswer)
-                assert not gone.changed
+        async with place.joined():
+            port = place.port()
+            plugged = await place.ask(PlugRequest(port_id=port), PortAnswer)
+            assert plugged == PortAnswer(port_id=port, device=naming.tap(port), state="ACTIVE", changed=True)  # type: ignore[arg-type]  # a plain id
+            again = await place.ask(PlugRequest(port_id=port), PortAnswer)
+            assert not again.changed
+            await eventually(lambda: place.port_status(port) == "ACTIVE")
+            await place.ask(UnplugRequest(port_id=port), PortAnswer)
+            assert naming.tap(port) not in place.kernel.world.spaces[""].devices  # type: ignore[arg-type]  # a plain id
+            await eventually(lambda: place.port_status(port) == "DOWN")
+            gone = await place.ask(UnplugRequest(port_id=port), PortAnswer)
+            assert not gone.changed
+
+    asyncio.run(scenario())
+
+
+def test_an_interface_is_active_while_the_host_holds_its_router(place: Place) -> None:
+    async def scenario() -> None:
+        async with place.joined():
+            port = place.port()
+            leg = place.leg(port)
+            assert place.port_status(leg) == "DOWN"
+            await place.ask(PlugRequest(port_id=port), PortAnswer)
+            await eventually(lambda: place.port_status(leg) == "ACTIVE")
+            place.site.store.run(lambda tx: tx.delete("binding", (port, "host-1")))
+            await eventually(lambda: place.port_status(leg) == "DOWN")
 
     asyncio.run(scenario())
 
 
 def test_plug_says_what_is_wrong(place: Place) -> None:
     async def scenario() -> None:
-        async with place.site.running():
-            await place.join()
-            async with place.running():
-                place.site.store.run(lambda tx: tx.add_host("host-2"))
-                here, elsewhere, unbound = place.port(), place.port("host-2"), place.port("")
-                quick = {"timeout": 0.3}
-                with pytest.raises(IdentifierError, match="UUID"):
-                    await place.ask(PlugRequest(port_id="../../x", **quick), PortAnswer)  # type: ignore[arg-type]  # numbers
-                for port in (elsewhere, unbound, "00000000-0000-4000-8000-000000000000"):
-                    with pytest.raises((NotFoundError, ConflictError), match="bound"):
-                        await place.ask(PlugRequest(port_id=port, **quick), PortAnswer)  # type: ignore[arg-type]  # numbers
-                with pytest.raises(NotFoundError, match="ip netns add vm-1"):
-                    await place.ask(PlugRequest(port_id=here, netns="vm-1"), PortAnswer)
-                with pytest.raises(InputError):
-                    await place.ask(PlugRequest(port_id=here, netns="../vm"), PortAnswer)
-                place.make_namespace("vm-1")
-                place.make_namespace("vm-2")
+        async with place.joined():
+            place.site.store.run(lambda tx: tx.add_host("host-2"))
+            here, elsewhere, unbound = place.port(), place.port("host-2"), place.port("")
+            quick = {"timeout": 0.3}
+            with pytest.raises(IdentifierError, match="UUID"):
+                await place.ask(PlugRequest(port_id="../../x", **quick), PortAnswer)  # type: ignore[arg-type]  # numbers
+            for port in (elsewhere, unbound, "00000000-0000-4000-8000-000000000000"):
+                with pytest.raises((NotFoundError, ConflictError), match="bound"):
+                    await place.ask(PlugRequest(port_id=port, **quick), PortAnswer)  # type: ignore[arg-type]  # numbers
+            with pytest.raises(NotFoundError, match="ip netns add vm-1"):
                 await place.ask(PlugRequest(port_id=here, netns="vm-1"), PortAnswer)
-                with pytest.raises(ConflictError, match="vm-1"):
-                    await place.ask(PlugRequest(port_id=here, netns="vm-2"), PortAnswer)
+            with pytest.raises(InputError):
+                await place.ask(PlugRequest(port_id=here, netns="../vm"), PortAnswer)
+            place.make_namespace("vm-1")
+            place.make_namespace("vm-2")
+            await place.ask(PlugRequest(port_id=here, netns="vm-1"), PortAnswer)
+            with pytest.raises(ConflictError, match="vm-1"):
+                await place.ask(PlugRequest(port_id=here, netns="vm-2"), PortAnswer)
 
     asyncio.run(scenario())
 
 
 def test_plug_says_that_the_port_is_bound_to_another_host_and_to_which(place: Place) -> None:
     async def scenario() -> None:
-        async with place.site.running():
-            await place.join()
-            async with place.running():
-                place.site.store.run(lambda tx: tx.add_host("host-2"))
-                port = place.port()
-                await place.ask(PlugRequest(port_id=port), PortAnswer)
-                with place.site.store.read() as tx:
-                    row = rows.known(tx, "port", port)
-                subnet = row["fixed_ips"][0]["subnet_id"]
-                other = place.site.store.run(lambda tx: rows.port(tx, row["network_id"], subnet, host="host-2"))["id"]
-                with pytest.raises(ConflictError, match="host-2"):
-                    await place.ask(PlugRequest(port_id=other, timeout=0.5), PortAnswer)
+        async with place.joined():
+            place.site.store.run(lambda tx: tx.add_host("host-2"))
+            port = place.port()
+            await place.ask(PlugRequest(port_id=port), PortAnswer)
+            with place.site.store.read() as tx:
+                row = rows.known(tx, "port", port)
+            subnet = row["fixed_ips"][0]["subnet_id"]
+            other = place.site.store.run(lambda tx: rows.port(tx, row["network_id"], subnet, host="host-2"))["id"]
+            with pytest.raises(ConflictError, match="host-2"):
+                await place.ask(PlugRequest(port_id=other, timeout=0.5), PortAnswer)
 
     asyncio.run(scenario())
 
 
 def test_a_name_that_is_taken_is_said_at_once(place: Place) -> None:
     async def scenario() -> None:
-        async with place.site.running():
-            await place.join()
-            async with place.running():
-                port = place.port()
-                name = naming.tap(port)  # type: ignore[arg-type]  # a plain id
-                place.kernel.plant(Link(namespace="", name=name, spec=Tap(), alias="somebody's", mtu=1450))
-                with pytest.raises(StateError, match=name):
-                    await place.ask(PlugRequest(port_id=port), PortAnswer)
+        async with place.joined():
+            port = place.port()
+            name = naming.tap(port)  # type: ignore[arg-type]  # a plain id
+            place.kernel.plant(Link(namespace="", name=name, spec=Tap(), alias="somebody's", mtu=1450))
+            with pytest.raises(StateError, match=name):
+                await place.ask(PlugRequest(port_id=port), PortAnswer)
 
     asyncio.run(scenario())
 
@@ -207,48 +232,42 @@ def test_without_an_agent_it_says_how_to_start_one(tmp_path: Path) -> None:
 
 def test_a_guest_gets_its_network_config(place: Place) -> None:
     async def scenario() -> None:
-        async with place.site.running():
-            await place.join()
-            async with place.running():
-                port = place.port()
-                answer = await place.ask(CloudInitRequest(port_id=port), TextAnswer)
-                assert "version: 2" in answer.text
+        async with place.joined():
+            port = place.port()
+            answer = await place.ask(CloudInitRequest(port_id=port), TextAnswer)
+            assert "version: 2" in answer.text
 
     asyncio.run(scenario())
 
 
 def test_status_and_plan_tell_what_fails_and_what_is_to_do(place: Place) -> None:
     async def scenario() -> None:
-        async with place.site.running():
-            await place.join()
-            async with place.running():
-                port = place.port()
-                await place.ask(PlugRequest(port_id=port), PortAnswer)
-                status = await place.until(lambda answer: answer.connected and answer.in_sync)
-                assert status.resources["port"] == {"ACTIVE": 1}
-                assert status.connected
-                assert status.failing == 0
-                assert (await place.ask(PlanRequest(), PlanAnswer)).ops == []
-                name = naming.tap(port)  # type: ignore[arg-type]  # a plain id
-                place.kernel.fail(lambda op: op.key == ("link", "", name), 16)
-                place.kernel.uproot(place.kernel.world.spaces[""].devices[name].link)
-                broken = await place.until(lambda answer: answer.failing > 0)
-                assert any(name in problem.what for problem in broken.problems)
-                plan = await place.ask(PlanRequest(), PlanAnswer)
-                planned = next(op for op in plan.ops if name in op.text)
-                assert planned.resource == f"port {port}"
-                assert planned.feature == "instances"
+        async with place.joined():
+            port = place.port()
+            await place.ask(PlugRequest(port_id=port), PortAnswer)
+            status = await place.until(lambda answer: answer.connected and answer.in_sync)
+            assert status.resources["port"] == {"ACTIVE": 1}
+            assert status.connected
+            assert status.failing == 0
+            assert (await place.ask(PlanRequest(), PlanAnswer)).ops == []
+            name = naming.tap(port)  # type: ignore[arg-type]  # a plain id
+            place.kernel.fail(lambda op: op.key == ("link", "", name), 16)
+            place.kernel.uproot(place.kernel.world.spaces[""].devices[name].link)
+            broken = await place.until(lambda answer: answer.failing > 0)
+            assert any(name in problem.what for problem in broken.problems)
+            plan = await place.ask(PlanRequest(), PlanAnswer)
+            planned = next(op for op in plan.ops if name in op.text)
+            assert planned.resource == f"port {port}"
+            assert planned.feature == "instances"
 
     asyncio.run(scenario())
 
 
 def test_a_host_comes_up_from_its_local_copy_without_a_controller(place: Place) -> None:
     async def scenario() -> None:
-        async with place.site.running():
-            await place.join()
-            async with place.running():
-                port = place.port()
-                await place.ask(PlugRequest(port_id=port), PortAnswer)
+        async with place.joined():
+            port = place.port()
+            await place.ask(PlugRequest(port_id=port), PortAnswer)
         place.kernel = MemoryKernel()
         async with place.running("127.0.0.1:1"):
             status = await place.until(lambda answer: answer.resources.get("port") == {"ACTIVE": 1})
@@ -261,11 +280,9 @@ def test_a_host_comes_up_from_its_local_copy_without_a_controller(place: Place) 
 
 def test_with_a_damaged_copy_a_host_waits_for_the_controller_and_deletes_nothing(place: Place) -> None:
     async def scenario() -> None:
-        async with place.site.running():
-            await place.join()
-            async with place.running():
-                port = place.port()
-                await place.ask(PlugRequest(port_id=port), PortAnswer)
+        async with place.joined():
+            port = place.port()
+            await place.ask(PlugRequest(port_id=port), PortAnswer)
         writes = place.kernel.writes
         copy = place.state_dir / FILE
         copy.write_bytes(b"\xff" * 100)
@@ -318,31 +335,27 @@ def test_the_controller_comes_and_goes_and_the_agent_catches_up(place: Place) ->
 
 def test_a_released_device_is_left_and_an_adopted_one_is_taken(place: Place) -> None:
     async def scenario() -> None:
-        async with place.site.running():
-            await place.join()
-            async with place.running():
-                port = place.port()
-                name = naming.tap(port)  # type: ignore[arg-type]  # a plain id
-                await place.ask(PlugRequest(port_id=port), PortAnswer)
-                device = place.kernel.world.spaces[""].devices[name]
-                await place.ask(ReleaseRequest(port_id=port), PortAnswer)
-                assert place.kernel.world.spaces[""].devices[name] is device
-                assert device.link.alias == ""
-                await place.ask(PlugRequest(port_id=port, adopt=True), PortAnswer)
-                assert place.kernel.world.spaces[""].devices[name] is device
-                assert device.link.alias.startswith(naming.MARK)
+        async with place.joined():
+            port = place.port()
+            name = naming.tap(port)  # type: ignore[arg-type]  # a plain id
+            await place.ask(PlugRequest(port_id=port), PortAnswer)
+            device = place.kernel.world.spaces[""].devices[name]
+            await place.ask(ReleaseRequest(port_id=port), PortAnswer)
+            assert place.kernel.world.spaces[""].devices[name] is device
+            assert device.link.alias == ""
+            await place.ask(PlugRequest(port_id=port, adopt=True), PortAnswer)
+            assert place.kernel.world.spaces[""].devices[name] is device
+            assert device.link.alias.startswith(naming.MARK)
 
     asyncio.run(scenario())
 
 
 def test_only_one_agent_answers_on_a_socket(place: Place) -> None:
     async def scenario() -> None:
-        async with place.site.running():
-            await place.join()
-            async with place.running():
-                with pytest.raises(StateError, match="another agent"):
-                    async with place.running():
-                        raise AssertionError("two agents on one socket")
+        async with place.joined():
+            with pytest.raises(StateError, match="another agent"):
+                async with place.running():
+                    raise AssertionError("two agents on one socket")
 
     asyncio.run(scenario())
 
