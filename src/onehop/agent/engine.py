@@ -253,7 +253,7 @@ class Engine:
             failed = {failure.op.key: failure.reason for failure in report.failed}
             failed.update({op.key: UNTRIED for op in report.skipped if op.key not in failed})
             reasons.update(failed)
-            reasons.update(self._observe(names))
+            reasons.update(self._observe(self._sight.affected(names, plan, self.desire)))
             if failed:
                 break
         return reasons

@@ -42,6 +42,8 @@ class Outward:
         if not name.startswith("router/"):
             return {}
         self._herald.know(name, _published(held.values()), now)
+        # At once: whoever asked outside waits for this word, and looking through the connections takes its time.
+        self.speak(now)
         return self._cut(name, (wanted.translations if wanted is not None else None) or NONE)
 
     def speak(self, now: float) -> None:
@@ -53,7 +55,12 @@ class Outward:
                 LOG.warning("an address could not be announced", address=found.address, why=str(error))
 
     def _cut(self, name: str, allowed: Translations) -> dict[Key, str]:
-        if self._allowed.get(name, NONE) == allowed and (name in self._allowed or allowed == NONE):
+        before = self._allowed.get(name, NONE)
+        if before == allowed and (name in self._allowed or allowed == NONE):
+            return {}
+        if name in self._allowed and allowed.cover(before):
+            # Nothing that was allowed is not any more; to look would go through the connections of the whole machine.
+            self._allowed[name] = allowed
             return {}
         namespace = naming.router_namespace(RouterId(name.removeprefix("router/")))
         try:

@@ -11,7 +11,7 @@ from onehop.log import logger
 from onehop.net import naming
 from onehop.net.identifier import RouterId
 from onehop.objects import Key, Link, Namespace, Veth
-from onehop.reconciler.plan import Observation, Scope
+from onehop.reconciler.plan import Observation, Plan, Scope
 
 LOG = logger("agent")
 
@@ -79,6 +79,14 @@ class Sight:
             joined |= {naming.network_partition(leg.network_id) for leg in legs}
             joined.add(naming.gate_partition(RouterId(name.removeprefix("router/"))))
         return {other for other in joined if other in desire.partitions or other in self.holding.partitions}
+
+    def affected(self, names: set[str], plan: Plan, desire: Desire) -> set[str]:
+        """Partitions of which a plan may have changed something; links take along what hangs on them elsewhere."""
+        keys = {op.key for op in plan.ops}
+        if STRAY in names or any(key[0] in (Link.kind, Namespace.kind) for key in keys):
+            return names
+        wanted = {name: desire.partitions[name].claims.keys() for name in names if name in desire.partitions}
+        return {name for name in names if keys & (self.holding.objects(name).keys() | wanted.get(name, set()))}
 
     def link(self, name: str) -> Link | None:
         """A link of the host's namespace that is ours, as observed last."""

@@ -52,30 +52,33 @@ class Feed:
                 loop.call_soon_threadsafe(self._wake.set)
 
         stop = self._store.subscribe(woken)
+        went_out = loop.time() - GATHER_SECONDS
         try:
             while True:
-                began = loop.time()
                 try:
-                    await self.catch_up()
+                    if await self.catch_up():
+                        went_out = loop.time()
                 except (OnehopError, OSError) as error:
                     LOG.error("the change log could not be read and is tried again", error=str(error))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS):
                         await self._wake.wait()
-                await asyncio.sleep(max(0.0, began + GATHER_SECONDS - loop.time()))
+                # Looking and finding nothing, as once each second, makes nobody wait.
+                await asyncio.sleep(max(0.0, went_out + GATHER_SECONDS - loop.time()))
                 self._wake.clear()
         finally:
             stop()
 
-    async def catch_up(self) -> None:
-        """Go on to the store's newest revision."""
+    async def catch_up(self) -> bool:
+        """Go on to the store's newest revision; whether there was one."""
         async with self._lock:
             old = self.shares.topology
             read = await asyncio.to_thread(self._read, old)
             if read is None:
-                return
+                return False
             topology, changes, removed = read
             self._changed(self.shares.advance(topology, changes), removed)
+            return True
 
     def later(self, work: Coroutine[None, None, None]) -> None:
         """Do something beside the feed."""

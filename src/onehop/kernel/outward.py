@@ -1,6 +1,5 @@
 """Two effects on a namespace that leave no object behind: frames that announce, and connections that are cut."""
 
-import socket
 from collections.abc import Iterable
 
 from onehop.errors import KernelError
@@ -15,12 +14,13 @@ def send(space: Space, link: str, frames: Iterable[bytes]) -> None:
     Raises:
         KernelError: the link is not there or not up.
     """
-    space.enter()
     try:
-        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC) as raw:
-            raw.bind((link, 0))
+        raw = space.packet_socket(link)
+        try:
             for frame in frames:
                 raw.send(frame)
+        finally:
+            space.give_back(raw)
     except OSError as error:
         raise KernelError(f"nothing can be announced on {link}: {error.strerror}", error.errno or 0) from error
 

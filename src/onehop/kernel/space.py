@@ -1,17 +1,19 @@
 """Network namespaces as places to work in: entered, made, unmade and told apart.
 
 One thread owns a `Spaces` and is moved between namespaces by it. An open socket keeps a namespace alive after its name
-is gone, so sockets live no longer than one `observe` or `execute`; only the host's own stay open.
+is gone, so sockets live hardly longer than one `observe` or `execute`; only the host's own stay open.
 """
 
 import errno
 import os
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from onehop.errors import KernelError
 from onehop.kernel import nsid, syscall
+from onehop.kernel.closing import Closer
 from onehop.kernel.connection import NETFILTER, Connection
 from onehop.net.naming import HOST, MARK
 from onehop.objects import Namespace, link_codec, netlink
@@ -78,11 +80,27 @@ class Space:
             return None
         return Namespace(namespace=self.name, mark=lo.alias, up=lo.up)
 
+    def packet_socket(self, link: str) -> socket.socket:
+        """A socket that sends whole frames on a link; to be given to `give_back`."""
+        self.enter()
+        raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC)
+        try:
+            raw.bind((link, 0))
+        except OSError:
+            self.give_back(raw)
+            raise
+        return raw
+
+    def give_back(self, used: socket.socket) -> None:
+        """Have a socket closed without waiting for the kernel."""
+        self._spaces.closer.close(used)
+
     def close(self) -> None:
         """Let go of it."""
-        for connection in (self._route, self._netfilter):
-            if connection is not None:
-                connection.close()
+        if self._route is not None:
+            self._route.close()
+        if self._netfilter is not None:
+            self.give_back(self._netfilter.socket)
         self._route = self._netfilter = None
         os.close(self.descriptor)
 
@@ -101,6 +119,7 @@ class Spaces:
             KernelError: the host's namespace cannot be opened or entered.
         """
         self.directory = Path(directory)
+        self.closer = Closer()
         self._path = str(directory)
         self._open: dict[str, Space] = {}
         self._here: Space | None = None
@@ -188,6 +207,7 @@ class Spaces:
         """Close everything."""
         self.rest()
         self.host.close()
+        self.closer.stop()
 
     def create(self, name: str, mark: str) -> Space:
         """Make a namespace with its mark and loopback, then give it its name. The name must be free.

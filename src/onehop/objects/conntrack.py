@@ -70,6 +70,10 @@ class Translations(msgspec.Struct, frozen=True):
     whole: frozenset[tuple[str, str]] = frozenset()
     forwarded: frozenset[Forwarded] = frozenset()
 
+    def cover(self, other: "Translations") -> bool:
+        """Whether all that others allow is allowed by these too."""
+        return self.gateways >= other.gateways and self.whole >= other.whole and self.forwarded >= other.forwarded
+
     def allow(self, tracked: Tracked) -> bool:
         """Whether a connection is translated as it would be today, or not at all."""
         begun, answered = tracked.original, tracked.reply

@@ -1,18 +1,20 @@
 """What an engine does outside once the kernel holds what is wanted."""
 
 import errno
+from collections.abc import Iterable
 
 import msgspec
 
 from onehop.agent.herald import EVERY, TIMES
 from onehop.compiler.state import Local, Plug
+from onehop.kernel.memory import MemoryKernel
 from onehop.model.floating_ip import FloatingIp
 from onehop.model.port import Port
 from onehop.net import naming
 from onehop.net.announcement import gratuitous_arp, unsolicited_advertisement
 from onehop.objects import Address, Bridge, Link
 from onehop.objects.conntrack import Translations
-from onehop.reconciler.plan import Create
+from onehop.reconciler.plan import Create, Observation, Scope
 from tests.northern import Northern, forward, gateway_ip, gateway_ip6
 from tests.unit.agent.bench import Bench
 
@@ -28,8 +30,8 @@ def _world() -> tuple[Northern, Port, FloatingIp]:
     return world, port, world.floating_ip(50, port)
 
 
-def _bench(port: Port) -> Bench:
-    bench = Bench()
+def _bench(port: Port, kernel: MemoryKernel | None = None) -> Bench:
+    bench = Bench(kernel)
     bench.kernel.plant(Link(namespace="", name="br-ex", spec=Bridge(), alias="", mtu=1500), foreign=True)
     bench.equip(Local({port.id: Plug(port.id)}, {"external": "br-ex"}))
     return bench
@@ -127,6 +129,64 @@ def test_connections_of_a_floating_ip_that_is_gone_are_cut() -> None:
     world.remove(floating_ip.id)
     bench.see(world, 2)
     assert bench.kernel.allowed[namespace] == Translations(gateways)
+
+
+def test_nothing_is_looked_through_where_more_is_allowed_than_before() -> None:
+    world, port, _ = _world()
+    bench = _bench(port)
+    bench.see(world)
+    bench.kernel.allowed.clear()
+    world.floating_ip(51, port, fixed="10.0.1.10")
+    bench.see(world, 2)
+    assert not bench.kernel.allowed
+    assert gratuitous_arp(MAC, "203.0.113.51") in _announced(bench)
+
+
+def test_an_address_is_announced_before_connections_of_another_are_looked_for() -> None:
+    world, port, floating_ip = _world()
+
+    class Ordered(MemoryKernel):
+        order: list[str]
+
+        def announce(self, namespace: str, link: str, frames: Iterable[bytes]) -> None:
+            self.order.append("announce")
+            super().announce(namespace, link, frames)
+
+        def cut(self, namespace: str, allowed: Translations) -> int:
+            self.order.append("cut")
+            return super().cut(namespace, allowed)
+
+    kernel = Ordered()
+    kernel.order = []
+    bench = _bench(port, kernel)
+    bench.see(world)
+    kernel.order.clear()
+    world.remove(floating_ip.id)
+    world.floating_ip(51, port)
+    bench.see(world, 2)
+    assert kernel.order[:2] == ["announce", "cut"]
+
+
+def test_only_the_partitions_that_a_floating_ip_concerns_are_read_back() -> None:
+    world, port, _ = _world()
+
+    class Watched(MemoryKernel):
+        scopes: list[Scope]
+
+        def observe(self, scope: Scope) -> Observation:
+            self.scopes.append(scope)
+            return super().observe(scope)
+
+    kernel = Watched()
+    kernel.scopes = []
+    bench = _bench(port, kernel)
+    bench.see(world)
+    kernel.scopes.clear()
+    world.floating_ip(51, port, fixed="10.0.1.10")
+    bench.see(world, 2)
+    bridge = naming.bridge(world.network_id(1))
+    assert {scope.namespace for scope in kernel.scopes} == {"", naming.router_namespace(world.router_id(1))}
+    assert not any(bridge in (scope.links or ()) for scope in kernel.scopes)
 
 
 def test_a_restarted_agent_cuts_what_was_disassociated_meanwhile() -> None:
