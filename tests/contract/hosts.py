@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -58,6 +59,16 @@ class LinuxHost:
         )
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout
+
+    def inside(self, work: Callable[[], T]) -> T:
+        """Do something in the host's namespace, in a thread that ends; what it raises is raised here."""
+
+        def run() -> T:
+            syscall.setns(self.descriptor)
+            return work()
+
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            return pool.submit(run).result()
 
     def plant(self, found: KernelObject) -> None:
         match found:

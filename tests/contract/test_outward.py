@@ -8,12 +8,17 @@ import pytest
 from onehop.errors import KernelError
 from onehop.kernel import syscall
 from onehop.kernel.base import Kernel
+from onehop.net.address import link_local
+from onehop.net.advertisement import advertised
 from onehop.net.announcement import gratuitous_arp
 from onehop.objects.conntrack import Translations
 from onehop.reconciler.plan import Create, Plan
+from tests.advertising import said
 from tests.contract import things
 from tests.contract.hosts import LinuxHost, in_new_namespace
 
+GUEST = "fa:16:3e:01:00:01"
+ETHERTYPE_IPV6 = 0x86DD
 FIP, FIXED, OUTSIDE = "203.0.113.50", "10.0.1.10", "198.51.100.10"
 
 
@@ -79,3 +84,39 @@ def test_what_cannot_be_announced_is_an_error(kernel: Kernel) -> None:
 
 def test_a_namespace_that_is_not_there_has_no_connections(kernel: Kernel) -> None:
     assert kernel.cut("qrouter-none", Translations()) == 0
+
+
+@pytest.mark.root
+def test_a_packet_leaves_by_its_link_from_the_links_mac_to_the_one_it_is_for(linux: LinuxHost) -> None:
+    linux.run("", "ip", "link", "add", "near", "type", "veth", "peer", "name", "far")
+    linux.run("", "ip", "link", "set", "near", "addrgenmode", "none")
+    linux.run("", "ip", "addr", "add", f"{link_local(said().mac)}/64", "dev", "near", "nodad")
+    for name in ("near", "far"):
+        linux.run("", "ip", "link", "set", name, "up")
+    linux.run("", "ip", "neigh", "replace", link_local(GUEST), "dev", "near", "lladdr", GUEST)
+    everybody, one = advertised(said()), advertised(said(), link_local(GUEST))
+
+    def heard() -> list[bytes]:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE_IPV6)) as raw:
+            raw.bind(("far", ETHERTYPE_IPV6))
+            raw.settimeout(5)
+            linux.kernel.emit("", "near", [everybody, one])
+            frames: list[bytes] = []
+            while len(frames) < 2:
+                frame = raw.recv(2048)
+                frames += [frame] if frame[54] == 134 else []
+            return frames
+
+    found = linux.inside(heard)
+    mac = linux.run("", "ip", "-o", "link", "show", "near")
+    assert [frame[14:] for frame in found] == [everybody, one]
+    assert [frame[:6].hex(":") for frame in found] == ["33:33:00:00:00:01", GUEST]
+    assert all(frame[6:12].hex(":") in mac for frame in found)
+
+
+@pytest.mark.root
+def test_a_packet_by_a_link_that_is_not_there_is_an_error(linux: LinuxHost) -> None:
+    with pytest.raises(KernelError, match="nothing can be sent by gone"):
+        linux.kernel.emit("", "gone", [advertised(said())])
+    with pytest.raises(KernelError, match="there is no namespace"):
+        linux.kernel.emit("qrouter-gone", "gone", [advertised(said())])

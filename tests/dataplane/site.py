@@ -184,13 +184,16 @@ class World:
             if error.status != 404:
                 raise
 
-    def network(self, v4: str | None = None, v6: str | None = None, **attributes: Any) -> Net:
-        """A network with a subnet of each IP version."""
+    def network(
+        self, v4: str | None = None, v6: str | None = None, advertised: str | None = None, **attributes: Any
+    ) -> Net:
+        """A network with a subnet of each IP version; that of IPv6 `advertised` in a mode such as slaac."""
         number = next(_numbers)
         made = self._create("network", name=f"{self.prefix}-{number}", **attributes)
         made = self.site.client.get(f"/v2.0/networks/{made['id']}")["network"]
         four = self.subnet(made["id"], v4 or f"10.{number // 250}.{number % 250}.0/24")
-        six = self.subnet(made["id"], v6 or f"fd00:{number:x}::/64")
+        modes = {"ipv6_ra_mode": advertised, "ipv6_address_mode": advertised} if advertised else {}
+        six = self.subnet(made["id"], v6 or f"fd00:{number:x}::/64", **modes)
         return Net(made["id"], four, six, made["mtu"], made["provider:segmentation_id"])
 
     def external(self) -> Net:

@@ -15,6 +15,7 @@ from onehop.model.topology import Topology
 from onehop.net.identifier import HostName, NetworkId, PortId
 from onehop.objects import KINDS, KernelObject
 from onehop.reconciler.text import state_text
+from tests.advertising import advertise
 from tests.northern import PHYSICAL, Northern, forward
 from tests.worlds import PROJECT, World, uid
 
@@ -77,6 +78,17 @@ def ipv6_address_pairs() -> Scenario:
     world.router(1, [1])
     world.port(1, 1, pairs=[("fa:16:3e:01:00:01", "fd00:1::200"), ("fa:16:3e:01:00:01", "fd00:1:0:0:1::/80")])
     world.port(1, 2, pairs=[("fa:16:3e:01:00:02", "fd00:1::200")])
+    return _plugged(world)
+
+
+def advertised_subnets() -> Scenario:
+    world = World(hosts=1)
+    world.network(1)
+    world.network(2)
+    world.router(1, [1, 2])
+    world.port(1, 1)
+    advertise(world, 1, "slaac", dns_nameservers=("fd00::53",))
+    advertise(world, 2, "dhcpv6-stateful", gateway_ip=None)
     return _plugged(world)
 
 
@@ -163,6 +175,7 @@ SCENARIOS: tuple[Callable[[], Scenario], ...] = (
     router_to_router,
     address_pairs,
     ipv6_address_pairs,
+    advertised_subnets,
     a_port_about_to_move,
     flat_network,
     north_south,
@@ -185,5 +198,6 @@ def _host(view: Topology, host: HostName, local: Local) -> str:
         objects: list[KernelObject] = [claim.object for claim in partition.claims.values()]
         objects.sort(key=lambda item: (order[type(item)], [str(part) for part in item.key]))
         lines.append(f"# {name}\n{state_text(objects)}")
+        lines += [f"# advertises: {said}\n" for said in partition.advertisements]
         lines += [f"# refused: {kind} {identifier}: {why}\n" for (kind, identifier), why in partition.refused.items()]
     return "\n".join(lines) or "# nothing\n"

@@ -1,6 +1,7 @@
 """The network-config, version 2, for the guest of a port (cloud-init's "Networking Config Version 2"). Pure.
 
-There is no DHCP: a guest is told its addresses by its image, by hand, or by this.
+There is no DHCP: a guest is told its addresses by its image, by hand, or by this. What a router advertises the guest
+finds out by itself; the address that it makes must be the one that follows from its MAC (EUI-64), which is the port's.
 """
 
 import json
@@ -12,6 +13,8 @@ from onehop.model.port import Port
 from onehop.model.subnet import Subnet
 from onehop.model.topology import Topology
 from onehop.net import address
+
+_AUTONOMOUS = ("slaac", "dhcpv6-stateless")
 
 
 def network_config(view: Topology, port: Port, name: str = "eth0") -> dict[str, Any]:
@@ -31,10 +34,14 @@ def network_config(view: Topology, port: Port, name: str = "eth0") -> dict[str, 
     addresses: list[str] = []
     routes: list[dict[str, Any]] = []
     servers: list[str] = []
+    advertised = False
     for fixed in port.fixed_ips:
         subnet = view.subnets.get(fixed.subnet_id)
         if subnet is None:
             raise NotFoundError(f"the subnet {fixed.subnet_id} of port {port.id} is not known on this host yet")
+        if subnet.ipv6_ra_mode in _AUTONOMOUS:
+            advertised = True
+            continue
         addresses.append(f"{fixed.ip_address}/{address.prefix_length(subnet.cidr)}")
         routes.extend(route for route in _routes(subnet) if route not in routes)
         servers.extend(server for server in subnet.dns_nameservers if server not in servers)
@@ -44,7 +51,7 @@ def network_config(view: Topology, port: Port, name: str = "eth0") -> dict[str, 
         "mtu": network.mtu,
         "dhcp4": False,
         "dhcp6": False,
-        "accept-ra": False,
+        "accept-ra": advertised,
         "addresses": addresses,
     }
     if routes:

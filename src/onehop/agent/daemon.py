@@ -28,6 +28,7 @@ from onehop.agent.request import (
     UnplugRequest,
 )
 from onehop.agent.socket import serve
+from onehop.agent.solicited import Solicited
 from onehop.agent.source import Source
 from onehop.agent.worker import Worker
 from onehop.compiler.state import Local
@@ -37,6 +38,7 @@ from onehop.kernel.base import Kernel
 from onehop.log import logger
 from onehop.model.locality import changed_between
 from onehop.model.topology import Ref, Topology, Value
+from onehop.net.advertisement import Solicitation
 from onehop.net.identifier import HostName, parse_host
 from onehop.settings import AgentSettings
 from onehop.system import notify, until_one_ends
@@ -76,6 +78,7 @@ class Agent:
         self._hub.attach(self._worker)
         self._warnings: list[str] = []
         self._source = Source(settings, self._underlay_mtu(), self._view, self._snapshot, self._delta)
+        self._solicited = Solicited(self._advertise, self._warnings.append)
         self._prober = Prober(self._gateway_hosts, self._source.judged, settings.probe_seconds)
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -96,6 +99,7 @@ class Agent:
                 serve(Path(self.settings.run_dir), self._answer, ready),
                 self._source.run(),
                 self._prober.run(),
+                self._solicited.run(),
                 self._care_for_disk(),
             )
         finally:
@@ -125,6 +129,9 @@ class Agent:
 
     async def _gateway_hosts(self) -> Mapping[HostName, str]:
         return await self._hub.ask(lambda engine: targets(engine.desire.view, engine.desire.host))
+
+    async def _advertise(self, asked: set[Solicitation]) -> None:
+        await self._hub.ask(lambda engine: engine.solicited(asked))
 
     # what the source brings
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from onehop.agent.advertiser import Advertiser, occupied
 from onehop.agent.board import UNTRIED, Board, Entry, judge, neighbours
 from onehop.agent.desire import Desire, partition_of_namespace
 from onehop.agent.holding import STRAY
@@ -27,6 +28,7 @@ from onehop.kernel.base import Kernel
 from onehop.log import logger
 from onehop.model.topology import Ref, Topology
 from onehop.net import naming
+from onehop.net.advertisement import Solicitation
 from onehop.net.identifier import HostName
 from onehop.objects import KernelObject, Key, Link, Sysctl
 from onehop.objects.agreement import agrees
@@ -88,6 +90,7 @@ class Engine:
         self._clock = clock
         self._retry = Backoff()
         self._outward = Outward(kernel)
+        self._advertiser = Advertiser(kernel)
         self._changed: set[str] = set()
         self._doubtful: set[str] = set()
         self._all_doubtful = True
@@ -135,7 +138,9 @@ class Engine:
 
     def due(self) -> float | None:
         """When the next retry is to be made, by the clock."""
-        times = (self._retry.soonest(), self._outward.soonest()) if self.complete else ()
+        if not self.complete:
+            return None
+        times = (self._retry.soonest(), self._outward.soonest(), self._advertiser.soonest())
         return min((when for when in times if when is not None), default=None)
 
     def run(self) -> Outcome:
@@ -144,6 +149,7 @@ class Engine:
         if not self.complete:
             return Outcome(0, changed, False, 0, self.equipped)
         self._outward.speak(self._clock())
+        self._advertiser.speak(self._clock())
         due = {str(name) for name in self._retry.due(self._clock())}
         if self._all_doubtful or EVERYTHING in due:
             self._look_at_everything()
@@ -169,6 +175,10 @@ class Engine:
         names = self._known()
         claims = {key: claim for p in self.desire.partitions.values() for key, claim in p.claims.items()}
         return self._diff(names), claims
+
+    def solicited(self, asked: Iterable[Solicitation]) -> None:
+        """Instances ask for routers."""
+        self._advertiser.answer(asked, self._clock())
 
     def release(self, name: str) -> None:
         """Give a link of the host's namespace away as it is: from now on it is foreign. One that is gone is fine.
@@ -243,6 +253,8 @@ class Engine:
             reasons.update(self._observe(doubtful))
         for _ in range(ROUNDS):
             plan = self._diff(names - self._sight.unread)
+            if plan.ops:
+                self._withdraw(names - self._sight.unread)
             reasons.update((k, UNTRIED if why.startswith(WAITS) else why) for k, why in plan.blocked.items())
             if not plan.ops:
                 break
@@ -257,6 +269,18 @@ class Engine:
             if failed:
                 break
         return reasons
+
+    def _withdraw(self, names: set[str]) -> None:
+        """Before anything is changed: instances hear of the legs that are about to go."""
+        holding = self._sight.holding
+
+        def heard(leg: str) -> bool:
+            network = holding.owner("hr-" + leg.removeprefix("qr-"))
+            return occupied(self.desire.partitions.get(network)) if network is not None else False
+
+        for name in names:
+            if name.startswith("router/"):
+                self._advertiser.withdraw(self.desire.partitions.get(name), holding.objects(name), heard)
 
     def _diff(self, names: set[str]) -> Plan:
         observed: dict[Key, KernelObject] = {}
@@ -301,6 +325,7 @@ class Engine:
             for key, found in held.items():
                 if key not in claims and not isinstance(found, Sysctl):
                     bad[key] = reasons.get(key, LEFT)
+            self._advertiser.heed(name, wanted, held, now)
             if not bad:
                 bad = self._outward.heed(name, wanted, held, now)
             if bad:

@@ -11,12 +11,14 @@ One thing may be asked across it: where an address is whose place nobody knows; 
 from collections.abc import Iterator
 
 from onehop.compiler import nft, question
+from onehop.compiler.advertisements import advertises
 from onehop.compiler.context import Context, Segment
 from onehop.compiler.state import Claim, Refusal
 from onehop.net import address, naming
 from onehop.objects import NamedSet, Ruleset
 
 _NEIGHBOUR = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }"
+_SOLICITATION = "icmpv6 type nd-router-solicit"
 _ROUTER = "icmpv6 type { nd-router-solicit, nd-router-advert }"
 
 
@@ -42,7 +44,7 @@ def _table(context: Context, segment: Segment, vxlan: str) -> Ruleset:
     if segment.roving and (legs or taps):
         sets.append(nft.prefix_set("roving", 4, segment.roving))
     parts = [
-        nft.chain("bridge_in", (), nft.netdev_hook("ingress", bridge, "drop")),
+        nft.chain("bridge_in", _solicited(segment), nft.netdev_hook("ingress", bridge, "drop")),
         nft.chain("bridge_out", (), nft.netdev_hook("egress", bridge, "drop")),
     ]
     if rules:
@@ -68,6 +70,13 @@ def _sets(gateways: list[str]) -> Iterator[NamedSet]:
         members = [g for g in gateways if address.version(g) == version]
         if members:
             yield nft.address_set(f"gateways{version}", version, members)
+
+
+def _solicited(segment: Segment) -> Iterator[str]:
+    """Who asks for routers is answered by the agent; what a bridge passes up is the multicast of its own network."""
+    if advertises(segment):
+        limit = "limit rate 10/second burst 20 packets"
+        yield f'{_SOLICITATION} {limit} log prefix "{segment.network.id}" group {naming.SOLICITATIONS}'
 
 
 def _rules(gateways: list[str]) -> Iterator[str]:

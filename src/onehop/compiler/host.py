@@ -7,6 +7,7 @@ pairs of partition and claim or refusal. What no feature yields is not wanted: r
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
+from onehop.compiler.advertisements import advertisements
 from onehop.compiler.connections import connections
 from onehop.compiler.context import Context
 from onehop.compiler.forwarding import forwarding
@@ -40,6 +41,7 @@ FEATURES: tuple[Feature, ...] = (
     gateway6,
     northbound,
     connections,
+    advertisements,
 )
 
 

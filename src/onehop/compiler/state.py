@@ -6,6 +6,7 @@ import msgspec
 
 from onehop.errors import CompileError
 from onehop.model.topology import Ref
+from onehop.net.advertisement import Advertisement
 from onehop.net.identifier import PortId
 from onehop.net.naming import VXLAN_PORT
 from onehop.objects import KernelObject, Key, Link
@@ -74,19 +75,21 @@ class Partition(msgspec.Struct, frozen=True):
         claims: by the object's key.
         refused: resources that could not be compiled, with the reason.
         translations: of a router with a gateway: what its connections may be translated to and from.
+        advertisements: of a router: what its legs tell instances, by link.
     """
 
     name: str
     claims: Mapping[Key, Claim]
     refused: Mapping[Ref, str] = {}
     translations: Translations | None = None
+    advertisements: tuple[Advertisement, ...] = ()
 
 
 HostState = Mapping[str, Partition]
 """Partition name → partition: everything that one host's kernel should hold."""
 
 
-Wish = Claim | Refusal | Translations
+Wish = Claim | Refusal | Translations | Advertisement
 """What a feature may say of a partition."""
 
 
@@ -103,9 +106,13 @@ def merge(name: str, wishes: Iterable[Wish]) -> Partition:
     refused: dict[Ref, str] = {}
     clashed: set[Ref] = set()
     translations: Translations | None = None
+    advertised: list[Advertisement] = []
     for wish in wishes:
         if isinstance(wish, Translations):
             translations = wish
+            continue
+        if isinstance(wish, Advertisement):
+            advertised.append(wish)
             continue
         if isinstance(wish, Refusal):
             refused.setdefault(wish.resource, wish.reason)
@@ -121,7 +128,8 @@ def merge(name: str, wishes: Iterable[Wish]) -> Partition:
         refused[later.resource] = f"its link would have the name of {first.resource[1]}'s: delete and recreate it"
     if clashed:
         merged = {key: claim for key, claim in merged.items() if claim.resource not in clashed}
-    return Partition(name, merged, refused, translations)
+    advertised.sort(key=lambda found: found.link)
+    return Partition(name, merged, refused, translations, tuple(advertised))
 
 
 def _name_clash(one: Claim, other: Claim) -> bool:

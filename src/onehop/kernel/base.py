@@ -1,4 +1,4 @@
-"""What a kernel is to the rest of onehop: three methods for what it holds, two for what passes."""
+"""What a kernel is to the rest of onehop: three methods for what it holds, three for what passes."""
 
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -38,6 +38,14 @@ class Kernel(Protocol):
 
     def announce(self, namespace: str, link: str, frames: Iterable[bytes]) -> None:
         """Put whole Ethernet frames on a link.
+
+        Raises:
+            KernelError: namespace or link is not there, or the link is down.
+        """
+        ...
+
+    def emit(self, namespace: str, link: str, packets: Iterable[bytes]) -> None:
+        """Send whole IPv6 packets by a link, to multicast addresses or to neighbours on it.
 
         Raises:
             KernelError: namespace or link is not there, or the link is down.

@@ -125,6 +125,17 @@ class LinuxKernel:
 
         self._inside(lambda: self._rested(send))
 
+    def emit(self, namespace: str, link: str, packets: Iterable[bytes]) -> None:
+        """Send IPv6 packets by a link; see `onehop.kernel.base.Kernel.emit`."""
+
+        def send() -> None:
+            space = self._spaces.open(namespace)
+            if space is None:
+                raise KernelError(f"there is no namespace {namespace} to send in", errno.ENOENT)
+            outward.emit(space, link, packets)
+
+        self._inside(lambda: self._rested(send))
+
     def cut(self, namespace: str, allowed: Translations) -> int:
         """Cut connections; see `onehop.kernel.base.Kernel.cut`."""
 

@@ -47,6 +47,7 @@ class MemoryKernel:
     Attributes:
         writes: number of ops carried out.
         announced: namespace, link and frame of everything announced.
+        emitted: namespace, link and packet of everything emitted.
         allowed: namespace → translations that were allowed when connections were last cut.
         world: the state itself, for tests that want to look or to break something behind everybody's back.
     """
@@ -58,6 +59,7 @@ class MemoryKernel:
         self._traps: list[_Trap] = []
         self._left: int | None = None
         self.announced: list[tuple[str, str, bytes]] = []
+        self.emitted: list[tuple[str, str, bytes]] = []
         self.allowed: dict[str, Translations] = {}
         self._watchers: list[queue.SimpleQueue[tuple[str, str | None] | None]] = []
 
@@ -136,6 +138,13 @@ class MemoryKernel:
         if space is None or link not in space.devices:
             raise KernelError(f"nothing can be announced on {link}: it is not there", errno.ENODEV)
         self.announced.extend((namespace, link, frame) for frame in frames)
+
+    def emit(self, namespace: str, link: str, packets: Iterable[bytes]) -> None:
+        """Send packets by a link; see `onehop.kernel.base.Kernel.emit`. They are kept in `emitted`."""
+        space = self.world.spaces.get(namespace)
+        if space is None or link not in space.devices:
+            raise KernelError(f"nothing can be sent by {link}: it is not there", errno.ENODEV)
+        self.emitted.extend((namespace, link, packet) for packet in packets)
 
     def cut(self, namespace: str, allowed: Translations) -> int:
         """Cut connections; see `onehop.kernel.base.Kernel.cut`. It holds none; what is allowed is kept in `allowed`."""

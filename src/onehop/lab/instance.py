@@ -111,10 +111,10 @@ def build_namespace(directory: Directory, record: InstanceRecord) -> None:
 
 
 def set_up(directory: Directory, record: InstanceRecord) -> None:
-    """Set ``eth0`` up inside; waits for the agent to have put it there.
+    """Set ``eth0`` up inside; waits for the agent to have put it there, and for what routers advertise.
 
     Raises:
-        StateError: it did not.
+        StateError: neither came in time.
     """
     assert record.nic is not None  # noqa: S101 - known since boot
     card = record.nic
@@ -129,6 +129,13 @@ def set_up(directory: Directory, record: InstanceRecord) -> None:
                 )
             time.sleep(_PAUSE)
         nic.set_up(card)
+        while missing := nic.missing(card):
+            if time.monotonic() > deadline:
+                raise StateError(
+                    f"eth0 of {record.name} did not get {', '.join(sorted(missing))} by a router's advertisement: see "
+                    f"'onehop status' on {record.host}"
+                )
+            time.sleep(_PAUSE)
 
     inside(directory.pins(record.host), work, record.name)
 

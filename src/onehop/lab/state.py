@@ -56,12 +56,16 @@ class Nic(msgspec.Struct, frozen=True):
         mtu: of ``eth0``.
         addresses: with prefix lengths.
         routes: (destination or "default", next hop).
+        automatic: addresses that it makes itself of what routers advertise (SLAAC), with prefix lengths.
+        advertised: those of them whose subnet has a router.
     """
 
     mac: str
     mtu: int
     addresses: tuple[str, ...]
     routes: tuple[tuple[str, str], ...]
+    automatic: tuple[str, ...] = ()
+    advertised: tuple[str, ...] = ()
 
 
 class InstanceRecord(msgspec.Struct, frozen=True):

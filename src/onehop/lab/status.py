@@ -126,7 +126,7 @@ def _host(directory: Directory, record: HostRecord, known: Document | None) -> H
 
 
 def _instance(record: InstanceRecord) -> InstanceStatus:
-    addresses = record.nic.addresses if record.nic else ()
+    addresses = (*record.nic.addresses, *record.nic.automatic) if record.nic else ()
     return InstanceStatus(
         record.name, record.port, record.host, record.state, tuple(str(ip_interface(a).ip) for a in addresses)
     )

@@ -41,12 +41,18 @@ def unsolicited_advertisement(mac: str, ip: str) -> bytes:
     sender, packed, everybody = address.pack_mac(mac), address.pack(ip), address.pack(_ALL_NODES)
     option = pack("!BB", _TARGET_LINK_LAYER, 1) + sender
     body = pack("!BBHI", _ADVERTISEMENT, 0, 0, _ROUTER_AND_OVERRIDE) + packed + option
-    total = sum(int.from_bytes(words) for words in _pairs(packed + everybody + pack("!II", len(body), _ICMPV6) + body))
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    body = body[:2] + pack("!H", ~total & 0xFFFF) + body[4:]
+    body = body[:2] + pack("!H", icmpv6_checksum(packed, everybody, body)) + body[4:]
     header = pack("!IHBB", 6 << 28, len(body), _ICMPV6, _HOPS) + packed + everybody
     return b"\x33\x33" + everybody[-4:] + sender + pack("!H", _ETHERTYPE_IPV6) + header + body
+
+
+def icmpv6_checksum(source: bytes, target: bytes, body: bytes) -> int:
+    """The checksum of an ICMPv6 message between two packed addresses (RFC 4443, 2.3); 0 where it has the right one."""
+    padded = body + bytes(len(body) & 1)
+    total = sum(int.from_bytes(words) for words in _pairs(source + target + pack("!II", len(body), _ICMPV6) + padded))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
 
 
 def _pairs(octets: bytes) -> list[bytes]:

@@ -108,6 +108,9 @@ on the owner."""
 LOCAL_TABLE, MAIN_TABLE, DEFAULT_TABLE = 255, 254, 253
 """The kernel's own routing tables (linux/rtnetlink.h)."""
 
+SOLICITATIONS = 4861
+"""Group of the kernel's packet log (NFLOG) by which a network's guard hands router solicitations to the agent."""
+
 ANCHOR = "169.254.255.254/32"
 """Always on an external leg: a link that loses its last IPv4 address loses its routes, silently."""
 

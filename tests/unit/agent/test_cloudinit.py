@@ -8,6 +8,7 @@ from onehop.agent.cloudinit import network_config, text
 from onehop.errors import NotFoundError
 from onehop.model.subnet import HostRoute, Subnet
 from onehop.model.topology import Topology
+from tests.advertising import advertise
 from tests.worlds import World
 
 
@@ -52,3 +53,20 @@ def test_a_port_whose_network_is_not_known_yet_is_said() -> None:
     port = world().port(1, 1)
     with pytest.raises(NotFoundError, match="not known"):
         network_config(Topology(), port)
+
+
+def test_a_guest_finds_out_by_itself_what_its_router_advertises() -> None:
+    built = world()
+    advertise(built, 1, "slaac")
+    interface = network_config(built.topology(), built.port(1, 1))["ethernets"]["eth0"]
+    assert interface["accept-ra"] is True
+    assert interface["addresses"] == ["10.0.1.10/24"]
+    assert "::/0" not in {route["to"] for route in interface["routes"]}
+
+
+def test_a_guest_listens_to_no_router_where_none_advertises() -> None:
+    built = world()
+    advertise(built, 1, "dhcpv6-stateful")
+    interface = network_config(built.topology(), built.port(1, 1))["ethernets"]["eth0"]
+    assert interface["accept-ra"] is False
+    assert "fd00:1::a/64" in interface["addresses"]
