@@ -320,7 +320,9 @@ class Engine:
             bad: dict[Key, str] = {}
             for key, claim in claims.items():
                 found = held.get(key)
-                if name in self._sight.unread or found is None or not agrees(found, claim.object):
+                if name in self._sight.unread or found is None:
+                    bad[key] = reasons.get(key, NOT_HELD)
+                elif found is not claim.object and not agrees(found, claim.object):
                     bad[key] = reasons.get(key, NOT_HELD)
             for key, found in held.items():
                 if key not in claims and not isinstance(found, Sysctl):

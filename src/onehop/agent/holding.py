@@ -6,6 +6,7 @@ so that a freshly started agent sorts what an earlier life left behind as well.
 
 import re
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -114,8 +115,7 @@ class Holding:
 
     def _partition(self, found: KernelObject) -> str:
         if found.namespace != naming.HOST or isinstance(found, Namespace):
-            prefix = found.namespace.startswith(naming.ROUTER_PREFIX)
-            return _named("router/" + found.namespace.removeprefix(naming.ROUTER_PREFIX) if prefix else None)
+            return _of_namespace(found.namespace)
         if isinstance(found, _ON_A_LINK):  # most are
             return self._links.get(found.link, STRAY)
         if isinstance(found, Link):
@@ -133,6 +133,12 @@ class Holding:
 def _settings(wanted: Iterable[Partition]) -> dict[Key, str]:
     """Which partition asked for which setting: nothing else tells."""
     return {key: p.name for p in wanted for key, claim in p.claims.items() if claim.object.kind == Sysctl.kind}
+
+
+@lru_cache(maxsize=64)
+def _of_namespace(namespace: str) -> str:
+    prefix = namespace.startswith(naming.ROUTER_PREFIX)
+    return _named("router/" + namespace.removeprefix(naming.ROUTER_PREFIX) if prefix else None)
 
 
 def _named(partition: str | None) -> str:

@@ -15,7 +15,7 @@ from onehop.objects import KernelObject, Key, Link, Namespace, link_codec, netli
 from onehop.objects.address import IFADDRMSG, Address
 from onehop.objects.fdb import BridgeFdb, VxlanFdb
 from onehop.objects.link_codec import LinkRecord
-from onehop.objects.neighbour import NDA_MASTER, NDMSG
+from onehop.objects.neighbour import NDA_MASTER, NDMSG, NTF_SELF
 from onehop.objects.netlink import Found, Request
 from onehop.objects.route import RTMSG, Route
 from onehop.objects.rule import FIB_RULE, Rule
@@ -182,11 +182,12 @@ def _fdb(
     """Entries of our VXLAN devices and bridges, and those of our ports on others' bridges."""
     bridges, guests = places
     for message in space.route.dump(netlink.GETNEIGH, body):
-        own = VxlanFdb.decode(message, space.name, vxlans)
-        if own is not None:
-            yield own
+        _, index, _, flags, _ = NDMSG.unpack_from(message.data, message.start)
+        if flags & NTF_SELF:
+            own = VxlanFdb.decode(message, space.name, vxlans)
+            if own is not None:
+                yield own
             continue
-        index = NDMSG.unpack_from(message.data, message.start)[1]
         if index not in names:
             names[index] = space.link_name(index) or f"index {index}"
         entry = BridgeFdb.decode(message, space.name, names)

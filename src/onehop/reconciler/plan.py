@@ -7,7 +7,7 @@ import msgspec
 from onehop.objects import KernelObject, Key
 
 
-class Create(msgspec.Struct, frozen=True, tag="create"):
+class Create(msgspec.Struct, frozen=True, tag="create", gc=False):
     """Put an object there that is not.
 
     A kernel may be kinder than a plan foresaw. So an address, neighbour, FDB entry, route, ruleset or setting that is
@@ -22,7 +22,7 @@ class Create(msgspec.Struct, frozen=True, tag="create"):
         return self.object.key
 
 
-class Replace(msgspec.Struct, frozen=True, tag="replace"):
+class Replace(msgspec.Struct, frozen=True, tag="replace", gc=False):
     """Change an object in place; the kernel need not take it down for that. A route that has gone is put there."""
 
     old: KernelObject
@@ -34,7 +34,7 @@ class Replace(msgspec.Struct, frozen=True, tag="replace"):
         return self.new.key
 
 
-class Delete(msgspec.Struct, frozen=True, tag="delete"):
+class Delete(msgspec.Struct, frozen=True, tag="delete", gc=False):
     """Take an object away that is ours. Where it has gone by itself there is nothing left to do."""
 
     object: KernelObject

@@ -86,14 +86,14 @@ class Planner:
         if key in self._desired:
             self._todo[key[0]].add(key)
 
-    def _do(self, op: Op) -> None:
+    def _do(self, op: Op, key: Key) -> None:
         self._ops.append(op)
-        self._now.apply(op)
+        self._now.apply(op, key)
 
     def _delete(self, key: Key) -> None:
         found = self._now.objects.get(key) or self._now.doubtful.get(key)
         if found is not None:
-            self._do(Delete(found))
+            self._do(Delete(found), key)
 
     def _belongs_to_a_desired(self, link: Link) -> bool:
         """Whether `link` is the far end of a pair whose near end is desired: it comes and goes with that one."""
@@ -193,9 +193,9 @@ class Planner:
         if found is None:
             # A route may have been left with fewer hops; the others are either there as they were or not at all.
             left = self._now.doubtful.get(key)
-            self._do(Replace(left, wanted) if isinstance(left, Route) else Create(wanted))
+            self._do(Replace(left, wanted) if isinstance(left, Route) else Create(wanted), key)
         elif not agrees(found, wanted):
-            self._do(Replace(found, wanted))
+            self._do(Replace(found, wanted), key)
 
     def _shape_links(self) -> list[Key]:
         """Make links and change those that are up; returns the keys of those that have yet to come up."""
@@ -204,7 +204,7 @@ class Planner:
         for key in sorted(self._take(Link), key=lambda key: (_link(self._desired[key]).master is not None, key)):
             wanted, found = _link(self._desired[key]), self._now.objects.get(key)
             if found is None:
-                self._do(Create(msgspec.structs.replace(wanted, up=False)))
+                self._do(Create(msgspec.structs.replace(wanted, up=False)), key)
                 if wanted.up:
                     rising.append(key)
             elif wanted.up and not _link(found).up:

@@ -59,49 +59,70 @@ class Simulation:
         self.objects: dict[Key, KernelObject] = {}
         self.doubtful: dict[Key, KernelObject] = {}
         self._lost = lost
-        # Indexes only grow: whoever reads one asks `objects` whether the key still holds.
+        # Settings that `_spoil_settings` may spoil, by namespace; asked for with every new router.
+        self._of_links: defaultdict[str, dict[Key, None]] = defaultdict(dict)
+        # The other indexes are made when one is first read: a plan that only builds needs none. They only grow: whoever
+        # reads one asks `objects` whether the key still holds.
+        self._indexed = False
         self._in: defaultdict[str, dict[Key, None]] = defaultdict(dict)
         self._on: defaultdict[_Place, dict[Key, None]] = defaultdict(dict)
         self._ports: defaultdict[_Place, dict[Key, None]] = defaultdict(dict)
         self._from: defaultdict[_Place, dict[Key, None]] = defaultdict(dict)
         for found in objects:
-            self._put(found)
+            self._put(found.key, found)
 
-    def apply(self, op: Op) -> None:
-        """Let one op happen."""
+    def apply(self, op: Op, key: Key) -> None:
+        """Let one op happen, which touches `key`."""
         # `type(…) is` takes a fifth of isinstance: this is done for every op of every plan. No kind has subclasses.
         if type(op) is Delete:
-            self.doubtful.pop(op.object.key, None)
-            if self.objects.pop(op.object.key, None) is not None:
+            self.doubtful.pop(key, None)
+            if self.objects.pop(key, None) is not None:
                 self._follow(op.object)
             return
-        wanted = op.new if isinstance(op, Replace) else op.object
-        self._put(wanted)
+        wanted = op.new if type(op) is Replace else op.object  # type: ignore[union-attr]  # a deletion has returned
+        self._put(key, wanted)
         if type(wanted) is Sysctl:
             self._spoil_settings(wanted)
         elif type(wanted) is Namespace and isinstance(op, Create):
             for rule in born_rules(wanted.namespace):
-                self._put(rule)
+                self._put(rule.key, rule)
         elif type(wanted) is Link:
             if isinstance(op, Replace):
                 assert isinstance(op.old, Link)  # noqa: S101 - equal keys are of one kind
                 self._change_link(op.old, wanted)
             elif (far_end := wanted.far_end) is not None:
-                self._put(far_end)
+                self._put(far_end.key, far_end)
 
     def on(self, namespace: str, link: str) -> list[KernelObject]:
         """What surely hangs on a link."""
-        return [found for found in self._read(self._on.get((namespace, link))) if link in links_of(found)]
+        return [found for found in self._read(self._index()._on.get((namespace, link))) if link in links_of(found)]
 
     def inside(self, namespace: str) -> list[KernelObject]:
         """What surely is in a namespace, itself included."""
-        return self._read(self._in.get(namespace))
+        return self._read(self._index()._in.get(namespace))
 
     def _read(self, index: dict[Key, None] | None) -> list[KernelObject]:
         return [self.objects[key] for key in index if key in self.objects] if index else []
 
-    def _put(self, wanted: KernelObject) -> None:
-        key, namespace = wanted.key, wanted.namespace
+    def _put(self, key: Key, wanted: KernelObject) -> None:
+        if self._indexed:
+            self._note(key, wanted)
+        if type(wanted) is Sysctl and wanted.link is not None:
+            self._of_links[wanted.namespace][key] = None
+        if self.doubtful:
+            self.doubtful.pop(key, None)
+        self.objects[key] = wanted
+
+    def _index(self) -> "Simulation":
+        """Itself, with indexes."""
+        if not self._indexed:
+            self._indexed = True
+            for key, found in self.objects.items():
+                self._note(key, found)
+        return self
+
+    def _note(self, key: Key, wanted: KernelObject) -> None:
+        namespace = wanted.namespace
         self._in[namespace][key] = None
         if type(wanted) is Link:
             if wanted.master is not None:
@@ -111,8 +132,6 @@ class Simulation:
                 self._on[(namespace, link)][key] = None
             if type(wanted) is Route and wanted.source is not None:
                 self._from[(namespace, wanted.source)][key] = None
-        self.doubtful.pop(key, None)
-        self.objects[key] = wanted
 
     def _lose(self, found: KernelObject, certain: bool = True) -> None:
         key = found.key
@@ -152,7 +171,7 @@ class Simulation:
             # several links keeps the others.
             shared = isinstance(hanging, Route) and len(hanging.hops) > 1
             self._lose(hanging, certain=not shared and not isinstance(hanging, Ruleset))
-        for port in self._read(self._ports.get((gone.namespace, gone.name))):
+        for port in self._read(self._index()._ports.get((gone.namespace, gone.name))):
             if isinstance(port, Link) and port.master == gone.name:
                 self.objects[port.key] = msgspec.structs.replace(port, master=None, port=None)
                 self._lost(port.key)
@@ -201,7 +220,7 @@ class Simulation:
     def _strip_source(self, gone: Address) -> None:
         """Routes that prefer a source address which is gone: IPv4 loses them, IPv6 their preference."""
         ip = ip_of(gone.address)
-        routes = self._read(self._from.get((gone.namespace, ip)))
+        routes = self._read(self._index()._from.get((gone.namespace, ip)))
         if not routes:
             return
         if any(isinstance(o, Address) and ip_of(o.address) == ip for o in self.inside(gone.namespace)):
@@ -225,8 +244,8 @@ class Simulation:
         parts = path.split("/")
         if len(parts) != 5 or parts[3] not in ("all", "default"):
             return
-        for other in self.inside(wanted.namespace):
-            if isinstance(other, Sysctl) and other.link is not None:
+        for other in self._read(self._of_links.get(wanted.namespace)):
+            if isinstance(other, Sysctl):
                 theirs = other.path.split("/")
                 if theirs[1] == parts[1] and theirs[-1] == parts[-1]:
                     self._lose(other, certain=False)
