@@ -30,6 +30,9 @@ def test_an_entry_for_a_port_of_ours_on_a_foreign_bridge_is_seen(host: Host) -> 
         assert found.objects[ENTRY.key] == ENTRY
         assert PROVIDER.key in found.foreign
         assert PROVIDER.key not in found.objects
+    asked = host.kernel.observe(Scope(namespace="", keys=frozenset({ENTRY.key, PROVIDER.key})))
+    assert asked.objects == {ENTRY.key: ENTRY}
+    assert asked.foreign == {PROVIDER.key}
     report = carry_out(host.kernel, Delete(ENTRY))
     assert not report.failed
     assert_gone(host.kernel, ENTRY)

@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from onehop.kernel.base import Kernel
-from onehop.objects import Bridge, KernelObject, Key, Link, Namespace, Route, Rule, Ruleset
+from onehop.objects import ALL_ZERO, Bridge, KernelObject, Key, Link, Namespace, Route, Rule, Ruleset
 from onehop.reconciler.needs import links_of
 from onehop.reconciler.plan import Create, Delete, Scope
 from tests.contract import things
@@ -67,6 +67,49 @@ def matching(objects: dict[Key, KernelObject], links: frozenset[str]) -> dict[Ke
         if hangs_on in links and not isinstance(found, Ruleset):
             part[key] = found
     return part
+
+
+def test_single_objects_are_the_matching_part_of_all(kernel: Kernel) -> None:
+    put(kernel, *ALL)
+    for name in ("", ROUTER):
+        whole = {key: found for key, found in seen(kernel, name).items() if key[1] == name}
+        assert kernel.observe(Scope(namespace=name, keys=frozenset(whole))).objects == whole
+        for key, found in whole.items():
+            assert kernel.observe(Scope(namespace=name, keys=frozenset({key}))).objects == {key: found}
+
+
+def test_what_is_not_there_is_not_among_single_objects(kernel: Kernel) -> None:
+    put(kernel, *ALL)
+    absent = frozenset(
+        {
+            ("link", "", "tap2"),
+            ("neighbour", "", "brq1", "10.0.1.8"),
+            ("neighbour", "", "tap2", "10.0.1.7"),
+            ("bridge_fdb", "", "brq1", "fa:16:3e:00:00:08"),
+            ("vxlan_fdb", "", "vxlan-5", "fa:16:3e:00:00:08"),
+            ("vxlan_fdb", "", "vxlan-5", ALL_ZERO, "192.0.2.9"),
+            ("sysctl", "", "net/ipv4/conf/tap2/forwarding"),
+            ("ruleset", "", "inet", "onehop-none"),
+        }
+    )
+    for keys in (absent, *(frozenset({key}) for key in absent)):
+        assert not kernel.observe(Scope(namespace="", keys=keys)).objects
+
+
+def test_a_foreign_link_is_named_among_single_objects(host: Host) -> None:
+    host.plant(FOREIGN_LINK)
+    put(host.kernel, *ALL)
+    observed = host.kernel.observe(Scope(namespace="", keys=frozenset({FOREIGN_LINK.key, things.bridge.key})))
+    assert observed.objects == {things.bridge.key: things.bridge}
+    assert observed.foreign == {FOREIGN_LINK.key}
+
+
+def test_nothing_is_told_of_single_objects_in_a_foreign_namespace(host: Host) -> None:
+    host.plant(FOREIGN_NAMESPACE)
+    key = ("neighbour", "qrouter-2", "lo", "10.0.0.1")
+    observed = host.kernel.observe(Scope(namespace="qrouter-2", keys=frozenset({key})))
+    assert not observed.objects
+    assert observed.foreign == {FOREIGN_NAMESPACE.key}
 
 
 def test_a_part_by_tables_holds_those_tables_only(kernel: Kernel) -> None:

@@ -36,6 +36,7 @@ from onehop.reconciler.backoff import Backoff
 from onehop.reconciler.block import WAITS
 from onehop.reconciler.diff import diff
 from onehop.reconciler.plan import Plan, Replace
+from onehop.reconciler.readback import named_alone
 
 LOG = logger("agent")
 ROUNDS = 3
@@ -265,7 +266,11 @@ class Engine:
             failed = {failure.op.key: failure.reason for failure in report.failed}
             failed.update({op.key: UNTRIED for op in report.skipped if op.key not in failed})
             reasons.update(failed)
-            reasons.update(self._observe(self._sight.affected(names, plan, self.desire)))
+            single = None if failed or STRAY in names else named_alone(plan)
+            if single is None:
+                reasons.update(self._observe(self._sight.affected(names, plan, self.desire)))
+            else:
+                reasons.update(self._sight.read_single(names, single, self.desire))
             if failed:
                 break
         return reasons
@@ -318,11 +323,12 @@ class Engine:
             claims: Mapping[Key, Claim] = wanted.claims if wanted is not None else {}
             held = self._sight.holding.objects(name)
             bad: dict[Key, str] = {}
+            unread = name in self._sight.unread
             for key, claim in claims.items():
                 found = held.get(key)
-                if name in self._sight.unread or found is None:
-                    bad[key] = reasons.get(key, NOT_HELD)
-                elif found is not claim.object and not agrees(found, claim.object):
+                if (found is claim.object) and not unread:  # nearly all
+                    continue
+                if unread or found is None or not agrees(found, claim.object):
                     bad[key] = reasons.get(key, NOT_HELD)
             for key, found in held.items():
                 if key not in claims and not isinstance(found, Sysctl):

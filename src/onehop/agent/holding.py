@@ -93,6 +93,28 @@ class Holding:
         for partition in wanted:
             self._share(partition)
 
+    def amend(
+        self, names: set[str], keys: frozenset[Key], observation: Observation, wanted: Collection[Partition]
+    ) -> None:
+        """Take an observation of single objects of some partitions; all else is as it was."""
+        for name in names & self.partitions.keys():
+            for key in keys:
+                self.partitions[name].pop(key, None)
+        for kind, namespace, *rest in keys:
+            if kind == Link.kind and namespace == naming.HOST:
+                self._links.pop(str(rest[0]), None)
+        self.foreign -= keys
+        self.foreign |= observation.foreign
+        asked = _settings(wanted) if any(key[0] == Sysctl.kind for key in keys) else {}
+        for name, objects in self._sorted(observation, asked).items():
+            if name in names:
+                self.partitions.setdefault(name, {}).update(objects)
+        for partition in wanted:
+            held = self.partitions.get(partition.name, _EMPTY)
+            for key in keys & held.keys() & partition.claims.keys():
+                if held[key] == partition.claims[key].object:
+                    held[key] = partition.claims[key].object
+
     def _share(self, wanted: Partition) -> None:
         """Where what was found is what is wanted, keep one value of the two: that is nearly all, for ever."""
         found = self.partitions.get(wanted.name)

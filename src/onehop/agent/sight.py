@@ -12,6 +12,7 @@ from onehop.net import naming
 from onehop.net.identifier import RouterId
 from onehop.objects import Key, Link, Namespace, Veth
 from onehop.reconciler.plan import Observation, Plan, Scope
+from onehop.reconciler.readback import by_namespace
 
 LOG = logger("agent")
 
@@ -64,6 +65,18 @@ class Sight:
             reasons.update(self._read(names - spaces.keys(), union(host), desire))
         return reasons
 
+    def read_single(self, names: set[str], keys: frozenset[Key], desire: Desire) -> dict[Key, str]:
+        """Read single objects of some partitions; returns as `read`."""
+        reasons: dict[Key, str] = {}
+        wanted = [desire.partitions[name] for name in names if name in desire.partitions]
+        for namespace, inside in by_namespace(keys).items():
+            observation = self._observe(names, Scope(namespace=namespace, keys=inside), desire)
+            if isinstance(observation, Observation):
+                self.holding.amend(names, inside, observation, wanted)
+            else:
+                reasons.update(observation)
+        return reasons
+
     def joined(self, name: str, desire: Desire) -> set[str]:
         """The known partitions that pairs of links join to one, as it is or as it should be."""
         wanted = desire.partitions.get(name)
@@ -106,16 +119,23 @@ class Sight:
         return partition_of_namespace(peer.peer_namespace)
 
     def _read(self, names: set[str], scope: Scope, desire: Desire) -> dict[Key, str]:
+        observation = self._observe(names, scope, desire)
+        if not isinstance(observation, Observation):
+            return observation
+        self.unread -= names
         wanted = [desire.partitions[name] for name in names if name in desire.partitions]
+        self.holding.replace(names, scope, observation, wanted)
+        return {}
+
+    def _observe(self, names: set[str], scope: Scope, desire: Desire) -> Observation | dict[Key, str]:
+        """What is there; or where it could not be read, why, by key of what is wanted in these partitions."""
         try:
-            observation = self._kernel.observe(scope)
+            return self._kernel.observe(scope)
         except KernelError as error:
             self.unread |= names
             LOG.error("could not read back", namespace=scope.namespace, why=str(error))
+            wanted = [desire.partitions[name] for name in names if name in desire.partitions]
             return {key: f"it could not be read back: {error}" for p in wanted for key in p.claims}
-        self.unread -= names
-        self.holding.replace(names, scope, observation, wanted)
-        return {}
 
     def _observations(self, desire: Desire) -> Iterator[Observation]:
         settings = settings_of(desire.partitions.values())

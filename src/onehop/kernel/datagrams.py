@@ -1,4 +1,4 @@
-"""Notifications, many in one system call (recvmmsg(2)): each is a datagram of its own, and they come by the thousand."""
+"""Notifications, many in one system call (recvmmsg(2)): each is a datagram, and they come by the thousand."""
 
 import ctypes
 import errno

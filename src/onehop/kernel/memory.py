@@ -67,6 +67,11 @@ class MemoryKernel:
 
     def observe(self, scope: Scope) -> Observation:
         """See `onehop.kernel.base.Kernel.observe`."""
+        if scope.keys is not None:
+            return self._observe_keys(scope.namespace, scope.keys)
+        return self._observe(scope)
+
+    def _observe(self, scope: Scope) -> Observation:
         with self._lock:
             objects: dict[Key, KernelObject] = {}
             foreign: set[Key] = set()
@@ -83,6 +88,12 @@ class MemoryKernel:
             for found in self._see(space, scope, foreign):
                 objects[found.key] = found
             return Observation(objects, frozenset(foreign))
+
+    def _observe_keys(self, namespace: str, keys: frozenset[Key]) -> Observation:
+        paths = frozenset(str(key[2]) for key in keys if key[0] == Sysctl.kind)
+        whole = self._observe(Scope(namespace=namespace, sysctls=paths))
+        foreign = whole.foreign & (keys | {(Namespace.kind, namespace)})
+        return Observation({key: found for key, found in whole.objects.items() if key in keys}, foreign)
 
     def execute(self, plan: Plan) -> Report:
         """See `onehop.kernel.base.Kernel.execute`.

@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from onehop.kernel import setting
 from onehop.kernel.connected import with_lost_routes
+from onehop.kernel.links import Links
 from onehop.kernel.neighbourhood import Neighbourhood
 from onehop.kernel.rulesets import Rulesets
+from onehop.kernel.single import Singles, can_be_asked
 from onehop.kernel.space import Space, Spaces
 from onehop.net.naming import HOST, PROTOCOL
-from onehop.objects import KernelObject, Key, Link, Namespace, link_codec, netlink
+from onehop.objects import KernelObject, Key, Link, Namespace, Sysctl, link_codec, netlink
 from onehop.objects.address import IFADDRMSG, Address
 from onehop.objects.fdb import BridgeFdb, VxlanFdb
 from onehop.objects.link_codec import LinkRecord
 from onehop.objects.neighbour import NDA_MASTER, NDMSG, NTF_SELF
-from onehop.objects.netlink import Found, Request
+from onehop.objects.netlink import Found
 from onehop.objects.route import RTMSG, Route
 from onehop.objects.rule import FIB_RULE, Rule
 from onehop.reconciler.plan import Observation, Scope
@@ -30,6 +32,7 @@ class Observer:
 
     def __init__(self, spaces: Spaces, rulesets: Rulesets, neighbourhood: Neighbourhood) -> None:
         self._spaces = spaces
+        self._links = Links(spaces)
         self._neighbourhood = neighbourhood
         self._rulesets = rulesets
 
@@ -38,6 +41,8 @@ class Observer:
         space = self._spaces.open(scope.namespace)
         if space is None:
             return Observation()
+        if scope.keys is not None and not all(map(can_be_asked, scope.keys)):
+            return self._part(scope.namespace, scope.keys)
         objects: dict[Key, KernelObject] = {}
         foreign: set[Key] = set()
         found = None
@@ -45,7 +50,12 @@ class Observer:
             found = space.found()
             if found is None:
                 return Observation(foreign=frozenset({(Namespace.kind, scope.namespace)}))
-            objects[found.key] = found
+            if scope.keys is None or found.key in scope.keys:
+                objects[found.key] = found
+        if scope.keys is not None:
+            singles = Singles(space, self._links, self._rulesets, scope.namespace != HOST)
+            objects.update((item.key, item) for item in singles.read(scope.keys, foreign))
+            return Observation(objects, frozenset(foreign))
         for item in self._read(space, scope, found is not None, foreign):
             objects[item.key] = item
         if scope.namespace == HOST and scope.links is None:
@@ -53,17 +63,18 @@ class Observer:
                 objects[named.key] = named
         return Observation(objects, frozenset(foreign))
 
+    def _part(self, namespace: str, keys: frozenset[Key]) -> Observation:
+        """The objects of some keys, of which the kernel does not tell one by one: all are read."""
+        paths = frozenset(str(key[2]) for key in keys if key[0] == Sysctl.kind)
+        whole = self.observe(Scope(namespace=namespace, sysctls=paths))
+        foreign = whole.foreign & (keys | {(Namespace.kind, namespace)})
+        return Observation({key: whole.objects[key] for key in keys & whole.objects.keys()}, foreign)
+
     def _read(self, space: Space, scope: Scope, inside: bool, foreign: set[Key]) -> Iterator[KernelObject]:
-        records = list(_records(space, scope.links))
+        records = list(self._links.records(space, scope.links))
         names = {record.ifindex: record.name for record in records}
-        peers = self._peers(space, records, names)
         ours: dict[int, LinkRecord] = {}
-        for record in records:
-            if record.ifindex == link_codec.LOOPBACK:
-                continue
-            peer = peers.get(record.ifindex)
-            mine = record.marked or (peer is not None and peer[2] and not record.alias)
-            link = self._link(space, record, names, peer) if mine else None
+        for record, link in self._links.judged(space, records, names):
             if link is None:
                 foreign.add((Link.kind, space.name, record.name))
             else:
@@ -81,39 +92,6 @@ class Observer:
             space.enter()
             yield from setting.read(space.name, scope.sysctls)
 
-    def _link(
-        self, space: Space, record: LinkRecord, names: dict[int, str], peer: tuple[str, str, bool] | None
-    ) -> Link | None:
-        if record.master and record.master not in names:
-            names[record.master] = space.link_name(record.master) or f"index {record.master}"
-        return link_codec.link(record, space.name, names, ("", "") if peer is None else peer[:2])
-
-    def _peers(
-        self, space: Space, records: Iterable[LinkRecord], names: Mapping[int, str]
-    ) -> dict[int, tuple[str, str, bool]]:
-        """By index of each veth: namespace and name of its other end, and whether that carries our mark."""
-        marks = {record.ifindex: record.marked for record in records}
-        veths = [record for record in records if record.kind == "veth"]
-        found = {}
-        for record in veths:
-            if record.nsid is None and record.lower in names:
-                found[record.ifindex] = (space.name, names[record.lower], marks[record.lower])
-        rest = [record for record in veths if record.ifindex not in found and record.lower]
-        spaces = self._spaces.resolve(space, {record.nsid for record in rest if record.nsid is not None})
-        questions = [
-            link_codec.dump_body(record.lower)
-            if record.nsid is None
-            else link_codec.elsewhere_body(record.nsid, record.lower)
-            for record in rest
-        ]
-        answers = space.route.ask(Request(netlink.GETLINK, 0, body) for body in questions)
-        for record, answer in zip(rest, answers, strict=True):
-            if answer is not None:
-                where = space.name if record.nsid is None else spaces.get(record.nsid, f"number {record.nsid}")
-                far = link_codec.record(answer)
-                found[record.ifindex] = (where, far.name, far.marked)
-        return found
-
     def _namespaces(self, foreign: set[Key]) -> Iterator[Namespace]:
         for name in self._spaces.names():
             space = self._spaces.open(name)
@@ -124,17 +102,6 @@ class Observer:
                 foreign.add((Namespace.kind, name))
             else:
                 yield found
-
-
-def _records(space: Space, links: frozenset[str] | None) -> Iterator[LinkRecord]:
-    if links is None:
-        for message in space.route.dump(netlink.GETLINK, link_codec.dump_body()):
-            yield link_codec.record(message)
-        return
-    questions = (Request(netlink.GETLINK, 0, link_codec.by_name_body(name)) for name in sorted(links))
-    for answer in space.route.ask(questions):
-        if answer is not None:
-            yield link_codec.record(answer)
 
 
 def _hanging(

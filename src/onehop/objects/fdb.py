@@ -24,8 +24,8 @@ from onehop.objects.netlink import Found, Request
 _PLAIN_BRIDGE = Struct("=BxxxiHBBHH6sxxHHIHHIHH")
 _PLAIN_BRIDGE_SIZE = 60
 _PLAIN_VXLAN = Struct("=BxxxiHBBHH6sxxHH4s")
-"""How nearly all entries look (fdb_fill_info in net/bridge/br_fdb.c, vxlan_fdb_info in vxlan_core.c). A full host has a
-hundred thousand: to read one in a single step takes a fifth of what its attributes take. What looks otherwise is read so."""
+"""How nearly all entries look (fdb_fill_info in net/bridge/br_fdb.c, vxlan_fdb_info in vxlan_core.c): to read one in a
+single step takes a fifth of what its attributes take. What looks otherwise is read attribute by attribute."""
 _NDA_CACHEINFO, _NDA_FLAGS_EXT = 3, 15
 
 ALL_ZERO = "00:00:00:00:00:00"

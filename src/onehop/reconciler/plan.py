@@ -64,19 +64,22 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """What to read from a kernel: one namespace, or the part of it that hangs on some links.
+    """What to read from a kernel: one namespace, the part of it that hangs on some links, or single objects.
 
     Attributes:
         namespace: its name; ``""`` is the host's own.
         links: names of the links to read with their addresses, neighbours, FDB entries; None is all of the namespace.
         sysctls: paths to read; settings are only read where somebody asks.
         tables: (family, name) of the nftables tables to read; None is all of ours in the namespace.
+        keys: the objects to read, all of this namespace; then the others are not looked at, whatever the fields above
+            say. None is no choice. A few cost the same however much the host holds.
     """
 
     namespace: str
     links: frozenset[str] | None = None
     sysctls: frozenset[str] = frozenset()
     tables: frozenset[tuple[str, str]] | None = None
+    keys: frozenset[Key] | None = None
 
 
 class Observation(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ nobody wants it. It refuses nothing: whether an op is allowed is decided by a ke
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 import msgspec
@@ -43,6 +43,31 @@ def ip_of(address: str) -> str:
     return address.partition("/")[0]
 
 
+class _Index:
+    """Keys by place. It only grows: whoever reads one asks whether the key still holds."""
+
+    def __init__(self, objects: Mapping[Key, KernelObject]) -> None:
+        self.inside: defaultdict[str, dict[Key, None]] = defaultdict(dict)
+        self.on: defaultdict[_Place, dict[Key, None]] = defaultdict(dict)
+        self.ports: defaultdict[_Place, dict[Key, None]] = defaultdict(dict)
+        self.sources: defaultdict[_Place, dict[Key, None]] = defaultdict(dict)
+        for key, found in objects.items():
+            self.note(key, found)
+
+    def note(self, key: Key, wanted: KernelObject) -> None:
+        """Take a key in."""
+        namespace = wanted.namespace
+        self.inside[namespace][key] = None
+        if type(wanted) is Link:
+            if wanted.master is not None:
+                self.ports[(namespace, wanted.master)][key] = None
+            return
+        for link in links_of(wanted):
+            self.on[(namespace, link)][key] = None
+        if type(wanted) is Route and wanted.source is not None:
+            self.sources[(namespace, wanted.source)][key] = None
+
+
 class Simulation:
     """The state of a kernel, as far as one can foresee it.
 
@@ -61,13 +86,7 @@ class Simulation:
         self._lost = lost
         # Settings that `_spoil_settings` may spoil, by namespace; asked for with every new router.
         self._of_links: defaultdict[str, dict[Key, None]] = defaultdict(dict)
-        # The other indexes are made when one is first read: a plan that only builds needs none. They only grow: whoever
-        # reads one asks `objects` whether the key still holds.
-        self._indexed = False
-        self._in: defaultdict[str, dict[Key, None]] = defaultdict(dict)
-        self._on: defaultdict[_Place, dict[Key, None]] = defaultdict(dict)
-        self._ports: defaultdict[_Place, dict[Key, None]] = defaultdict(dict)
-        self._from: defaultdict[_Place, dict[Key, None]] = defaultdict(dict)
+        self._made: _Index | None = None
         for found in objects:
             self._put(found.key, found)
 
@@ -79,7 +98,7 @@ class Simulation:
             if self.objects.pop(key, None) is not None:
                 self._follow(op.object)
             return
-        wanted = op.new if type(op) is Replace else op.object  # type: ignore[union-attr]  # a deletion has returned
+        wanted = op.new if isinstance(op, Replace) else op.object
         self._put(key, wanted)
         if type(wanted) is Sysctl:
             self._spoil_settings(wanted)
@@ -95,43 +114,30 @@ class Simulation:
 
     def on(self, namespace: str, link: str) -> list[KernelObject]:
         """What surely hangs on a link."""
-        return [found for found in self._read(self._index()._on.get((namespace, link))) if link in links_of(found)]
+        return [found for found in self._read(self._index.on.get((namespace, link))) if link in links_of(found)]
 
     def inside(self, namespace: str) -> list[KernelObject]:
         """What surely is in a namespace, itself included."""
-        return self._read(self._index()._in.get(namespace))
+        return self._read(self._index.inside.get(namespace))
 
     def _read(self, index: dict[Key, None] | None) -> list[KernelObject]:
         return [self.objects[key] for key in index if key in self.objects] if index else []
 
     def _put(self, key: Key, wanted: KernelObject) -> None:
-        if self._indexed:
-            self._note(key, wanted)
+        if self._made is not None:
+            self._made.note(key, wanted)
         if type(wanted) is Sysctl and wanted.link is not None:
             self._of_links[wanted.namespace][key] = None
         if self.doubtful:
             self.doubtful.pop(key, None)
         self.objects[key] = wanted
 
-    def _index(self) -> "Simulation":
-        """Itself, with indexes."""
-        if not self._indexed:
-            self._indexed = True
-            for key, found in self.objects.items():
-                self._note(key, found)
-        return self
-
-    def _note(self, key: Key, wanted: KernelObject) -> None:
-        namespace = wanted.namespace
-        self._in[namespace][key] = None
-        if type(wanted) is Link:
-            if wanted.master is not None:
-                self._ports[(namespace, wanted.master)][key] = None
-        else:
-            for link in links_of(wanted):
-                self._on[(namespace, link)][key] = None
-            if type(wanted) is Route and wanted.source is not None:
-                self._from[(namespace, wanted.source)][key] = None
+    @property
+    def _index(self) -> "_Index":
+        """What hangs on what: made when somebody first asks, for a plan that only builds needs none."""
+        if self._made is None:
+            self._made = _Index(self.objects)
+        return self._made
 
     def _lose(self, found: KernelObject, certain: bool = True) -> None:
         key = found.key
@@ -171,7 +177,7 @@ class Simulation:
             # several links keeps the others.
             shared = isinstance(hanging, Route) and len(hanging.hops) > 1
             self._lose(hanging, certain=not shared and not isinstance(hanging, Ruleset))
-        for port in self._read(self._index()._ports.get((gone.namespace, gone.name))):
+        for port in self._read(self._index.ports.get((gone.namespace, gone.name))):
             if isinstance(port, Link) and port.master == gone.name:
                 self.objects[port.key] = msgspec.structs.replace(port, master=None, port=None)
                 self._lost(port.key)
@@ -220,7 +226,7 @@ class Simulation:
     def _strip_source(self, gone: Address) -> None:
         """Routes that prefer a source address which is gone: IPv4 loses them, IPv6 their preference."""
         ip = ip_of(gone.address)
-        routes = self._read(self._index()._from.get((gone.namespace, ip)))
+        routes = self._read(self._index.sources.get((gone.namespace, ip)))
         if not routes:
             return
         if any(isinstance(o, Address) and ip_of(o.address) == ip for o in self.inside(gone.namespace)):
