@@ -4,14 +4,13 @@ import errno
 
 import pytest
 
-from onehop.agent.engine import NOT_HELD
 from onehop.compiler.state import Local, Plug
 from onehop.errors import NotFoundError
 from onehop.kernel.memory import MemoryKernel
 from onehop.model.topology import Topology
 from onehop.net import naming
-from onehop.objects import Bridge, BridgeFdb, Link, Namespace, Route, Tap
-from onehop.reconciler.plan import Create, Delete, Observation, Plan, Report, Scope
+from onehop.objects import Bridge, Link, Namespace, Route, Tap
+from onehop.reconciler.plan import Create, Delete
 from tests.unit.agent.bench import HOST, Bench, links, routed
 from tests.worlds import World
 
@@ -245,51 +244,6 @@ def test_one_change_touches_only_its_own_partitions() -> None:
     bench.see(world, 2)
     assert set(looked) <= {"", naming.router_namespace(World.router_id(3))}
     assert bench.holds(world)
-
-
-def test_one_more_port_is_read_back_by_what_its_plan_named() -> None:
-    world, one, two = routed()
-    bench = Bench()
-    bench.plug(one, two)
-    bench.see(world)
-    scopes: list[Scope] = []
-    observe = bench.kernel.observe
-
-    def spy(scope: Scope) -> Observation:
-        scopes.append(scope)
-        return observe(scope)
-
-    bench.kernel.observe = spy  # type: ignore[method-assign]  # tells what is read
-    more = world.port(1, 1)
-    bench.plug(more)
-    bench.see(world, 2)
-    assert scopes
-    assert all(scope.keys is not None for scope in scopes)
-    assert bench.state("port", more.id) == "ACTIVE"
-    assert bench.holds(world)
-
-
-def test_an_entry_that_the_kernel_took_and_does_not_hold_is_an_error() -> None:
-    world, one, two = routed()
-    bench = Bench()
-    bench.plug(one, two)
-    bench.see(world)
-    execute = bench.kernel.execute
-
-    def forgetful(plan: Plan) -> Report:
-        report = execute(plan)
-        for op in plan.ops:
-            if isinstance(op, Create) and isinstance(op.object, BridgeFdb):
-                bench.kernel.uproot(op.object)
-        return report
-
-    bench.kernel.execute = forgetful  # type: ignore[method-assign]  # a kernel that does not do what it says
-    more = world.port(1, 1)
-    bench.plug(more)
-    bench.see(world, 2)
-    assert bench.state("port", more.id) == "ERROR"
-    assert bench.reason("port", more.id) == NOT_HELD
-    assert bench.state("port", one.id) == "ACTIVE"
 
 
 def test_a_removed_interface_takes_both_ends_of_its_pair_in_one_plan() -> None:
