@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from onehop.kernel.space import Space
 from onehop.objects import Address, KernelObject, netlink
 from onehop.objects.link_codec import LinkRecord
+from onehop.objects.netlink import Found
 from onehop.objects.route import RTMSG
 
 _MAIN, _OF_THE_KERNEL = 254, 2
@@ -15,11 +15,16 @@ _DESTINATION, _LINK = 1, 4
 
 
 def with_lost_routes(
-    space: Space, items: Iterable[KernelObject], links: Mapping[int, LinkRecord]
+    routing: Iterable[Found], items: Iterable[KernelObject], links: Mapping[int, LinkRecord]
 ) -> Iterator[KernelObject]:
     """The items, with addresses whose connected route somebody deleted marked as not connected.
 
     Only links that run are judged: on others the kernel has taken the route away itself, and brings it back.
+
+    Args:
+        routing: every route of the namespace.
+        items: what hangs on links.
+        links: ours, by index.
     """
     running = {record.name: index for index, record in links.items() if record.running}
     routes: set[tuple[int, bytes, int]] | None = None
@@ -27,7 +32,7 @@ def with_lost_routes(
         if isinstance(item, Address) and item.link in running:
             network = ipaddress.ip_interface(item.address).network
             if routes is None:
-                routes = set(_routes(space))
+                routes = set(_connected(routing))
             key = (running[item.link], network.network_address.packed, network.prefixlen)
             if network.prefixlen < network.max_prefixlen and key not in routes:
                 yield msgspec.structs.replace(item, connected=False)
@@ -35,10 +40,9 @@ def with_lost_routes(
         yield item
 
 
-def _routes(space: Space) -> Iterator[tuple[int, bytes, int]]:
-    for family in (netlink.AF_INET, netlink.AF_INET6):
-        body = RTMSG.pack(family, 0, 0, 0, _MAIN, _OF_THE_KERNEL, 0, 0, 0)
-        for message in space.route.dump(netlink.GETROUTE, body):
-            length = RTMSG.unpack_from(message.data, message.start)[1]
+def _connected(routing: Iterable[Found]) -> Iterator[tuple[int, bytes, int]]:
+    for message in routing:
+        _, length, _, _, table, protocol, _, _, _ = RTMSG.unpack_from(message.data, message.start)
+        if (table, protocol) == (_MAIN, _OF_THE_KERNEL):
             values = netlink.attributes(message.data, message.start + RTMSG.size, message.end)
             yield netlink.number(values.get(_LINK, b"")), values.get(_DESTINATION, b""), length

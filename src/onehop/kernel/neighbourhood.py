@@ -81,6 +81,8 @@ class Neighbourhood:
         self._notifications = Datagrams(self._socket)
         self._tables: dict[int | None, _Table] = {}
         """By the host's number of the namespace, None for its own."""
+        self._numbers: dict[int, int] = {}
+        """By a namespace's cookie."""
         # Without this right the kernel is silent about the other namespaces.
         self._hears_all = may_hear_all()
 
@@ -119,7 +121,15 @@ class Neighbourhood:
         return table
 
     def _number(self, space: Space) -> int | None:
-        return self._spaces.number(space) if self._hears_all else None
+        """The host's number for a namespace; it has one for as long as it lives, and its cookie is nobody else's."""
+        if not self._hears_all:
+            return None
+        number = self._numbers.get(space.cookie)
+        if number is None:
+            number = self._spaces.number(space)
+            if number is not None:
+                self._numbers[space.cookie] = number
+        return number
 
     def listen(self) -> None:
         """Take over all that was notified so far."""
@@ -136,6 +146,7 @@ class Neighbourhood:
                     raise KernelError(text, error.errno or 0) from error
                 # Something was lost, and nobody knows from where.
                 self._tables.clear()
+                self._numbers.clear()
 
     def _take(self, number: int | None, kind: int, found: Found) -> None:
         if kind in (netlink.NEWNEIGH, netlink.DELNEIGH):
@@ -145,4 +156,5 @@ class Neighbourhood:
         elif kind == netlink.DELNSID and number is None:
             gone = number_of(found.data[found.start : found.end])
             if gone is not None:
-                self._tables.pop(gone, None)
+                table = self._tables.pop(gone, None)
+                self._numbers.pop(table.cookie if table is not None else 0, None)

@@ -83,9 +83,14 @@ class Observer:
         hosts = {record.ifindex for record in records} - ours.keys()
         guests = {index for index, record in ours.items() if record.master in hosts}
         hanging = _hanging(space, scope, ours, guests, names, inside, self._neighbourhood)
-        yield from with_lost_routes(space, hanging, ours) if inside and scope.links is None else hanging
         if scope.links is None:
-            yield from _routing(space, names)
+            routes = _routes(space, inside)
+            yield from with_lost_routes(routes, hanging, ours) if inside else hanging
+            yield from _decoded(space, routes, Route.decode, names)
+            rules = space.route.dump(netlink.GETRULE, FIB_RULE.pack(0, 0, 0, 0, 0, 0, 0, 0, 0))
+            yield from _decoded(space, rules, Rule.decode, names)
+        else:
+            yield from hanging
         if scope.tables is None or scope.tables:
             yield from self._rulesets.observe(space, scope.tables)
         if scope.sysctls:
@@ -124,7 +129,8 @@ def _hanging(
         ends[link_codec.LOOPBACK] = "lo"
     each: Iterable[int] = ends if scope.links is not None and len(ends) <= _FEW else (0,) if ends else ()
     for index in each:
-        yield from _decoded(space, netlink.GETADDR, IFADDRMSG.pack(0, 0, 0, 0, index), Address.decode, ends)
+        found = space.route.dump(netlink.GETADDR, IFADDRMSG.pack(0, 0, 0, 0, index))
+        yield from _decoded(space, found, Address.decode, ends)
     if ends:
         yield from neighbourhood.of(space, ends)
     bridges = {index for index, record in ours.items() if record.kind == "bridge"}
@@ -162,19 +168,21 @@ def _fdb(
             yield entry
 
 
-def _routing(space: Space, names: Mapping[int, str]) -> Iterator[KernelObject]:
-    for family in (netlink.AF_INET, netlink.AF_INET6):
-        route = RTMSG.pack(family, 0, 0, 0, 0, PROTOCOL, 0, 0, 0)
-        yield from _decoded(space, netlink.GETROUTE, route, Route.decode, names)
-        rule = FIB_RULE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
-        yield from _decoded(space, netlink.GETRULE, rule, Rule.decode, names)
+def _routes(space: Space, inside: bool) -> list[Found]:
+    """All routes of a namespace of ours; only ours of the host, which may have a great many others."""
+    if inside:
+        return space.route.dump(netlink.GETROUTE, RTMSG.pack(0, 0, 0, 0, 0, 0, 0, 0, 0))
+    bodies = (RTMSG.pack(f, 0, 0, 0, 0, PROTOCOL, 0, 0, 0) for f in (netlink.AF_INET, netlink.AF_INET6))
+    return [found for body in bodies for found in space.route.dump(netlink.GETROUTE, body)]
 
 
 Decode = Callable[[Found, str, Mapping[int, str]], KernelObject | None]
 
 
-def _decoded(space: Space, kind: int, body: bytes, decode: Decode, names: Mapping[int, str]) -> Iterator[KernelObject]:
-    for message in space.route.dump(kind, body):
+def _decoded(
+    space: Space, messages: Iterable[Found], decode: Decode, names: Mapping[int, str]
+) -> Iterator[KernelObject]:
+    for message in messages:
         item = decode(message, space.name, names)
         if item is not None:
             yield item
