@@ -110,7 +110,7 @@ class Floor:
         if wanted.inside["ruleset"]:
             context = nft_context()
             load(context, wanted.inside["ruleset"])
-            _nft.nft_ctx_free(context)
+            free(context)
         inside.send(batch)
         write([setting for setting in wanted.inside["sysctl"] if setting.link is not None])
         inside.close()
@@ -164,6 +164,11 @@ def nft_context() -> int:
     _nft.nft_ctx_buffer_output(context)
     _nft.nft_ctx_buffer_error(context)
     return context
+
+
+def free(context: int) -> None:
+    """Give a libnftables context back."""
+    _nft.nft_ctx_free(context)
 
 
 def load(context: int, rulesets: list[Any]) -> None:

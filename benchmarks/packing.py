@@ -4,7 +4,7 @@ import socket
 import struct
 
 REQUEST, ACK, REPLACE, EXCL, CREATE, APPEND = 0x1, 0x4, 0x100, 0x200, 0x400, 0x800
-NEWLINK, NEWADDR, NEWROUTE, NEWNEIGH = 16, 20, 24, 28
+NEWLINK, NEWADDR, NEWROUTE, NEWNEIGH, NEWRULE, DELRULE = 16, 20, 24, 28, 32, 33
 NESTED = 0x8000
 PERMANENT, NOARP = 0x80, 0x40
 SELF, MASTER = 0x2, 0x4
@@ -32,7 +32,8 @@ def octets(address: str) -> bytes:
     return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
 
 
-def _message(kind: int, flags: int, body: bytes) -> bytes:
+def message(kind: int, flags: int, body: bytes) -> bytes:
+    """A request without a sequence number."""
     return struct.pack("=IHHII", 16 + len(body), kind, REQUEST | flags, 0, 0) + body
 
 
@@ -40,7 +41,7 @@ def new_link(index: int, name: str, kind: bytes, data: bytes, attributes: bytes 
     """Create a link, down, with an index that the sender chooses."""
     info = attribute(1, kind) + (attribute(2 | NESTED, data) if data else b"")
     header = struct.pack("=BxHiII", 0, 0, index, 0, 0)
-    return _message(NEWLINK, CREATE | EXCL, header + text(3, name) + attributes + attribute(18 | NESTED, info))
+    return message(NEWLINK, CREATE | EXCL, header + text(3, name) + attributes + attribute(18 | NESTED, info))
 
 
 def veth_peer(index: int, name: str, mtu: int, namespace: int) -> bytes:
@@ -52,7 +53,7 @@ def veth_peer(index: int, name: str, mtu: int, namespace: int) -> bytes:
 def change_link(index: int, attributes: bytes = b"", up: bool = False) -> bytes:
     """Change a link that is there."""
     header = struct.pack("=BxHiII", 0, 0, index, UP if up else 0, UP if up else 0)
-    return _message(NEWLINK, 0, header + attributes)
+    return message(NEWLINK, 0, header + attributes)
 
 
 def no_own_addresses() -> bytes:
@@ -71,34 +72,34 @@ def new_address(index: int, address: str, length: int, scope: int) -> bytes:
     packed = octets(address)
     family, flags = (10, 0x2) if len(packed) == 16 else (2, 0)
     header = struct.pack("=BBBBi", family, length, flags, scope, index)
-    return _message(NEWADDR, CREATE | EXCL, header + attribute(2, packed) + attribute(1, packed))
+    return message(NEWADDR, CREATE | EXCL, header + attribute(2, packed) + attribute(1, packed))
 
 
 def new_neighbour(index: int, address: str, mac: bytes) -> bytes:
     """A permanent neighbour."""
     packed = octets(address)
     header = struct.pack("=BxxxiHBB", 10 if len(packed) == 16 else 2, index, PERMANENT, 0, 0)
-    return _message(NEWNEIGH, CREATE | REPLACE, header + attribute(1, packed) + attribute(2, mac))
+    return message(NEWNEIGH, CREATE | REPLACE, header + attribute(1, packed) + attribute(2, mac))
 
 
 def new_blackhole(prefix: str, metric: int, protocol: int) -> bytes:
     """An IPv4 route in the main table that leads nowhere."""
     address, _, length = prefix.partition("/")
     header = struct.pack("=BBBBBBBBI", 2, int(length), 0, 0, 254, protocol, 0, 6, 0)
-    return _message(NEWROUTE, CREATE | EXCL, header + attribute(1, octets(address)) + number(6, metric))
+    return message(NEWROUTE, CREATE | EXCL, header + attribute(1, octets(address)) + number(6, metric))
 
 
 def new_bridge_entry(port: int, mac: bytes) -> bytes:
     """A static FDB entry of a bridge."""
     header = struct.pack("=BxxxiHBB", 7, port, NOARP, MASTER, 0)
-    return _message(NEWNEIGH, CREATE | REPLACE, header + attribute(2, mac))
+    return message(NEWNEIGH, CREATE | REPLACE, header + attribute(2, mac))
 
 
 def new_vxlan_entry(device: int, mac: bytes, vtep: str, several: bool) -> bytes:
     """An entry of a VXLAN device; `several` adds a destination instead of replacing it."""
     header = struct.pack("=BxxxiHBB", 7, device, PERMANENT | NOARP, SELF, 0)
     flags = CREATE | (APPEND if several else REPLACE)
-    return _message(NEWNEIGH, flags, header + attribute(2, mac) + attribute(1, octets(vtep)))
+    return message(NEWNEIGH, flags, header + attribute(2, mac) + attribute(1, octets(vtep)))
 
 
 class Batch:

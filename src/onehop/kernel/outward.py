@@ -55,6 +55,10 @@ def cut(space: Space, allowed: Translations) -> int:
     Raises:
         KernelError: the connections could not be read.
     """
+    tracked = next(space.netfilter.ask([conntrack.how_many()]))
+    if tracked is not None and conntrack.number(tracked) == 0:
+        # A dump goes through the one table of all namespaces: 10 to 30 ms, however few are ours.
+        return 0
     found = (conntrack.decode(message) for message in space.netfilter.dump(*conntrack.dump()))
     stale = [tracked for tracked in found if tracked is not None and not allowed.allow(tracked)]
     refusals = space.netfilter.carry([[conntrack.delete(tracked)] for tracked in stale])

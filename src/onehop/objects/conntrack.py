@@ -14,7 +14,8 @@ from onehop.objects import netlink
 from onehop.objects.netlink import Found, Request
 
 _SUBSYSTEM = 1 << 8
-_GET, _DELETE = _SUBSYSTEM | 1, _SUBSYSTEM | 2
+_GET, _DELETE, _GET_STATS = _SUBSYSTEM | 1, _SUBSYSTEM | 2, _SUBSYSTEM | 5
+_ENTRIES = 1
 _NFGENMSG = pack("=BBH", netlink.AF_INET, 0, 0)
 _ORIGINAL, _REPLY = 1, 2
 _IP, _PROTOCOL = 1, 2
@@ -93,6 +94,17 @@ class Translations(msgspec.Struct, frozen=True):
             and answered.source_port == f.internal_first + begun.destination_port - f.first
             for f in self.forwarded
         )
+
+
+def how_many() -> Request:
+    """The question how many connections a namespace tracks; `number` reads the answer."""
+    return Request(_GET_STATS, 0, _NFGENMSG)
+
+
+def number(message: Found) -> int:
+    """The answer to `how_many`."""
+    values = netlink.attributes(message.data, message.start + len(_NFGENMSG), message.end)
+    return int.from_bytes(values.get(_ENTRIES, b""), "big")
 
 
 def dump() -> tuple[int, bytes]:

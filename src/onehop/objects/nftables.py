@@ -17,6 +17,7 @@ FAMILIES = {"inet": 1, "ip": 2, "arp": 3, "netdev": 5, "bridge": 7, "ip6": 10}
 FAMILY_NAMES = {value: name for name, value in FAMILIES.items()}
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_./-]{0,62}")
+_BRACE = re.compile(r"[{}]")
 _BROKEN_LINE = re.compile(r",\n\s+")
 _SET = re.compile(
     r"\t(?P<what>set|map) (?P<name>\S+) \{\n"
@@ -138,15 +139,10 @@ def devices_of(body: str) -> tuple[str, ...]:
 
 
 def _check_body(wanted: Ruleset) -> None:
-    depth = 0
-    text = text_of(wanted)
-    for character in _outside_quotes(text):
-        depth += (character == "{") - (character == "}")
+    text, depth = text_of(wanted), 0
+    for brace in _BRACE.findall("".join(text.split('"')[::2])):
+        depth += 1 if brace == "{" else -1
         if depth < 0:
             break
     if depth or text.count('"') % 2:
         raise IdentifierError(f"the body of table {wanted.table} does not end where it should: a brace or quote is off")
-
-
-def _outside_quotes(body: str) -> str:
-    return "".join(body.split('"')[::2])

@@ -1,6 +1,6 @@
 """Which tracked connections may go on."""
 
-from onehop.objects import netlink
+from onehop.objects import conntrack, netlink
 from onehop.objects.conntrack import Forwarded, Tracked, Translations, Tuple, decode, delete
 from onehop.objects.netlink import Found
 
@@ -65,3 +65,8 @@ def test_a_connection_is_read_and_named_by_how_it_began() -> None:
 
 def test_what_is_not_a_connection_is_left_alone() -> None:
     assert decode(Found(bytes(4), 0, 4)) is None
+
+
+def test_the_number_of_connections_is_read_in_network_order() -> None:
+    data = bytes(4) + netlink.attribute(1, (300).to_bytes(4, "big")) + netlink.attribute(2, (7).to_bytes(4, "big"))
+    assert conntrack.number(Found(data, 0, len(data))) == 300
