@@ -243,6 +243,16 @@ def test_clients_of_openstack_use_the_clouds_as_they_are(up: dict[str, Any]) -> 
     client.close()
 
 
+def test_a_shell_that_evaluates_env_uses_the_lab(up: dict[str, Any]) -> None:
+    binaries = Path(sys.executable).parent
+    script = 'eval "$1" && onehop lab status --json && openstack network list -f value -c Name'
+    words = ["sh", "-eu", "-c", script, "sh", lab("env").stdout]
+    environment = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}"}
+    ran = subprocess.run(words, env=environment, text=True, capture_output=True, check=True)
+    assert json.JSONDecoder().raw_decode(ran.stdout)[0]["name"] == NAME
+    assert lab("env", name="nowhere").returncode == 1
+
+
 def test_down_leaves_the_machine_as_it_was(site: Site, world: World) -> None:
     """While another lab goes on."""
     before, name = machine(), f"gone-{os.getpid()}"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from onehop.agent import show, underlay
+from onehop.agent import renewal, show, underlay
 from onehop.agent.desk import Desk
 from onehop.agent.engine import Engine, Outcome
 from onehop.agent.hub import Hub
@@ -101,6 +101,7 @@ class Agent:
                 self._prober.run(),
                 self._solicited.run(),
                 self._care_for_disk(),
+                renewal.keep(Path(self.settings.state_dir), lambda: self._source.controller),
             )
         finally:
             stop_watching()

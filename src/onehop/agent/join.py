@@ -13,7 +13,6 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
@@ -22,7 +21,7 @@ from onehop.errors import InputError, StateError
 from onehop.net.identifier import HostName
 from onehop.settings import split_address
 from onehop.system import write_whole
-from onehop.wire import PROTOCOL_VERSION, JoinRequest, Refused, decode_joined, encode
+from onehop.wire import PROTOCOL_VERSION, Joined, JoinRequest, Refused, decode_joined, encode
 from onehop.wire.token import JoinToken, parse_token
 
 SECONDS = 15
@@ -48,10 +47,7 @@ def join(text: str, state_dir: Path, host: str | None = None) -> HostName:
         raise InputError(f"the token is for host {token.host}, but this host's configuration says {host}")
     authority = _fetch_authority(token)
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, token.host)])
-    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
-    pem = request.public_bytes(serialization.Encoding.PEM).decode()
-    joined, certificate = asyncio.run(_ask(token, authority, pem))
+    joined, certificate = asyncio.run(_ask(token, authority, signing_request(key)))
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         private = key.private_bytes(
@@ -92,29 +88,45 @@ def _fetch_authority(token: JoinToken) -> str:
     return text
 
 
+def signing_request(key: ec.EllipticCurvePrivateKey) -> str:
+    """A certificate signing request for a key, PEM. It names nobody: the controller knows whom it answers."""
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
 async def _ask(token: JoinToken, authority: str, request: str) -> tuple[HostName, str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_verify_locations(cadata=authority)
+    message = JoinRequest(version=PROTOCOL_VERSION, token=token.secret, request=request)
+    answer = await exchange(token.address, context, "/v1/join", message)
+    if answer.host != token.host:
+        raise StateError(f"the controller made a certificate for {answer.host}, not for {token.host}")
+    return HostName(answer.host), answer.certificate
+
+
+async def exchange(address: str, context: ssl.SSLContext, path: str, message: JoinRequest) -> Joined:
+    """Ask a controller for a certificate.
+
+    Raises:
+        StateError: it does not answer, or refuses.
+    """
     try:
         async with (
             asyncio.timeout(SECONDS),
             connect(
-                f"wss://{token.address}/v1/join",
+                f"wss://{address}{path}",
                 ssl=context,
                 server_hostname=credential.CONTROLLER_NAME,
                 proxy=None,
                 compression=None,
             ) as connection,
         ):
-            await connection.send(encode(JoinRequest(version=PROTOCOL_VERSION, token=token.secret, request=request)))
+            await connection.send(encode(message))
             answer = decode_joined(await connection.recv())
     except (OSError, WebSocketException, TimeoutError) as error:
-        raise StateError(
-            f"the controller at {token.address} did not answer: {str(error) or 'it took too long'}"
-        ) from None
+        raise StateError(f"the controller at {address} did not answer: {str(error) or 'it took too long'}") from None
     if isinstance(answer, Refused):
-        raise StateError(f"the controller refuses the token: {answer.reason}")
-    if answer.host != token.host:
-        raise StateError(f"the controller made a certificate for {answer.host}, not for {token.host}")
-    return HostName(answer.host), answer.certificate
+        what = "token" if message.token else "renewal"
+        raise StateError(f"the controller refuses the {what}: {answer.reason}")
+    return answer

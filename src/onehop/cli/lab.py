@@ -1,6 +1,7 @@
 """`onehop lab`: many hosts on one machine. The command line is a contract for test suites outside of this project."""
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -15,7 +16,9 @@ from onehop.errors import InputError
 
 app = shared.new("Try it: many hosts on one machine, in namespaces. Needs root.")
 
-Name = Annotated[str, typer.Option("--name", help="Which lab; labs with different names run side by side.")]
+Name = Annotated[
+    str, typer.Option("--name", envvar="ONEHOP_LAB", help="Which lab; labs with different names run side by side.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Instance = Annotated[str, typer.Argument(metavar="NAME", help="The instance.")]
 HostOption = Annotated[str, typer.Option("--host", help="A host of the lab, such as host-1.")]
@@ -101,9 +104,22 @@ def up(
         directory,
         json,
         f"lab {name} is up. Use it with:\n"
-        f"  export OS_CLIENT_CONFIG_FILE={directory.clouds}\n"
-        f"  openstack --os-cloud {directory.cloud} network list",
+        f'  eval "$(onehop lab env{"" if name == "lab" else f" --name {name}"})"\n'
+        f"  openstack network list",
     )
+
+
+@_command("env")
+def env(name: Name = "lab") -> None:
+    """Print what a shell needs to use the lab: `eval "$(onehop lab env)"`."""
+    directory = _open(name)
+    directory.read()
+    for key, value in (
+        ("ONEHOP_LAB", name),
+        ("OS_CLIENT_CONFIG_FILE", directory.clouds),
+        ("OS_CLOUD", directory.cloud),
+    ):
+        sys.stdout.write(f"export {key}={shlex.quote(str(value))}\n")
 
 
 @_command("status")

@@ -17,7 +17,7 @@ def show_status(status: Status) -> None:
         f"external network {external.physical_network!r}: {external.cidr} and {external.cidr_v6}, "
         f"gateway {external.gateway}, far server {external.outside}"
     )
-    hosts = Table("host", "state", "VTEP", "agent", "revision", "in sync", "gateway host")
+    hosts = Table("host", "state", "VTEP", "agent", "revision", "in sync", "gateway host", box=None)
     for host in status.hosts:
         hosts.add_row(
             host.name,
@@ -28,11 +28,13 @@ def show_status(status: Status) -> None:
             "yes" if host.in_sync else "no",
             "yes" if host.gateway_host else "",
         )
+    out.print()
     out.print(hosts)
     if status.instances:
-        instances = Table("instance", "state", "host")
-        for column in ("addresses", "port"):
-            instances.add_column(column, overflow="fold")
+        out.print()
+        instances = Table("instance", "state", "host", box=None)
+        instances.add_column("addresses", overflow="fold")
+        instances.add_column("port", no_wrap=True)
         for item in status.instances:
             instances.add_row(item.name, item.state, item.host, "\n".join(item.fixed_ips), item.port)
         out.print(instances)

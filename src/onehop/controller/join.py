@@ -7,12 +7,12 @@ from cryptography.hazmat.primitives import serialization
 from websockets.asyncio.server import ServerConnection
 
 from onehop.controller import pki
-from onehop.errors import SettingsError, WireError
+from onehop.errors import NotFoundError, SettingsError, WireError
 from onehop.log import logger
 from onehop.net.identifier import HostName, parse_host
 from onehop.settings import ControllerSettings, split_address
 from onehop.store import Store, Transaction
-from onehop.wire import PROTOCOL_VERSION, Joined, decode_join, encode
+from onehop.wire import PROTOCOL_VERSION, Joined, JoinRequest, decode_join, encode
 from onehop.wire.token import JoinToken
 
 LOG = logger("join")
@@ -70,16 +70,48 @@ async def join(connection: ServerConnection, store: Store, directory: Path) -> N
     Raises:
         OnehopError: why there is no certificate.
     """
+    request = await _request(connection)
+    host, certificate = await asyncio.to_thread(_issue, store, directory, request.token, request.request.encode())
+    LOG.info("host joined", host=host)
+    await connection.send(encode(Joined(host=host, certificate=certificate)))
+    await connection.close()
+
+
+async def renew(connection: ServerConnection, store: Store, directory: Path, host: HostName) -> None:
+    """Give a host that has shown its certificate a new one, once. The old one stays good until it ends.
+
+    Raises:
+        OnehopError: why there is no certificate.
+    """
+    request = await _request(connection)
+    certificate = await asyncio.to_thread(_renew, store, directory, host, request.request.encode())
+    LOG.info("host renewed its certificate", host=host)
+    await connection.send(encode(Joined(host=host, certificate=certificate)))
+    await connection.close()
+
+
+async def _request(connection: ServerConnection) -> JoinRequest:
     request = decode_join(await connection.recv())
     if request.version != PROTOCOL_VERSION:
         raise WireError(
             f"the agent speaks version {request.version} of the protocol and this controller version "
             f"{PROTOCOL_VERSION}; install the same onehop on both"
         )
-    host, certificate = await asyncio.to_thread(_issue, store, directory, request.token, request.request.encode())
-    LOG.info("host joined", host=host)
-    await connection.send(encode(Joined(host=host, certificate=certificate)))
-    await connection.close()
+    return request
+
+
+def _renew(store: Store, directory: Path, host: HostName, request: bytes) -> str:
+    certificate = pki.sign_host(directory, host, request)
+    expires = certificate.not_valid_after_utc.timestamp()
+
+    def record(tx: Transaction) -> None:
+        if tx.host(host) is None:
+            raise NotFoundError(f"host {host} was removed; add it and let it join again")
+        tx.add_certificate(host, pki.serial_of(certificate), expires)
+
+    # Not revoked: the agent may be lost before it has kept the new one. Nobody else has the key that both are for.
+    store.run(record)
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def _issue(store: Store, directory: Path, token: str, request: bytes) -> tuple[HostName, str]:

@@ -99,8 +99,8 @@ def check_request(request: bytes) -> ec.EllipticCurvePublicKey:
     return key
 
 
-def sign_host(directory: Path, host: HostName, request: bytes) -> x509.Certificate:
-    """A certificate for a host's key. Of the request only the key counts; the name is ours to give.
+def sign_host(directory: Path, host: HostName, request: bytes, days: float = CERTIFICATE_DAYS) -> x509.Certificate:
+    """A certificate for a host's key, good for `days`. Of the request only the key counts; the name is ours to give.
 
     Raises:
         InputError: see `check_request`.
@@ -111,7 +111,7 @@ def sign_host(directory: Path, host: HostName, request: bytes) -> x509.Certifica
     loaded = serialization.load_pem_private_key((directory / CA_KEY).read_bytes(), None)
     if not isinstance(loaded, ec.EllipticCurvePrivateKey):
         raise InputError(f"{directory / CA_KEY} is not an EC key")
-    return _certificate(host, key, ca, loaded, CERTIFICATE_DAYS, ExtendedKeyUsageOID.CLIENT_AUTH)
+    return _certificate(host, key, ca, loaded, days, ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
 def server_context(directory: Path) -> ssl.SSLContext:
@@ -138,7 +138,7 @@ def _certificate(
     key: ec.EllipticCurvePublicKey,
     issuer: x509.Certificate | None,
     signer: ec.EllipticCurvePrivateKey,
-    days: int,
+    days: float,
     use: x509.ObjectIdentifier | None,
 ) -> x509.Certificate:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])

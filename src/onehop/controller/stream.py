@@ -1,7 +1,8 @@
 """The stream: listens for agents, lets in whom the store knows, and passes every change on to whom it concerns.
 
 Paths: ``/v1/stream`` needs a certificate that the store knows and has not revoked, and the name in it is the host;
-``/v1/ca`` gives the CA's certificate to anybody; ``/v1/join`` takes a one-time token instead of a certificate.
+``/v1/ca`` gives the CA's certificate to anybody; ``/v1/join`` takes a one-time token instead of a certificate;
+``/v1/renew`` gives whom ``/v1/stream`` would let in a new certificate for the one that it shows.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from websockets.http11 import Request, Response
 from onehop import __version__
 from onehop.controller import pki
 from onehop.controller.feed import Feed
-from onehop.controller.join import join
+from onehop.controller.join import join, renew
 from onehop.controller.liveness import Liveness
 from onehop.controller.owners import Owners
 from onehop.controller.report import Reports
@@ -38,7 +39,7 @@ LOG = logger("stream")
 HELLO_SECONDS = 10
 REFILL_SECONDS = 60
 JOINS_AT_ONCE = 16
-STREAM_PATH, CA_PATH, JOIN_PATH = "/v1/stream", "/v1/ca", "/v1/join"
+STREAM_PATH, CA_PATH, JOIN_PATH, RENEW_PATH = "/v1/stream", "/v1/ca", "/v1/join", "/v1/renew"
 
 
 class Stream:
@@ -137,7 +138,7 @@ class Stream:
             return _response(http.HTTPStatus.OK, body, "application/x-pem-file")
         if path == JOIN_PATH:
             return None
-        if path != STREAM_PATH:
+        if path not in (STREAM_PATH, RENEW_PATH):
             return _response(http.HTTPStatus.NOT_FOUND, b"there is no such path\n")
         refusal = await self._recognise(connection)
         if refusal is None:
@@ -169,10 +170,13 @@ class Stream:
     async def _handle(self, connection: ServerConnection) -> None:
         host = self._hosts.pop(connection, None)
         try:
-            if host is not None:
+            if host is not None and not _is_renewal(connection):
                 await self._talk(connection, host)
-            else:
-                async with self._joins, asyncio.timeout(HELLO_SECONDS):
+                return
+            async with self._joins, asyncio.timeout(HELLO_SECONDS):
+                if host is not None:
+                    await renew(connection, self._store, self._pki, host)
+                else:
                     await join(connection, self._store, self._pki)
         except (OnehopError, TimeoutError) as error:
             reason = str(error) or "it took too long"
@@ -256,6 +260,10 @@ class Stream:
             return False
         values = list(self._feed.shares.share(host))
         return await asyncio.to_thread(digest_of, values) == hello.digest
+
+
+def _is_renewal(connection: ServerConnection) -> bool:
+    return connection.request is not None and connection.request.path.partition("?")[0] == RENEW_PATH
 
 
 async def _refuse(connection: ServerConnection, reason: str) -> None:

@@ -165,12 +165,12 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
 
 
 class JoinRequest(msgspec.Struct, frozen=True, kw_only=True, tag="join"):
-    """A host that has no certificate yet: make me one.
+    """A host that has no certificate yet, or one that is about to end: make me one.
 
     Attributes:
         version: `PROTOCOL_VERSION` of the agent.
-        token: the secret of its join token.
-        request: certificate signing request, PEM; its names are ignored, the token says the name.
+        token: the secret of its join token; empty from a host that shows its certificate.
+        request: certificate signing request, PEM; its names are ignored, the token or the certificate says the name.
     """
 
     version: int

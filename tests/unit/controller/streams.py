@@ -74,16 +74,17 @@ class Site:
         self.store.run(lambda tx: tx.add_host(name))
         return self.certify(name)
 
-    def certify(self, name: str, into: str | None = None) -> Path:
-        """A certificate for a host, which the store knows."""
+    def certify(self, name: str, into: str | None = None, days: float = pki.CERTIFICATE_DAYS) -> Path:
+        """A certificate for a host, which the store knows, with the CA's beside it."""
         directory = self.directory / (into or name)
         directory.mkdir(exist_ok=True)
         key = ec.generate_private_key(ec.SECP256R1())
         request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
-        certificate = pki.sign_host(self.pki, HostName(name), request.public_bytes(serialization.Encoding.PEM))
+        certificate = pki.sign_host(self.pki, HostName(name), request.public_bytes(serialization.Encoding.PEM), days)
         expires = certificate.not_valid_after_utc.timestamp()
         self.store.run(lambda tx: tx.add_certificate(name, pki.serial_of(certificate), expires))
         (directory / "host.key").write_bytes(pki.private_pem(key))
+        (directory / "ca.crt").write_bytes((self.pki / pki.CA_CERTIFICATE).read_bytes())
         (directory / "host.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         return directory
 
