@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from onehop.model.kind import BOOLEAN, Json, Kind, integer, text
+from onehop.model.kind import BOOLEAN, Json, Kind, integer, one_of, only, text, uuid
 
 ColumnType = Literal["text", "int", "bool", "json"]
 
@@ -88,24 +88,62 @@ INT = Column(type="int")
 BOOL = Column(type="bool")
 JSON = Column(type="json")
 
-ID = Attribute(name="id", kind=text(36), column=TEXT, filter=True, sort=True)
-PROJECT = Attribute(
-    name="project_id", kind=text(), column=Column(type="text", index=True), post=True, filter=True, sort=True
-)
+
+def stored(
+    name: str,
+    kind: Kind,
+    column: Column,
+    *,
+    post: bool = False,
+    put: bool = False,
+    default: Json = UNSET,
+    admin: bool = False,
+) -> Attribute:
+    """An attribute by which lists filter and sort; `admin`: only administrators see and set it."""
+    return Attribute(
+        name=name,
+        kind=kind,
+        column=column,
+        post=post,
+        put=put,
+        default=default,
+        admin_see=admin,
+        admin_set=admin,
+        filter=True,
+        sort=True,
+    )
+
+
+def reference(name: str, resource: str, *, none: bool = False, post: bool = False, put: bool = False) -> Attribute:
+    """The id of another resource: required in a POST, or with `none` null unless given."""
+    column = Column(type="text", nullable=none, references=resource, index=True)
+    return stored(name, uuid(none), column, post=post, put=put, default=None if none else REQUIRED)
+
+
+def status(*states: str, first: str, late: bool = False) -> tuple[Attribute, Attribute]:
+    """``status``, which begins as `first`, and ``status_reason``, why it is ``ERROR``; the store writes both.
+
+    With `late` the reason's column was added to a table that had rows.
+    """
+    reason = Attribute(name="status_reason", kind=text(1024), column=NULLABLE_TEXT if late else TEXT, default="")
+    return stored("status", one_of(*states), TEXT, default=first), reason
+
+
+ID = stored("id", text(36), TEXT)
+PROJECT = stored("project_id", text(), Column(type="text", index=True), post=True)
 TENANT = Attribute(name="tenant_id", kind=text(), post=True, filter=True)
 """The old name of `PROJECT`: accepted and shown, never stored."""
 
-NAME = Attribute(name="name", kind=text(), column=TEXT, post=True, put=True, default="", filter=True, sort=True)
-DESCRIPTION = Attribute(
-    name="description", kind=text(), column=TEXT, post=True, put=True, default="", filter=True, sort=True
-)
-ADMIN_STATE = Attribute(
-    name="admin_state_up", kind=BOOLEAN, column=BOOL, post=True, put=True, default=True, filter=True, sort=True
-)
+NAME = stored("name", text(), TEXT, post=True, put=True, default="")
+DESCRIPTION = stored("description", text(), TEXT, post=True, put=True, default="")
+ADMIN_STATE = stored("admin_state_up", BOOLEAN, BOOL, post=True, put=True, default=True)
 STANDARD = (
     DESCRIPTION,
-    Attribute(name="created_at", kind=text(), column=TEXT, filter=True, sort=True),
-    Attribute(name="updated_at", kind=text(), column=TEXT, filter=True, sort=True),
-    Attribute(name="revision_number", kind=integer(0, 2**63 - 1), column=INT, filter=True, sort=True),
+    stored("created_at", text(), TEXT),
+    stored("updated_at", text(), TEXT),
+    stored("revision_number", integer(0, 2**63 - 1), INT),
 )
 """Written by the store: the times of creation and last change, and a number that grows with every change."""
+
+QOS_POLICY = Attribute(name="qos_policy_id", kind=only(None, feature="quality of service"), post=True, put=True)
+"""Shown, and taken as null only, where clients expect it."""

@@ -2,7 +2,18 @@
 
 import msgspec
 
-from onehop.model.attribute import ADMIN_STATE, BOOL, ID, INT, JSON, NAME, STANDARD, TEXT, Attribute
+from onehop.model.attribute import (
+    ADMIN_STATE,
+    BOOL,
+    ID,
+    INT,
+    JSON,
+    NAME,
+    STANDARD,
+    TEXT,
+    Attribute,
+    status,
+)
 from onehop.model.gateway import LARGEST_BLOCK, SMALLEST_BLOCK, Gateway
 from onehop.model.kind import BOOLEAN, ip, list_of, mapping, one_of, only, power_of_two, prefix, record, text, uuid
 from onehop.model.resource import Extension, Resource, owner
@@ -56,15 +67,7 @@ ROUTER = Resource(
         NAME,
         *owner(),
         ADMIN_STATE,
-        Attribute(
-            name="status",
-            kind=one_of("ACTIVE", "DOWN", "ERROR"),
-            column=TEXT,
-            default="ACTIVE",
-            filter=True,
-            sort=True,
-        ),
-        Attribute(name="status_reason", kind=text(1024), column=TEXT, default=""),
+        *status("ACTIVE", "DOWN", "ERROR", first="ACTIVE"),
         Attribute(name="external_gateway_info", kind=GATEWAY_INFO, post=True, put=True),
         Attribute(name="enable_snat", kind=BOOLEAN, column=BOOL, default=True, view=False),
         Attribute(

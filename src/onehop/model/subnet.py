@@ -15,8 +15,10 @@ from onehop.model.attribute import (
     TEXT,
     Attribute,
     Column,
+    reference,
+    stored,
 )
-from onehop.model.kind import BOOLEAN, integer, ip, list_of, one_of, only, prefix, record, uuid
+from onehop.model.kind import BOOLEAN, integer, ip, list_of, one_of, only, prefix, record
 from onehop.model.resource import Parent, Resource, owner
 from onehop.net.identifier import NetworkId, SubnetId
 
@@ -57,28 +59,10 @@ SUBNET = Resource(
         ID,
         NAME,
         *owner(),
-        Attribute(
-            name="network_id",
-            kind=uuid(),
-            column=Column(type="text", references="network", index=True),
-            post=True,
-            default=REQUIRED,
-            filter=True,
-            sort=True,
-        ),
-        Attribute(
-            name="ip_version",
-            kind=integer(4, 6),
-            column=Column(type="int"),
-            post=True,
-            default=REQUIRED,
-            filter=True,
-            sort=True,
-        ),
-        Attribute(name="cidr", kind=prefix(), column=TEXT, post=True, default=REQUIRED, filter=True, sort=True),
-        Attribute(
-            name="gateway_ip", kind=ip(none=True), column=NULLABLE_TEXT, post=True, put=True, filter=True, sort=True
-        ),
+        reference("network_id", "network", post=True),
+        stored("ip_version", integer(4, 6), Column(type="int"), post=True, default=REQUIRED),
+        stored("cidr", prefix(), TEXT, post=True, default=REQUIRED),
+        stored("gateway_ip", ip(none=True), NULLABLE_TEXT, post=True, put=True),
         Attribute(
             name="allocation_pools",
             kind=list_of(record({"start": ip(), "end": ip()}, ("start", "end")), 256, unique=False),
@@ -104,34 +88,9 @@ SUBNET = Resource(
             put=True,
             default=[],
         ),
-        Attribute(
-            name="enable_dhcp",
-            kind=BOOLEAN,
-            column=BOOL,
-            post=True,
-            put=True,
-            default=True,
-            filter=True,
-            sort=True,
-        ),
-        Attribute(
-            name="ipv6_ra_mode",
-            kind=_MODE,
-            column=NULLABLE_TEXT,
-            post=True,
-            default=None,
-            filter=True,
-            sort=True,
-        ),
-        Attribute(
-            name="ipv6_address_mode",
-            kind=_MODE,
-            column=NULLABLE_TEXT,
-            post=True,
-            default=None,
-            filter=True,
-            sort=True,
-        ),
+        stored("enable_dhcp", BOOLEAN, BOOL, post=True, put=True, default=True),
+        stored("ipv6_ra_mode", _MODE, NULLABLE_TEXT, post=True, default=None),
+        stored("ipv6_address_mode", _MODE, NULLABLE_TEXT, post=True, default=None),
         Attribute(name="subnetpool_id", kind=only(None, feature="a subnet pool"), post=True, filter=True),
         Attribute(name="prefixlen", kind=only(None, feature="a subnet pool"), post=True, view=False),
         Attribute(name="use_default_subnetpool", kind=only(False, feature="a subnet pool"), post=True, view=False),
