@@ -79,6 +79,8 @@ def test_a_floating_ip_that_only_a_lost_host_called_active_is_down_until_somebod
     world.lose(owner)
     assert world.status == "DOWN"
     world.says(owner, "ACTIVE")
+    assert world.status == "DOWN", "another publishes it now"
+    world.says(TWO if owner == ONE else ONE, "ACTIVE")
     assert world.status == "ACTIVE"
 
 
@@ -94,3 +96,39 @@ def test_a_host_is_handed_over_once_and_not_while_its_agent_speaks(world: World)
     assert owners.judge({owner}) == 1
     assert world.gateway["owner"] == heir
     assert owners.judge({owner}) == 0
+
+
+def test_a_floating_ip_is_down_while_the_host_of_its_instance_is_lost_though_the_owner_publishes_it(
+    world: World,
+) -> None:
+    owner, far = str(world.gateway["owner"]), "far"
+    world.store.run(lambda tx: tx.add_host(far))
+    world.store.run(lambda tx: tx.open_session(far, vtep="192.0.2.77", underlay_mtu=1500, physical_networks=[]))
+    with world.store.read() as tx:
+        port = str((tx.get("floatingip", world.floating_ip) or {})["port_id"])
+    world.store.run(lambda tx: tx.insert("binding", {"port_id": port, "host": far, "status": "ACTIVE"}))
+    world.says(owner, "ACTIVE")
+    assert world.status == "DOWN", "nobody translates it yet"
+    world.says(far, "ACTIVE")
+    assert world.status == "ACTIVE"
+    world.lose(far)
+    assert world.status == "DOWN"
+    world.says(far, "ACTIVE")
+    assert world.status == "ACTIVE"
+
+
+def test_a_floating_ip_needs_the_owner_only_while_the_host_of_its_instance_reaches_nothing(world: World) -> None:
+    owner, far = str(world.gateway["owner"]), "far"
+    world.store.run(lambda tx: tx.add_host(far))
+    world.store.run(lambda tx: tx.open_session(far, vtep="192.0.2.77", underlay_mtu=1500, physical_networks=[]))
+    with world.store.read() as tx:
+        port = str((tx.get("floatingip", world.floating_ip) or {})["port_id"])
+    world.store.run(lambda tx: tx.insert("binding", {"port_id": port, "host": far, "status": "ACTIVE"}))
+    world.says(far, "ACTIVE")
+    assert world.status == "DOWN"
+    world.store.run(lambda tx: tx.reach(far, ["external"]))
+    assert world.status == "ACTIVE"
+    world.store.run(lambda tx: tx.reach(far, []))
+    assert world.status == "DOWN"
+    world.says(owner, "ACTIVE")
+    assert world.status == "ACTIVE"

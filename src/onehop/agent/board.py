@@ -86,8 +86,8 @@ Failing = Mapping[str, Mapping[Key, str]]
 def judge(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry]:
     """What a partition has to say of its resources.
 
-    A floating IP is ACTIVE when this host publishes it and nothing of its router fails here; a router's interface when
-    this host holds the router.
+    A floating IP is ACTIVE when this host publishes it, or translates it for whoever does, and nothing of its router
+    fails here; a router's interface when this host holds the router.
     A port is ACTIVE when its own claims and all that carries it (its network, its network's router legs here) are in
     the kernel and an instance is plugged.
     """
@@ -97,16 +97,20 @@ def judge(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry]:
         wanted = desire.partitions.get(partition)
         if wanted is not None:
             whole = said.setdefault(("router", router), Entry("ACTIVE"))
-            published = {c.resource for c in wanted.claims.values() if c.resource[0] == "floatingip"}
+            answering = {c.resource for c in wanted.claims.values() if c.resource[0] == "floatingip"}
+            answering |= _translated(RouterId(router), desire)
             follows = whole if whole.state == "ACTIVE" else Entry("DOWN", whole.reason)
             legs = {("port", str(leg.id)) for leg in desire.view.interfaces_of(RouterId(router))}
-            for carried in published | legs:
+            for carried in answering | legs:
                 said.setdefault(carried, follows)
             for found in desire.view.floating_ips_of(RouterId(router)):
                 entry = said.get(("floatingip", found.id))
                 if entry is not None:
                     leads = _leads(found, desire.view)
                     said["floatingip", found.id] = msgspec.structs.replace(entry, leads=leads)
+            for flawed, reason in wanted.flawed.items():
+                if said.get(flawed, whole).state == "ACTIVE":
+                    said[flawed] = Entry("ERROR", reason)
         return said
     network = network_of_partition(partition)
     if network is None:
@@ -118,6 +122,22 @@ def judge(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry]:
             entry = said.get(ref) or _state(port, desire, obstacle or _waits(port, desire, failing))
             said[ref] = msgspec.structs.replace(entry, bindings=port.bindings)
     return said
+
+
+def _translated(router: RouterId, desire: Desire) -> set[Ref]:
+    """Floating IPs of instances here that another host publishes, because this one has no external leg."""
+    known = desire.view.routers.get(router)
+    network = desire.view.networks.get(known.gateway.network_id) if known is not None and known.gateway else None
+    if network is None or network.physical_network in desire.local.physical_networks:
+        return set()
+    return {
+        ("floatingip", found.id)
+        for found in desire.view.floating_ips_of(router)
+        if found.port_id is not None
+        and found.port_id in desire.local.plugs
+        and found.port_id in desire.view.ports
+        and desire.view.ports[found.port_id].host == desire.host
+    }
 
 
 def _leads(floating_ip: FloatingIp, view: Topology) -> tuple[object, ...]:

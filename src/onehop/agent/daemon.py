@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from onehop.agent import renewal, show, underlay
+from onehop.agent.border import Border
 from onehop.agent.desk import Desk
 from onehop.agent.engine import Engine, Outcome
 from onehop.agent.hub import Hub
+from onehop.agent.legs import Legs
 from onehop.agent.localcopy import LocalCopy
 from onehop.agent.plugs import Plugs
 from onehop.agent.prober import Prober
@@ -35,6 +37,7 @@ from onehop.compiler.state import Local
 from onehop.errors import LocalCopyError
 from onehop.kernel import surroundings
 from onehop.kernel.base import Kernel
+from onehop.kernel.uplink import Uplinks
 from onehop.log import logger
 from onehop.model.locality import changed_between
 from onehop.model.topology import Ref, Topology, Value
@@ -70,7 +73,8 @@ class Agent:
         self._copy = LocalCopy(state, host)
         self._hub = Hub()
         plugs = Plugs(state)
-        facts = Local({}, settings.physical_networks, settings.vxlan_port)
+        self._legs = Legs(settings.physical_networks, Uplinks(settings.physical_networks.values()), self._reached)
+        facts = Local({}, self._ways(self._legs.reached), settings.vxlan_port)
         self._desk = Desk(host, self._hub, plugs, facts, netns_dir)
         self._plugs = plugs
         self._engine = Engine(kernel, host, self._desk.local(), time.monotonic)
@@ -79,6 +83,8 @@ class Agent:
         self._warnings: list[str] = []
         self._source = Source(settings, self._underlay_mtu(), self._view, self._snapshot, self._delta)
         self._solicited = Solicited(self._advertise, self._warnings.append)
+        self._source.reaches(self._legs.reached)
+        self._border = Border(self._hub, self._source, self._legs.bridges)
         self._prober = Prober(self._gateway_hosts, self._source.judged, settings.probe_seconds)
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -100,6 +106,8 @@ class Agent:
                 self._source.run(),
                 self._prober.run(),
                 self._solicited.run(),
+                self._legs.run(),
+                self._border.run(),
                 self._care_for_disk(),
                 renewal.keep(Path(self.settings.state_dir), lambda: self._source.controller),
             )
@@ -128,6 +136,14 @@ class Agent:
             return 0
         return underlay.mtu_of(interface)
 
+    def _ways(self, reached: frozenset[str]) -> dict[str, str]:
+        return {name: bridge for name, bridge in self.settings.physical_networks.items() if name in reached}
+
+    def _reached(self, reached: frozenset[str]) -> None:
+        self._desk.reaches(self._ways(reached))
+        self._worker.call(self._desk.equip)
+        self._source.reaches(reached)
+
     async def _gateway_hosts(self) -> Mapping[HostName, str]:
         return await self._hub.ask(lambda engine: targets(engine.desire.view, engine.desire.host))
 
@@ -155,6 +171,7 @@ class Agent:
 
     def _tell(self, outcome: Outcome) -> None:
         self._hub.outcome(outcome)
+        self._border.outcome(outcome)
         self._source.outcome(outcome)
 
     async def _care_for_disk(self) -> None:
@@ -201,7 +218,7 @@ class Agent:
                 failing=failing,
                 writes=engine.writes,
                 problems=show.problems(engine, entries),
-                warnings=[*self._warnings, *([self._copy.trouble] if self._copy.trouble else [])],
+                warnings=[*self._warnings, *self._legs.lost(), *([self._copy.trouble] if self._copy.trouble else [])],
                 notes=notes,
             )
 

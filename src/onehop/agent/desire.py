@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 
-from onehop.compiler.host import compile_component, partitions_of
+import msgspec
+
+from onehop.compiler.host import compile_component, networks_near, partitions_of
 from onehop.compiler.state import Local, Partition
 from onehop.errors import CompileError
-from onehop.model.locality import touched_networks
+from onehop.model.locality import is_lone, lone_routers, touched_networks
 from onehop.model.placement import Component, components_of
 from onehop.model.topology import Ref, Topology
 from onehop.net import naming
 from onehop.net.identifier import HostName, NetworkId, PortId
+from onehop.objects import KernelObject, Key
 
 
 class Desire:
@@ -32,6 +35,7 @@ class Desire:
         self.view = Topology()
         self.partitions: dict[str, Partition] = {}
         self.broken: dict[str, str] = {}
+        self._whole: dict[str, Partition] = {}
 
     def advance(self, view: Topology, changed: Iterable[Ref]) -> set[str]:
         """Go on to a newer view.
@@ -60,24 +64,41 @@ class Desire:
         }
         networks = {self.view.ports[port].network_id for port in changed}
         if (old.physical_networks, old.vxlan_port) != (local.physical_networks, local.vxlan_port):
-            networks = set(self.view.networks)
+            networks = {*self.view.networks, *lone_routers(self.view)}
         components = components_of(self.view, networks)
         return self._compile(components, {name for c in components for name in partitions_of(c)})
+
+    def whole(self, name: str) -> Partition | None:
+        """What a partition wants, also what is withheld now."""
+        return self._whole.get(name) or self.partitions.get(name)
+
+    def withhold(self, name: str, keys: set[Key], instead: Mapping[Key, KernelObject]) -> None:
+        """Do not want some objects of a partition, and want others in another form, until it is compiled again."""
+        whole = self.whole(name)
+        if whole is None or not (keys or name in self._whole):
+            return
+        claims = {
+            key: msgspec.structs.replace(claim, object=instead[key]) if key in instead else claim
+            for key, claim in whole.claims.items()
+            if key not in keys
+        }
+        self._whole[name] = whole
+        self.partitions[name] = msgspec.structs.replace(whole, claims=claims)
 
     def _networks(self, view: Topology, changes: set[Ref]) -> set[NetworkId]:
         networks = set(touched_networks(view, changes))
         for kind, name in changes:
             if kind == "host" and name == self.host:
-                networks |= view.networks.keys()
+                networks |= {*view.networks, *lone_routers(view)}
             elif kind == "host":
-                networks |= {port.network_id for port in view.bound_on(HostName(name))}
+                networks |= networks_near(view, HostName(name))
         return networks
 
     @staticmethod
     def _closed(old: Topology, new: Topology, networks: set[NetworkId]) -> set[NetworkId]:
         """The networks, and all that hung together with them before: what a component lost is compiled too."""
         wide = {n for component in components_of(old, networks) for n in component.networks} | networks
-        return wide & new.networks.keys()
+        return {network for network in wide if network in new.networks or is_lone(new, network)}
 
     def _compile(self, components: Iterable[Component], stale: set[str]) -> set[str]:
         touched = set(stale)
@@ -95,9 +116,12 @@ class Desire:
             stale -= fresh.keys()
             for name in names - fresh.keys():
                 self.partitions.pop(name, None)
+            for name in names:
+                self._whole.pop(name, None)
             self.partitions.update(fresh)
         for name in stale:
             self.partitions.pop(name, None)
+            self._whole.pop(name, None)
             self.broken.pop(name, None)
         return touched
 

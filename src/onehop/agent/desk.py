@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from onehop.agent.board import Entry
@@ -61,6 +62,15 @@ class Desk:
         plugs = {port: plug for port, plug in self._plugs.all.items() if port not in self._expected}
         return Local(plugs, self._local.physical_networks, self._local.vxlan_port)
 
+    def reaches(self, physical_networks: Mapping[str, str]) -> None:
+        """The host has other ways outside now."""
+        self._local = Local({}, physical_networks, self._local.vxlan_port)
+
+    def equip(self, engine: Engine) -> int:
+        """Let an engine know what this host knows of itself now; returns how often it was let know."""
+        engine.equip(self.local())
+        return engine.equipped
+
     async def plug(self, request: PlugRequest) -> Answer:
         """Attach an instance.
 
@@ -80,7 +90,7 @@ class Desk:
 
         def attach(engine: Engine) -> int:
             # In one call, so that no pass sees the device wanted but still somebody else's.
-            count = self._equip(engine)
+            count = self.equip(engine)
             if request.adopt:
                 engine.adopt(name)
             elif not new:
@@ -132,7 +142,7 @@ class Desk:
         """
         port = _port_id(request.port_id)
         gone = await self._hub.ask(lambda _: self._plugs.remove(port))
-        count = await self._hub.ask(self._equip)
+        count = await self._hub.ask(self.equip)
         if await self._hub.ask(lambda engine: engine.complete):
             await self._hub.until(lambda: self._passed(count), request.timeout)
             reason = await self._hub.ask(lambda engine: _left(engine, naming.tap(port)))
@@ -155,7 +165,7 @@ class Desk:
             # In this order: a device that is marked and not wanted would be deleted at the next start.
             engine.release(name)
             self._plugs.remove(port)
-            return self._equip(engine)
+            return self.equip(engine)
 
         if there:
             count = await self._hub.ask(give_away)
@@ -172,10 +182,6 @@ class Desk:
         port = await self._known(port_id, GRACE_SECONDS)
         view = await self._view()
         return TextAnswer(text=text(network_config(view, port)))
-
-    def _equip(self, engine: Engine) -> int:
-        engine.equip(self.local())
-        return engine.equipped
 
     async def _view(self) -> Topology:
         return await self._hub.ask(lambda engine: engine.desire.view)

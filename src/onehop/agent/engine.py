@@ -12,6 +12,7 @@ one on, what is ours and not wanted goes, also what an earlier life of the agent
 """
 
 import errno
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
@@ -22,6 +23,7 @@ from onehop.agent.desire import Desire, partition_of_namespace
 from onehop.agent.holding import STRAY
 from onehop.agent.outward import Outward
 from onehop.agent.sight import Sight
+from onehop.agent.tenure import Question, Tenure
 from onehop.compiler.state import Claim, Local
 from onehop.errors import KernelError, NotFoundError
 from onehop.kernel.base import Kernel
@@ -60,6 +62,8 @@ class Outcome(msgspec.Struct, frozen=True):
         settled: nothing is dirty any more; what fails is waiting for its retry.
         errors: number of kernel objects that are not as they should be.
         equipped: how often the plugs had changed before it.
+        questions: what is to be asked for on the external networks.
+        ears: whom to listen for there, if that is different now; see `Permits.ears`.
     """
 
     revision: int
@@ -67,6 +71,8 @@ class Outcome(msgspec.Struct, frozen=True):
     settled: bool
     errors: int
     equipped: int
+    questions: tuple[Question, ...] = ()
+    ears: Mapping[Question, str] | None = None
 
 
 class Engine:
@@ -92,6 +98,7 @@ class Engine:
         self._retry = Backoff()
         self._outward = Outward(kernel)
         self._advertiser = Advertiser(kernel)
+        self.tenure = Tenure(kernel, lambda: secrets.randbelow(1000) / 1000)
         self._changed: set[str] = set()
         self._doubtful: set[str] = set()
         self._all_doubtful = True
@@ -100,13 +107,29 @@ class Engine:
 
     def see(self, view: Topology, changed: Iterable[Ref]) -> None:
         """There is a newer view; the first one is complete, as is every other."""
-        self._changed |= self.desire.advance(view, changed)
+        changes = set(changed)
+        self.tenure.turn(self.desire.view, view, changes, self.desire, self._sight.holding)
+        self._changed |= self.desire.advance(view, changes)
         self.complete = True
 
     def equip(self, local: Local) -> None:
         """The plugs changed."""
         self.equipped += 1
         self._changed |= self.desire.plug(local)
+
+    def confirm(self, confirmed: bool) -> None:
+        """A controller says that the view is the newest, or can be heard no more."""
+        self._changed |= self.tenure.permits.confirm(confirmed, self._clock())
+
+    def heard(self, said: Iterable[tuple[str, str, str]], confirmed: bool) -> None:
+        """Others say to have external addresses: bridge, address, MAC; see `Tenure.heard`."""
+        now = self._clock()
+        if not confirmed:
+            self.confirm(False)
+        for bridge, address, mac in said:
+            name = self.tenure.heard(bridge, address, mac, confirmed, now)
+            if name is not None:
+                self._doubtful.add(name)
 
     def doubt(self, namespace: str, link: str | None) -> None:
         """Somebody changed something there."""
@@ -141,7 +164,8 @@ class Engine:
         """When the next retry is to be made, by the clock."""
         if not self.complete:
             return None
-        times = (self._retry.soonest(), self._outward.soonest(), self._advertiser.soonest())
+        sources = (self._retry, self._outward, self._advertiser, self.tenure)
+        times = [source.soonest() for source in sources]
         return min((when for when in times if when is not None), default=None)
 
     def run(self) -> Outcome:
@@ -157,7 +181,11 @@ class Engine:
         if not self._sight.complete:
             return Outcome(self.desire.view.revision, changed, False, 0, self.equipped)
         doubtful = self._doubtful | (due - {EVERYTHING})
+        questions, free = self.tenure.ask(self._clock())
+        self._changed |= free
         dirty = self._batch(self._changed | doubtful)
+        for name in dirty:
+            self.tenure.permit(name, self.desire, self._sight.holding, self._clock())
         doubtful &= dirty
         self._changed -= dirty
         self._doubtful -= dirty
@@ -166,7 +194,10 @@ class Engine:
         for name in {n for partition in dirty for n in neighbours(partition, self.desire)}:
             changed.update(self.board.put(name, judge(name, self.desire, self.failing)))
         errors = sum(map(len, self.failing.values()))
-        return Outcome(self.desire.view.revision, changed, not self._changed, errors, self.equipped)
+        settled = not self._changed
+        return Outcome(
+            self.desire.view.revision, changed, settled, errors, self.equipped, tuple(questions), self.tenure.ears()
+        )
 
     def plan(self) -> tuple[Plan, Mapping[Key, Claim]]:
         """What would be done now, everything read again; nothing is executed. With the claims, by key."""
@@ -174,6 +205,8 @@ class Engine:
             return Plan(), {}
         self._look_at_everything()
         names = self._known()
+        for name in names:
+            self.tenure.permit(name, self.desire, self._sight.holding, self._clock())
         claims = {key: claim for p in self.desire.partitions.values() for key, claim in p.claims.items()}
         return self._diff(names), claims
 

@@ -1,4 +1,4 @@
-"""Reach: which gateway hosts answer over the underlay, as this one sees it. Pure; `onehop.agent.prober` sends.
+"""Reach: which other hosts answer over the underlay, as this one sees it. Pure; `onehop.agent.prober` sends.
 
 A host's *kernel* answers echo requests whatever its agent does, so this tells a dead host from a dead agent.
 """
@@ -16,6 +16,10 @@ MISSED = 4
 At two probes a second that is 2.5 s after its last answer, and leaves half a second for the hand-over: Linux repeats
 what a TCP connection sent after 0.2, 0.6, 1.4, 3.0 s, and then after 6.2 s only.
 """
+
+
+OBSERVERS = 2
+"""Gateway hosts that probe the other hosts of a router: one may be lost itself."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -50,6 +54,16 @@ class Reach:
 
 
 def targets(view: Topology, host: HostName) -> Mapping[HostName, str]:
-    """VTEPs of the other gateway hosts of the routers in a view; none where this host is no gateway host of any."""
-    mine = {name for router in view.candidate_on(host) if router.gateway for name in router.gateway.candidates}
-    return {name: view.hosts[name].vtep for name in sorted(mine - {host}) if name in view.hosts}
+    """VTEPs of the hosts that a gateway host probes; none where it is no gateway host of any router.
+
+    The other gateway hosts of its routers, and where it is one of a router's first `OBSERVERS`, also the hosts on which
+    instances of the router are.
+    """
+    found: set[HostName] = set()
+    for router in view.candidate_on(host):
+        if router.gateway is None:
+            continue
+        found.update(router.gateway.candidates)
+        if host in router.gateway.candidates[:OBSERVERS]:
+            found.update(place.host for place in router.gateway.hosts if view.bound_on(place.host))
+    return {name: view.hosts[name].vtep for name in sorted(found - {host}) if name in view.hosts}

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from onehop.wire import (
     Heartbeat,
     Hello,
     InSync,
+    Reach,
     Refused,
     ResourceStatus,
     Snapshot,
@@ -44,6 +46,8 @@ LOG = logger("agent")
 FIRST_SECONDS = 0.2
 ANSWER_SECONDS = 15
 PING_SECONDS = 5
+FRESH_SECONDS = 2.5
+"""A controller that was silent for longer confirms nothing: it gives a sign of life each second."""
 
 
 class Source:
@@ -96,6 +100,31 @@ class Source:
         self._full_due = True
         self._synced: int | None = None
         self._said_applied: tuple[int, int] | None = None
+        self._connection: ClientConnection | None = None
+        self._spoke = 0.0
+        self._reached = self._said_reached = frozenset(settings.physical_networks)
+
+    def fresh(self) -> bool:
+        """Whether a controller spoke within the last `FRESH_SECONDS`, and the view is complete."""
+        return self.connected and time.monotonic() - self._spoke < FRESH_SECONDS
+
+    async def confirms(self, seconds: float) -> bool:
+        """Whether the controller answers in time; all that it sent before was taken by then."""
+        connection = self._connection
+        if connection is None or not self.connected:
+            return False
+        try:
+            async with asyncio.timeout(seconds):
+                await (await connection.ping())
+        except (ConnectionClosed, TimeoutError):
+            self._spoke = 0.0  # fresh again with its next word
+            return False
+        return self.connected
+
+    def reaches(self, networks: frozenset[str]) -> None:
+        """This host reaches these physical networks now."""
+        self._reached = networks
+        self._judged.set()
 
     def outcome(self, outcome: Outcome) -> None:
         """A pass is done: keep what it changed, and tell the controller."""
@@ -127,6 +156,7 @@ class Source:
                 self.error = "the controller closed the connection"
             except (ConnectionClosed, InvalidHandshake, OnehopError, OSError, TimeoutError) as error:
                 self.error = _why(error)
+            self._connection = None
             if self._synced is not None:
                 wait = FIRST_SECONDS
             if self.connected or wait == FIRST_SECONDS:
@@ -153,12 +183,14 @@ class Source:
         ) as connection:
             welcome = await self._greet(connection)
             self._full_due = True
+            self._connection = connection
             await until_one_ends(
                 self._listen(connection), self._say(connection), self._live(connection, welcome.heartbeat_seconds)
             )
 
     async def _greet(self, connection: ClientConnection) -> Welcome:
         view = await self._view()
+        self._said_reached = self._reached
         digest = await asyncio.to_thread(digest_of, view) if view is not None else ""
         await connection.send(
             encode(
@@ -168,7 +200,7 @@ class Source:
                     software=__version__,
                     vtep=self._settings.vtep,
                     underlay_mtu=self._underlay_mtu,
-                    physical_networks=tuple(sorted(self._settings.physical_networks)),
+                    physical_networks=tuple(sorted(self._said_reached)),
                     gateway_host=self._settings.gateway_host,
                     revision=view.revision if view is not None else 0,
                     digest=digest,
@@ -191,6 +223,7 @@ class Source:
         removes: list[Ref] = []
         async for frame in connection:
             message: FromController = decode_from_controller(frame)
+            self._spoke = time.monotonic()
             if isinstance(message, Snapshot):
                 values = [*(values or ()), *message.values] if not message.first else list(message.values)
             elif isinstance(message, Delta):
@@ -256,6 +289,9 @@ class Source:
                 # A new verdict on another gateway host does not wait for the next beat.
                 await asyncio.wait_for(self._judged.wait(), seconds)
             self._judged.clear()
+            if self._said_reached != self._reached:
+                self._said_reached = self._reached
+                await connection.send(encode(Reach(physical_networks=tuple(sorted(self._reached)))))
             answering, silent = (tuple(sorted(hosts)) for hosts in (self._verdict.answering, self._verdict.silent))
             await connection.send(encode(Heartbeat(revision=self.applied, answering=answering, silent=silent)))
 

@@ -97,7 +97,7 @@ def _gate(north: North) -> Iterator[KernelObject]:
         namespace=naming.HOST,
         family="netdev",
         table=naming.gate_table(north.router.id),
-        sets=(nft.address_set("asked", 4, {*north.published, *_upstream(north)}),),
+        sets=(nft.address_set("asked", 4, {*north.published, *_heir(north), *_upstream(north)}),),
         body=nft.body(nft.chain("outwards", _questions(north), nft.netdev_hook("egress", peer))),
         devices=(peer,),
     )
@@ -107,12 +107,17 @@ def _questions(north: North) -> Iterator[str]:
     """Of the questions outside only those for what this leg publishes reach it, and what upstream says of itself.
 
     A provider bridge floods broadcast to every router; one that asks for an address of another need not wake them all.
+    Who may become the owner is asked already, and answers with the address: taking over is no more than that.
     """
     yield "arp operation request arp daddr ip != @asked counter drop"
     # RFC 4861, 4.3: the target stands behind type, code, checksum and four reserved octets.
     own = [link_local(north.me.mac_address), *(s.gateway_ip for s in north.subnets6 if s.gateway_ip is not None)]
-    own += north.gateways6 if north.owner else ()
+    own += north.gateways6 if north.me.host in north.gateway.candidates else ()
     yield f"icmpv6 type nd-neighbor-solicit @th,64,128 != {nft.any_of(nft.raw_address(own))} counter drop"
+
+
+def _heir(north: North) -> Iterator[str]:
+    return iter(north.answered if north.me.host in north.gateway.candidates else ())
 
 
 def _upstream(north: North) -> Iterator[str]:

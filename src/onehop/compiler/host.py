@@ -21,6 +21,7 @@ from onehop.compiler.northbound import northbound
 from onehop.compiler.policy import policy
 from onehop.compiler.routing import routing, untracked
 from onehop.compiler.state import HostState, Local, Partition, Wish, merge
+from onehop.model.locality import home_of
 from onehop.model.placement import Component, components_of
 from onehop.model.topology import Topology
 from onehop.net import naming
@@ -84,7 +85,8 @@ def compile_host(view: Topology, host: HostName, local: Local | None = None) -> 
 def networks_near(view: Topology, host: HostName) -> set[NetworkId]:
     """Networks where a host has a bound port, or a router of which it is a gateway host: the components it may hold."""
     bound = {port.network_id for port in view.bound_on(host)}
-    return bound | {leg.network_id for r in view.candidate_on(host) for leg in view.interfaces_of(r.id)}
+    homes = {home_of(view, router.id) for router in view.candidate_on(host)}
+    return bound | {home for home in homes if home is not None}
 
 
 def partitions_of(component: Component) -> set[str]:

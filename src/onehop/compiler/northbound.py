@@ -18,7 +18,9 @@ The order of a packet's way through it, by hook priority:
 "Walk n" in comments is a section of the packet walks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+
+import msgspec
 
 from onehop.compiler import nft, steering, translation
 from onehop.compiler.context import Context
@@ -41,6 +43,18 @@ def northbound(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
         partition, resource = naming.router_partition(north.router.id), ("router", north.router.id)
         for table in _tables(north):
             yield partition, Claim(table, "northbound", resource)
+
+
+def without(table: Ruleset, addresses: Collection[str]) -> Ruleset:
+    """The table that names who asks on an external leg, for a leg that does not have these addresses (yet)."""
+    published = [e for e in table.sets[0].elements if e not in addresses]
+    (asker,) = table.sets[1].elements
+    link, _, name = asker.partition(" : ")
+    if name in addresses:
+        name = next(iter(published), NOBODY)
+    elements = (tuple(published), (f"{link} : {name}",))
+    changed = (msgspec.structs.replace(one, elements=e) for one, e in zip(table.sets, elements, strict=True))
+    return msgspec.structs.replace(table, sets=tuple(changed))
 
 
 def _tables(north: North) -> Iterator[Ruleset]:

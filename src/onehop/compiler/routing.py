@@ -18,7 +18,7 @@ from onehop.compiler.north import norths
 from onehop.compiler.state import Claim, Refusal
 from onehop.model.port import Port
 from onehop.model.router import Router
-from onehop.net import naming
+from onehop.net import address, naming
 from onehop.objects import NextHop, Route, Ruleset
 
 METRIC = 100
@@ -57,6 +57,9 @@ def _routes(router: Router, legs: list[tuple[Segment, Port]]) -> Iterator[Claim 
             reason = f"no interface of the router is on a subnet with the next hop {route.nexthop}"
             yield Refusal(("router", router.id), reason)
         else:
+            if not _is_there(route.nexthop, next(segment for segment, other in legs if other is leg)):
+                reason = f"nobody has the next hop {route.nexthop} of the route to {route.destination}"
+                yield Refusal(("router", router.id), f"{reason}: no bound port has that address", alone=True)
             hops[route.destination].add(NextHop(gateway=route.nexthop, link=naming.leg(leg.id)))
     for destination, ways in sorted(hops.items()):
         item = Route(
@@ -66,6 +69,14 @@ def _routes(router: Router, legs: list[tuple[Segment, Port]]) -> Iterator[Claim 
             hops=tuple(sorted(ways, key=lambda hop: (hop.gateway or "", hop.link or ""))),
         )
         yield Claim(item, "routing", ("router", router.id))
+
+
+def _is_there(nexthop: str, segment: Segment) -> bool:
+    """Whether a bound port may answer for an address: as its own, or by an address pair."""
+    if any(known.address == nexthop for known in segment.known):
+        return True
+    pairs = (pair.ip_address for port in segment.instances for pair in port.allowed_address_pairs)
+    return any(address.version(pair) == address.version(nexthop) and address.contains(pair, nexthop) for pair in pairs)
 
 
 def _tracked(namespace: str, prefixes: Iterable[str]) -> Ruleset:

@@ -61,10 +61,12 @@ class Refusal(msgspec.Struct, frozen=True):
     Attributes:
         resource: kind and id.
         reason: one sentence for the operator.
+        alone: nothing else depends on what is wrong: all that is of the resource or needs it goes on.
     """
 
     resource: Ref
     reason: str
+    alone: bool = False
 
 
 class Partition(msgspec.Struct, frozen=True):
@@ -74,6 +76,7 @@ class Partition(msgspec.Struct, frozen=True):
         name: ``net/<network id>`` or ``router/<router id>``.
         claims: by the object's key.
         refused: resources that could not be compiled, with the reason.
+        flawed: resources that are as they should be, but cannot do all that they are for, with the reason.
         translations: of a router with a gateway: what its connections may be translated to and from.
         advertisements: of a router: what its legs tell instances, by link.
     """
@@ -81,6 +84,7 @@ class Partition(msgspec.Struct, frozen=True):
     name: str
     claims: Mapping[Key, Claim]
     refused: Mapping[Ref, str] = {}
+    flawed: Mapping[Ref, str] = {}
     translations: Translations | None = None
     advertisements: tuple[Advertisement, ...] = ()
 
@@ -104,6 +108,7 @@ def merge(name: str, wishes: Iterable[Wish]) -> Partition:
     """
     merged: dict[Key, Claim] = {}
     refused: dict[Ref, str] = {}
+    flawed: dict[Ref, str] = {}
     clashed: set[Ref] = set()
     translations: Translations | None = None
     advertised: list[Advertisement] = []
@@ -115,7 +120,7 @@ def merge(name: str, wishes: Iterable[Wish]) -> Partition:
             advertised.append(wish)
             continue
         if isinstance(wish, Refusal):
-            refused.setdefault(wish.resource, wish.reason)
+            (flawed if wish.alone else refused).setdefault(wish.resource, wish.reason)
             continue
         other = merged.setdefault(wish.object.key, wish)
         if other.object == wish.object:
@@ -129,7 +134,7 @@ def merge(name: str, wishes: Iterable[Wish]) -> Partition:
     if clashed:
         merged = {key: claim for key, claim in merged.items() if claim.resource not in clashed}
     advertised.sort(key=lambda found: found.link)
-    return Partition(name, merged, refused, translations, tuple(advertised))
+    return Partition(name, merged, refused, flawed, translations, tuple(advertised))
 
 
 def _name_clash(one: Claim, other: Claim) -> bool:

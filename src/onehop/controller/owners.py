@@ -1,4 +1,4 @@
-"""Owners: takes what lost gateway hosts own and gives it to others.
+"""Owners: takes what lost hosts own and gives it to others; what leads to their instances is down.
 
 A host that comes back owns nothing until it is given something: there is no pre-emption. Generations decide between an
 old and a new owner; the store raises them with each change.
@@ -65,7 +65,7 @@ class Owners:
         moved = self._store.run(lambda tx: tx.hand_over(lost))
         self._handled = lost
         for host in sorted(lost):
-            LOG.warning("a gateway host is lost; others own what it owned", lost=host)
+            LOG.warning("a host is lost; others own what it owned, and no floating IP answers there", lost=host)
         return moved
 
     def _elsewhere(self, now: float) -> dict[HostName, float]:

@@ -8,7 +8,7 @@ chunk of it encoded. So a slow agent costs memory in proportion to its share, ne
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 from websockets.asyncio.server import ServerConnection
@@ -28,10 +28,13 @@ from onehop.wire import (
     FromController,
     Hello,
     InSync,
+    PortUse,
+    Reach,
     Refused,
     ResourceStatus,
     Snapshot,
     Status,
+    Usage,
     decode_from_agent,
     encode,
 )
@@ -70,11 +73,33 @@ class Memory(msgspec.Struct):
         return set(self.refs) if self.base is not None and revision >= self.base else None
 
 
-Hear = Callable[[HostName, tuple[str, ...], tuple[str, ...]], None]
+class Ear(Protocol):
+    """Whoever is to know what an agent says of its host, besides statuses."""
+
+    def hear(self, host: HostName, answering: tuple[str, ...], silent: tuple[str, ...]) -> None:
+        """A sign of life, and which other hosts this one reaches."""
+        ...
+
+    def reach(self, host: HostName, physical_networks: tuple[str, ...]) -> None:
+        """The host reaches other physical networks than before."""
+        ...
+
+    def use(self, host: HostName, uses: tuple[PortUse, ...]) -> None:
+        """How far port blocks are used."""
+        ...
 
 
-def _deaf(host: HostName, answering: tuple[str, ...], silent: tuple[str, ...]) -> None:
-    """Nobody listens."""
+class Deaf:
+    """Nobody."""
+
+    def hear(self, host: HostName, answering: tuple[str, ...], silent: tuple[str, ...]) -> None:
+        """Nothing."""
+
+    def reach(self, host: HostName, physical_networks: tuple[str, ...]) -> None:
+        """Nothing."""
+
+    def use(self, host: HostName, uses: tuple[PortUse, ...]) -> None:
+        """Nothing."""
 
 
 Report = Callable[[HostName, int, int, list[ResourceStatus], bool], None]
@@ -92,7 +117,7 @@ class Session:
         report: takes statuses.
         beat: takes signs of life.
         heartbeat_seconds: how often to send one.
-        hear: takes which gateway hosts this one reaches, with each sign of life.
+        ear: takes what else the agent says of its host.
     """
 
     def __init__(
@@ -105,7 +130,7 @@ class Session:
         report: Report,
         beat: Callable[[Heartbeat], None],
         heartbeat_seconds: float,
-        hear: Hear = _deaf,
+        ear: Ear | None = None,
     ) -> None:
         self.host = host
         self.number = number
@@ -115,7 +140,7 @@ class Session:
         self._memory = memory
         self._report = report
         self._beat = beat
-        self._hear = hear
+        self._ear = ear or Deaf()
         self._heartbeat_seconds = heartbeat_seconds
         self._wake = asyncio.Event()
         self._dirty: set[Ref] = set()
@@ -244,8 +269,12 @@ class Session:
                     self._report(self.host, self.number, message.revision, full, True)
                 self._acknowledged(message.revision)
             elif isinstance(message, WireHeartbeat):
-                self._hear(self.host, message.answering, message.silent)
+                self._ear.hear(self.host, message.answering, message.silent)
                 self._say()
+            elif isinstance(message, Reach):
+                self._ear.reach(self.host, message.physical_networks)
+            elif isinstance(message, Usage):
+                self._ear.use(self.host, message.routers)
             elif isinstance(message, Refused):
                 LOG.warning("agent ends the session", host=self.host, reason=message.reason)
                 return

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from onehop.model.host import Host
-from onehop.model.locality import network_of, touched_networks
+from onehop.model.locality import is_lone, lone_routers, network_of, touched_networks
 from onehop.model.network import Network
 from onehop.model.placement import component_of
 from onehop.model.subnet import Subnet
@@ -28,6 +28,11 @@ class Part(msgspec.Struct, frozen=True, eq=False):
     externals: frozenset[NetworkId]
     hosts: frozenset[HostName]
 
+    @property
+    def places(self) -> frozenset[NetworkId]:
+        """Its networks, or what stands for them in a component of one router without interfaces."""
+        return self.networks or frozenset(NetworkId(router) for router in self.routers)
+
 
 class Shares:
     """The share of every host, at the revision of `topology`.
@@ -40,7 +45,7 @@ class Shares:
         self.topology = topology
         self._parts: dict[NetworkId, Part] = {}
         self._of: dict[HostName, set[Part]] = {}
-        for part in _parts(topology, topology.networks):
+        for part in _parts(topology, (*topology.networks, *lone_routers(topology))):
             self._add(part)
 
     def advance(self, topology: Topology, changed: Iterable[Ref]) -> dict[HostName, set[Ref]]:
@@ -135,13 +140,13 @@ class Shares:
         return before, after
 
     def _add(self, part: Part) -> None:
-        for network in part.networks:
+        for network in part.places:
             self._parts[network] = part
         for host in part.hosts:
             self._of.setdefault(host, set()).add(part)
 
     def _drop(self, part: Part) -> None:
-        for network in part.networks:
+        for network in part.places:
             if self._parts.get(network) is part:
                 del self._parts[network]
         for host in part.hosts:
@@ -153,10 +158,10 @@ class Shares:
 def _parts(topology: Topology, networks: Iterable[NetworkId]) -> Iterator[Part]:
     seen: set[NetworkId] = set()
     for network in networks:
-        if network in seen or network not in topology.networks:
+        if network in seen or not (network in topology.networks or is_lone(topology, network)):
             continue
         component = component_of(topology, network)
-        seen |= component.networks
+        seen |= component.networks | {network}
         hosts = {b.host for n in component.networks for port in topology.ports_of(n) for b in port.bindings}
         gateways = [
             known.gateway
@@ -170,7 +175,7 @@ def _parts(topology: Topology, networks: Iterable[NetworkId]) -> Iterator[Part]:
 
 def _located(topology: Topology, changes: set[Ref], parts: set[Part]) -> dict[Part, set[Ref]]:
     """Which of the changed refs lie in which part."""
-    by_network = {network: part for part in parts for network in part.networks}
+    by_network = {network: part for part in parts for network in part.places}
     looking: dict[NetworkId, list[Part]] = {}
     for part in parts:
         for external in part.externals:

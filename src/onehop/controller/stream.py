@@ -20,6 +20,7 @@ from websockets.http11 import Request, Response
 
 from onehop import __version__
 from onehop.controller import pki
+from onehop.controller.attention import Attention
 from onehop.controller.feed import Feed
 from onehop.controller.join import join, renew
 from onehop.controller.liveness import Liveness
@@ -60,6 +61,7 @@ class Stream:
         self._memories: dict[HostName, Memory] = {}
         self._hosts: WeakKeyDictionary[ServerConnection, HostName] = WeakKeyDictionary()
         self._liveness = Liveness(settings.owner_detection_seconds, time.monotonic())
+        self._attention = Attention(store, self._liveness)
         self._owners = Owners(store, self._liveness, self._part)
         self._joins = asyncio.Semaphore(JOINS_AT_ONCE)
 
@@ -98,6 +100,7 @@ class Stream:
             group.create_task(self._feed.run())
             group.create_task(self._reports.run())
             group.create_task(self._owners.run())
+            group.create_task(self._attention.run())
             group.create_task(self._refill())
             ready()
             try:
@@ -188,6 +191,7 @@ class Stream:
     async def _talk(self, connection: ServerConnection, host: HostName) -> None:
         async with asyncio.timeout(HELLO_SECONDS):
             hello = decode_from_agent(await connection.recv())
+        self._attention.forget(host)
         number = await asyncio.to_thread(self._open, host, hello)
         if not isinstance(hello, Hello):
             raise WireError("a session begins with a Hello")
@@ -202,7 +206,7 @@ class Stream:
             self._reports.add,
             self._reports.beat,
             self._settings.heartbeat_seconds,
-            self._hear,
+            self._attention,
         )
         older = self._sessions.get(host)
         self._sessions[host] = session
@@ -247,9 +251,6 @@ class Stream:
                 details={"version": hello.software, "gateway_host": hello.gateway_host},
             )
         )
-
-    def _hear(self, host: HostName, answering: tuple[str, ...], silent: tuple[str, ...]) -> None:
-        self._liveness.hear(host, time.monotonic(), answering, silent)
 
     def _part(self, host: HostName) -> None:
         if host in self._sessions:

@@ -93,6 +93,24 @@ def disconnect(directory: Directory, host: HostRecord) -> None:
     inside(directory.pins(FABRIC), lambda: batch(*commands, go_on=True))
 
 
+def cut(directory: Directory, host: str, switch: str, carrier: bool = False) -> None:
+    """Let nothing pass between a host and a switch.
+
+    Args:
+        directory: the lab.
+        host: its name.
+        switch: ``underlay`` or ``external``.
+        carrier: the host's end keeps its carrier, as if something further away were broken.
+    """
+    command = ("nomaster",) if carrier else ("down",)
+    inside(directory.pins(FABRIC), lambda: batch(("link", "set", cable(host, switch), *command)))
+
+
+def mend(directory: Directory, host: str, switch: str) -> None:
+    """Undo `cut`; harmless where nothing was cut."""
+    inside(directory.pins(FABRIC), lambda: batch(("link", "set", cable(host, switch), "master", switch, "up")))
+
+
 def cable(host: str, switch: str) -> str:
     """The switch's end of a host's cable: at most 15 characters."""
     return f"{host}-{switch[0]}"

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from onehop.model.locality import is_lone
 from onehop.model.port import Port
 from onehop.model.topology import Topology
 from onehop.net import address
@@ -39,7 +40,12 @@ class Holding(msgspec.Struct, frozen=True):
 
 
 def component_of(topology: Topology, network: NetworkId) -> Component:
-    """The component of a network; a network that does not exist is a component of itself alone."""
+    """The component of a network; a network that does not exist is a component of itself alone.
+
+    A router with a gateway and no interface is a component of its own; its id stands for the network.
+    """
+    if is_lone(topology, network):
+        return Component(frozenset(), frozenset({RouterId(network)}))
     networks: set[NetworkId] = {network}
     routers: set[RouterId] = set()
     todo = [network]
@@ -63,7 +69,7 @@ def components_of(topology: Topology, networks: Iterable[NetworkId]) -> list[Com
     for network in networks:
         if network not in seen:
             component = component_of(topology, network)
-            seen |= component.networks
+            seen |= component.networks | {network}
             found.append(component)
     return found
 

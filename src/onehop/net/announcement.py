@@ -31,6 +31,27 @@ def gratuitous_arp(mac: str, ip: str) -> bytes:
     return (header + words).ljust(_SHORTEST, b"\0")
 
 
+def arp_probe(mac: str, ip: str) -> bytes:
+    """An ARP probe as an Ethernet frame (RFC 5227, 1.1): who has the address? It names no address of the asker.
+
+    Args:
+        mac: of the link to which the answer is to come.
+        ip: canonical IPv4 address that is asked for.
+    """
+    sender = address.pack_mac(mac)
+    header = _BROADCAST + sender + pack("!H", _ETHERTYPE_ARP)
+    words = pack("!HHBBH", _ETHERNET, _IPV4, 6, 4, _REQUEST) + sender + bytes(4) + bytes(6) + address.pack(ip)
+    return (header + words).ljust(_SHORTEST, b"\0")
+
+
+def arp_sender(frame: bytes) -> tuple[str, str] | None:
+    """MAC and IPv4 address that an ARP frame's sender says to have; None for a probe and for what is no such frame."""
+    words = frame[14:]
+    if len(words) < 28 or words[:6] != pack("!HHBB", _ETHERNET, _IPV4, 6, 4) or words[14:18] == bytes(4):
+        return None
+    return words[8:14].hex(":"), address.unpack(words[14:18])
+
+
 def unsolicited_advertisement(mac: str, ip: str) -> bytes:
     """A neighbour advertisement to all nodes as an Ethernet frame, from a router, that overrides what they know.
 

@@ -5,7 +5,7 @@ a router gets a leg, `host_changed` when a host says what it reaches, `forget_ho
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -18,6 +18,9 @@ from onehop.store.session import Session
 from onehop.store.table import GATEWAY, PLACE, PORT_BLOCK, REVISION, TABLES
 
 _CHUNK = 500
+ENOUGH = 0.75
+"""The part of a host's source ports of which the use asks for more."""
+
 _G = GATEWAY.c
 _AGENT = TABLES["agent"].c
 _NETWORK = TABLES["network"].c
@@ -25,6 +28,12 @@ _THESE: sa.BindParameter[list[str]] = sa.bindparam("these", expanding=True)
 _UNPLACED = sa.select(_G.router_id).where(
     _G.router_id.in_(_THESE),
     ~sa.select(PLACE.c.host).where(PLACE.c.router_id == _G.router_id, PLACE.c.host == sa.bindparam("host")).exists(),
+)
+
+_ASSIGN = (
+    sa.update(GATEWAY)
+    .where(_G.router_id == sa.bindparam("which"))
+    .values(owner=sa.bindparam("heir"), generation=sa.bindparam("number"))
 )
 
 
@@ -82,30 +91,33 @@ def assign_owner(session: Session, router_id: str, host: str | None) -> int:
     row = session.read(sa.select(_G.owner, _G.generation, _G.candidates).where(_G.router_id == router_id)).first()
     if row is None or (host is not None and host not in row.candidates):
         raise NotFoundError(f"host {host} is no candidate of router {router_id}, which can therefore not be its owner")
-    if row.owner == host:
-        return int(row.generation)
-    generation = _generation(session)
-    session.write(sa.update(GATEWAY).where(_G.router_id == router_id).values(owner=host, generation=generation))
-    presence.reset_owned(session, router_id)
-    _changed(session, [router_id])
-    return generation
+    return int(row.generation) if row.owner == host else _assign(session, {router_id: host})
 
 
 def hand_over(session: Session, lost: Collection[str]) -> int:
     """Give what lost hosts own to others; see `Transaction.hand_over`."""
     owned = sa.select(_G.router_id, _G.candidates).where(_G.owner.in_(sorted(lost))).order_by(_G.router_id)
     load = _load(session)
-    moved = 0
+    heirs: dict[str, str | None] = {}
     for row in session.read(owned).all():
-        heirs = [host for host in row.candidates if host not in lost]
-        if not heirs:
-            continue
-        heir = min(heirs, key=lambda host: load[host])
-        load[heir] += 1
-        assign_owner(session, row.router_id, heir)
-        moved += 1
+        left = [host for host in row.candidates if host not in lost]
+        if left:
+            heir = heirs[row.router_id] = min(left, key=lambda host: load[host])
+            load[heir] += 1
+    _assign(session, heirs)
     presence.lose_hosts(session, lost)
-    return moved
+    return len(heirs)
+
+
+def _assign(session: Session, owners: Mapping[str, str | None]) -> int:
+    """Give routers to owners that they did not have; the generation from then on."""
+    if not owners:
+        return 0
+    generation = _generation(session)
+    session.write(_ASSIGN, [{"which": id, "heir": host, "number": generation} for id, host in owners.items()])
+    presence.reset_owned(session, list(owners))
+    _changed(session, owners)
+    return generation
 
 
 def add_block(session: Session, router_id: str, host: str) -> bool:
@@ -123,6 +135,14 @@ def refill(session: Session) -> int:
     changed = place.refill(session)
     _changed(session, changed)
     return len(changed)
+
+
+def use_ports(session: Session, uses: Iterable[tuple[str, str, int, int]]) -> None:
+    """Give another block to whoever has used three quarters of what it has; see `Transaction.use_ports`."""
+    for host, router_id, used, failed in uses:
+        had = place.room(session, router_id, host)
+        if had and (failed or used >= had * ENOUGH) and place.add_block(session, router_id, host) is not None:
+            _changed(session, [router_id])
 
 
 def bound(session: Session, port_id: str, host: str) -> None:
@@ -187,8 +207,9 @@ def _choose(
         load[new or ""] += 1
         if new != owner:
             values.update(owner=new, generation=_generation(session))
-            presence.reset_owned(session, router_id)
     session.write(sa.update(GATEWAY).where(_G.router_id == router_id).values(values))
+    if "owner" in values:
+        presence.reset_owned(session, [router_id])
     place.add(session, router_id, candidates)
 
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from onehop.errors import NotFoundError, TakenError
 from onehop.net.identifier import parse_host
-from onehop.store import gateway, row
+from onehop.store import gateway, presence, row
 from onehop.store.record import Heartbeat, HostRow, Row
 from onehop.store.session import Session
 from onehop.store.table import LIVENESS, TABLES
@@ -66,6 +66,7 @@ def open_session(
     row.update(session, "agent", host.id, {"configurations": {**details, **said}})
     if _reach(_existing(session, name)) != _reach(host):
         gateway.host_changed(session)
+        presence.follow_host(session, name)
     session.write(
         sa.update(TABLES["agent"])
         .where(_AGENT.host == name)
@@ -77,6 +78,17 @@ def open_session(
         .values(session=host.session + 1, connected=True, heartbeat_at=session.time)
     )
     return host.session + 1
+
+
+def reach(session: Session, name: str, physical_networks: Sequence[str]) -> None:
+    """A host reaches other physical networks now; see `Transaction.reach`."""
+    host = _existing(session, name)
+    if host.vtep is None or tuple(sorted(physical_networks)) == host.physical_networks:
+        return
+    said = session.read(sa.select(_AGENT.configurations).where(_AGENT.host == name)).scalar_one()
+    row.update(session, "agent", host.id, {"configurations": {**said, "physical_networks": sorted(physical_networks)}})
+    gateway.host_changed(session)
+    presence.follow_host(session, name)
 
 
 def beat(session: Session, beats: Sequence[Heartbeat]) -> None:

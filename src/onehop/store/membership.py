@@ -88,6 +88,14 @@ class Membership:
         """
         return host.open_session(self.session, name, vtep, underlay_mtu, physical_networks, details or {})
 
+    def reach(self, name: str, physical_networks: Sequence[str]) -> None:
+        """A host reaches these physical networks now: who may own routers' external addresses follows from it.
+
+        Raises:
+            NotFoundError: there is no such host.
+        """
+        host.reach(self.session, name, physical_networks)
+
     # joining --------------------------------------------------------------------------------------------------------
 
     def create_join_token(self, host: str, lifetime: float = 3600) -> str:

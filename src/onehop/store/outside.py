@@ -67,6 +67,13 @@ class Gateways:
         """
         return gateway.add_block(self.session, router_id, host)
 
+    def use_ports(self, uses: Sequence[tuple[str, str, int, int]]) -> None:
+        """Hosts say how far they use their port blocks: host, router id, ports used, connections that found none.
+
+        Who uses three quarters of what it has is given a further block.
+        """
+        gateway.use_ports(self.session, uses)
+
     def refill_port_blocks(self) -> int:
         """Give a block to hosts that found none before; how many routers changed."""
         return gateway.refill(self.session)

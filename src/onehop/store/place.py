@@ -122,6 +122,12 @@ def refill(session: Session) -> set[str]:
     return changed
 
 
+def room(session: Session, router_id: str, host: str) -> int:
+    """How many source ports a host has of a router."""
+    mine = (_BLOCK.router_id == router_id, _BLOCK.host == host, _BLOCK.freed_at.is_(None))
+    return int(session.read(sa.select(sa.func.coalesce(sa.func.sum(_BLOCK.size), 0)).where(*mine)).scalar_one())
+
+
 def has(session: Session, router_id: str, host: str) -> bool:
     """Whether the host has a place in the router."""
     mine = sa.select(PLACE.c.number).where(PLACE.c.router_id == router_id, PLACE.c.host == host)

@@ -62,12 +62,21 @@ def reset_floating_ip(session: Session, id: str) -> None:
     session.write(sa.update(TABLES["floatingip"]).where(_FLOATING.id == id).values(_AGAIN))
 
 
-def reset_owned(session: Session, router_id: str) -> None:
-    """A router's owner changed: how its floating IPs are that the owner publishes has to be said anew."""
+def follow_host(session: Session, host: str) -> None:
+    """A host reaches other networks than before: another may have to publish the floating IPs of its instances."""
+    there = sa.select(_FLOATING.id).join(TABLES["port"], _PORT.id == _FLOATING.port_id)
+    derive_floating_ips(session, list(session.read(there.where(_PORT.binding_host_id == host)).scalars()))
+
+
+def reset_owned(session: Session, router_ids: Sequence[str]) -> None:
+    """Routers' owners changed: how the floating IPs are that the owner publishes has to be said anew."""
     port = TABLES["port"].c
     bound = sa.select(port.id).where(port.id == _FLOATING.port_id, port.binding_host_id != "")
-    owned = sa.update(TABLES["floatingip"]).where(_FLOATING.router_id == router_id, ~bound.exists())
-    session.write(owned.values(_AGAIN))
+    for start in range(0, len(router_ids), _CHUNK):
+        theirs = _FLOATING.router_id.in_(router_ids[start : start + _CHUNK])
+        session.write(sa.update(TABLES["floatingip"]).where(theirs, ~bound.exists()).values(_AGAIN))
+        there = sa.select(_FLOATING.id).where(theirs, _FLOATING.status != "DOWN")
+        derive_floating_ips(session, list(session.read(there).scalars()))
 
 
 def put(
@@ -242,28 +251,65 @@ def _derive_by_any(
 
 
 def derive_floating_ips(session: Session, ids: Sequence[str]) -> list[Ref]:
-    """Work out floating IPs' statuses from what hosts said since each leads where it does: an error, else ACTIVE.
+    """Work out floating IPs' statuses from what hosts said since each leads where it does.
 
-    Several hosts may speak of one. ``ACTIVE`` is said by the host that publishes the address, alone; whoever translates
-    or steers for it says ``ERROR`` when it cannot.
+    An error of any host is one. ``ACTIVE`` takes all that the answer takes: the host of the instance, and, where that
+    has no leg outside, or there is none, the owner who publishes the address.
     """
     changed: list[Ref] = []
     for start in range(0, len(ids), _CHUNK):
         chunk = ids[start : start + _CHUNK]
         columns = sa.select(_FLOATING.id, _FLOATING.status, _FLOATING.status_reason).where(_FLOATING.id.in_(chunk))
         before = {id: (status, reason) for id, status, reason in session.read(columns)}
-        after = dict.fromkeys(before, ("DOWN", ""))
         said = (
             sa.select(_SAID.id, _SAID.host, _SAID.state, _SAID.reason)
             .join_from(HOST_STATUS, TABLES["floatingip"], _FLOATING.id == _SAID.id)
             .where(_SAID.kind == "floatingip", _SAID.id.in_(chunk), _SAID.revision >= _FLOATING.bound_at)
             .order_by(_SAID.host.desc())
         )
+        heard: dict[str, dict[str, tuple[str, str]]] = {}
         for id, host, state, reason in session.read(said):
-            if state == "ERROR" or after[id][0] == "DOWN":
-                after[id] = (state, f"{host}: {reason}"[:REASON_LENGTH] if reason else "")
+            heard.setdefault(id, {})[host] = (state, f"{host}: {reason}"[:REASON_LENGTH] if reason else "")
+        needed = _needed(session, list(heard))
+        after = {id: _together(heard.get(id, {}), needed.get(id, frozenset())) for id in before}
         changed += _set(session, "floatingip", before, after)
     return changed
+
+
+def _together(heard: Mapping[str, tuple[str, str]], needed: Collection[str]) -> tuple[str, str]:
+    """What some hosts said, put together."""
+    found = list(heard.values())
+    bad = [said for said in found if said[0] == "ERROR"]
+    if bad:
+        return bad[-1]
+    if needed and all(heard.get(host, ("", ""))[0] == "ACTIVE" for host in needed):
+        return ("ACTIVE", "")
+    return next((said for said in reversed(found) if said[0] == "DOWN"), ("DOWN", ""))
+
+
+def _needed(session: Session, ids: Sequence[str]) -> dict[str, frozenset[str]]:
+    """The hosts without which each floating IP does not answer; none where nobody publishes it."""
+    network, agent = TABLES["network"].c, TABLES["agent"].c
+    rows = session.read(
+        sa.select(_FLOATING.id, _PORT.binding_host_id, GATEWAY.c.owner, network.provider_physical_network)
+        .select_from(
+            TABLES["floatingip"]
+            .outerjoin(TABLES["port"], _PORT.id == _FLOATING.port_id)
+            .outerjoin(GATEWAY, GATEWAY.c.router_id == _FLOATING.router_id)
+            .outerjoin(TABLES["network"], network.id == _FLOATING.floating_network_id)
+        )
+        .where(_FLOATING.id.in_(ids))
+    ).all()
+    hosts = sorted({host for _, host, _, _ in rows if host})
+    said = session.read(sa.select(agent.host, agent.configurations).where(agent.host.in_(hosts))) if hosts else ()
+    reached = {host: frozenset(about.get("physical_networks", ())) for host, about in said}
+    needed: dict[str, frozenset[str]] = {}
+    for id, host, owner, physical in rows:
+        if host and physical in reached.get(host, ()):
+            needed[id] = frozenset({host})
+        elif owner is not None:
+            needed[id] = frozenset({owner, host} if host else {owner})
+    return needed
 
 
 _DERIVED: Mapping[str, Callable[[Session, Sequence[str]], list[Ref]]] = MappingProxyType(

@@ -32,6 +32,7 @@ from onehop.wire.message import (
     Refused,
     Snapshot,
     Status,
+    Usage,
 )
 
 M = TypeVar("M")
@@ -72,6 +73,9 @@ def decode_from_agent(frame: bytes | str) -> FromAgent:
         elif isinstance(message, Status):
             for status in message.statuses:
                 parse_uuid(status.id, status.kind)
+        elif isinstance(message, Usage):
+            for use in message.routers:
+                parse_uuid(use.router, "router")
     except (IdentifierError, AddressError) as error:
         raise WireError(f"in a {type(message).__name__}: {error}") from None
     return message

@@ -6,6 +6,7 @@ A session, seen from the agent::
     ← Welcome
     ← nothing more (my view is that of now), or Delta… (what changed since), or Snapshot… (all of it)
     ← InSync(revision)          my view is complete
+    → Reach(physical networks)  when a way outside is lost, or there again
     → Status(full)… → Applied   what became of every resource; later only what changed
     ← Delta… ← InSync           at every change of my share
     ↔ Heartbeat
@@ -23,7 +24,7 @@ from msgspec import Meta
 
 from onehop.model.topology import Ref, Value
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Raised with every change that the other side could misread; sides with different ones refuse each other."""
 
 MAX_FRAME = 1 << 20
@@ -164,6 +165,36 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
     silent: Annotated[tuple[Name, ...], Meta(max_length=4096)] = ()
 
 
+class Reach(msgspec.Struct, frozen=True, kw_only=True, tag="reach"):
+    """Agent: which physical networks this host reaches now; said when it is different from the Hello or the last Reach.
+
+    Attributes:
+        physical_networks: their names.
+    """
+
+    physical_networks: Annotated[tuple[Name, ...], Meta(max_length=256)] = ()
+
+
+class PortUse(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a host's port blocks of one router are used.
+
+    Attributes:
+        router: its id.
+        used: source ports (and ICMP ids) in use, of the destination protocol that uses most.
+        failed: connections that found no port since the last time it was said.
+    """
+
+    router: Name
+    used: Annotated[int, Meta(ge=0)]
+    failed: Annotated[int, Meta(ge=0)] = 0
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True, tag="usage"):
+    """Agent: routers whose port blocks on this host are nearly used up, or were, or found no port for somebody."""
+
+    routers: Annotated[tuple[PortUse, ...], Meta(max_length=MAX_VALUES)] = ()
+
+
 class JoinRequest(msgspec.Struct, frozen=True, kw_only=True, tag="join"):
     """A host that has no certificate yet, or one that is about to end: make me one.
 
@@ -190,5 +221,5 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True, tag="joined"):
     certificate: Annotated[str, Meta(max_length=65_536)]
 
 
-FromAgent = Hello | Status | Applied | Heartbeat | Refused
+FromAgent = Hello | Status | Applied | Heartbeat | Reach | Usage | Refused
 FromController = Welcome | Snapshot | Delta | InSync | Heartbeat | Refused

@@ -21,13 +21,14 @@ HOST = HostName("host-1")
 
 
 class Bench:
-    """One host's engine and kernel; `kernel` may be that of an earlier life."""
+    """One host's engine and kernel; `kernel` may be that of an earlier life, and a controller may not confirm."""
 
-    def __init__(self, kernel: MemoryKernel | None = None) -> None:
+    def __init__(self, kernel: MemoryKernel | None = None, *, confirmed: bool = True) -> None:
         self.now = 1000.0
         self.kernel = kernel if kernel is not None else MemoryKernel()
         self.local = Local()
         self.engine = Engine(self.kernel, HOST, self.local, lambda: self.now)
+        self.engine.confirm(confirmed)
         self.said: dict[Ref, Entry] = {}
 
     def see(self, world: World | Topology, revision: int = 1) -> list[Outcome]:

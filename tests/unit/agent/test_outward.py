@@ -9,7 +9,7 @@ from onehop.agent.herald import EVERY, TIMES
 from onehop.compiler.state import Local, Plug
 from onehop.kernel.memory import MemoryKernel
 from onehop.model.floating_ip import FloatingIp
-from onehop.model.port import Port
+from onehop.model.port import AddressPair, Port
 from onehop.net import naming
 from onehop.net.announcement import gratuitous_arp, unsolicited_advertisement
 from onehop.objects import Address, Bridge, Link
@@ -199,3 +199,71 @@ def test_a_restarted_agent_cuts_what_was_disassociated_meanwhile() -> None:
     restarted.equip(earlier.local)
     restarted.see(world, 2)
     assert restarted.kernel.allowed[naming.router_namespace(world.router_id(1))].whole == frozenset()
+
+
+def test_a_next_hop_that_nobody_has_is_the_error_of_its_router_alone_and_heals() -> None:
+    world = Northern()
+    world.network(1, six=False)
+    world.router(1, [1], routes=[("192.168.0.0/16", "10.0.1.99")])
+    world.gateway(1, owner=1)
+    port = world.port(1, 1)
+    floating_ip = world.floating_ip(50, port)
+    bench = _bench(port)
+    bench.see(world)
+    router = world.router_id(1)
+    assert bench.state("router", router) == "ERROR"
+    assert "10.0.1.99" in bench.reason("router", router)
+    assert bench.state("port", port.id) == "ACTIVE"
+    assert bench.state("floatingip", floating_ip.id) == "ACTIVE"
+    pair = AddressPair(port.mac_address, "10.0.1.96/28")
+    world.change(port.id, allowed_address_pairs=(pair,))
+    bench.see(world, 2)
+    assert bench.state("router", router) == "ACTIVE"
+
+
+def test_a_floating_ip_that_another_host_publishes_is_active_where_its_instance_is_plugged() -> None:
+    world = Northern(reaching=(2, 3))
+    world.network(1, six=False)
+    world.router(1, [1])
+    world.gateway(1, owner=2, candidates=(2, 3))
+    port = world.port(1, 1)
+    floating_ip = world.floating_ip(50, port)
+    bench = Bench()
+    bench.equip(Local({port.id: Plug(port.id)}))
+    bench.see(world)
+    assert bench.state("floatingip", floating_ip.id) == "ACTIVE"
+    bench.unplug(port)
+    assert bench.state("floatingip", floating_ip.id) == ""
+
+
+def test_a_router_with_a_gateway_alone_is_on_its_gateway_hosts_and_answers_on_its_owner() -> None:
+    world = Northern()
+    world.network(1, six=False)
+    world.router(1, [])
+    world.gateway(1, owner=1)
+    bench = _bench(world.port(1, 1))
+    bench.see(world)
+    address = Address(
+        namespace=naming.router_namespace(world.router_id(1)), link="qg-00006001-00", address="203.0.113.10/32"
+    )
+    assert address.key in bench.ours()
+    world.leg(1, 1)
+    bench.see(world, 2)
+    assert bench.holds(world.topology(2))
+    world.remove(next(v.id for v in world.values if isinstance(v, Port) and v.router_id == world.router_id(1)))
+    bench.see(world, 3)
+    assert bench.holds(world.topology(3))
+    assert address.key in bench.ours()
+
+
+def test_a_host_that_is_only_a_candidate_is_known_when_it_comes() -> None:
+    world = Northern()
+    world.network(1, six=False)
+    world.router(1, [1])
+    world.gateway(1, owner=1)
+    bench = _bench(world.port(1, 1))
+    view = world.topology()
+    two = world.host(2)
+    bench.see(view.apply(1, (), [("host", two)]))
+    bench.see(view.apply(2, [view.hosts[two]], ()))
+    assert bench.holds(view)

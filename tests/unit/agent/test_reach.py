@@ -47,3 +47,14 @@ def test_a_gateway_host_probes_the_other_gateway_hosts_of_its_routers_and_no_oth
     view = world.topology()
     assert targets(view, ONE) == {TWO: "192.0.2.2"}
     assert targets(view, HostName("host-3")) == {}
+
+
+def test_a_routers_first_gateway_hosts_probe_the_hosts_of_its_instances_too() -> None:
+    world = Northern(hosts=5, reaching=(1, 2, 3))
+    world.network(1, six=False)
+    world.router(1, [1])
+    world.gateway(1, owner=1, candidates=(2, 1, 3))
+    world.port(1, 4)
+    view = world.topology()
+    assert set(targets(view, ONE)) == {"host-2", "host-3", "host-4"}
+    assert set(targets(view, HostName("host-3"))) == {"host-1", "host-2"}

@@ -156,12 +156,19 @@ def test_new_connections_are_spread_over_all_blocks_of_a_host() -> None:
     assert "203.0.113.10 . 8192-9215 : 0x01000000" in _table(_state(world, B))
 
 
-def test_the_provider_bridge_asks_a_router_only_for_what_it_publishes() -> None:
+@pytest.mark.parametrize(
+    ("candidates", "asked"),
+    [((A, B), "203.0.113.1, 203.0.113.10, 203.0.113.101"), ((B,), "203.0.113.1, 203.0.113.101")],
+)
+def test_the_provider_bridge_asks_a_router_only_for_what_it_publishes_or_may_become_the_owner_of(
+    candidates: tuple[int, ...], asked: str
+) -> None:
     world, port = _world(owner=B)
+    world.gateway(1, owner=B, candidates=candidates)
     world.floating_ip(101, port)
     state = _state(world, A)
     (gate,) = [o for o in state.values() if isinstance(o, Ruleset) and o.table.startswith("onehop-gate-")]
-    assert "elements = { 203.0.113.1, 203.0.113.101 }" in nftables.text_of(gate)
+    assert f"elements = {{ {asked} }}" in nftables.text_of(gate)
     assert gate.devices == (naming.external_peer(router_of(world, 1).gateway.port_id),)
 
 

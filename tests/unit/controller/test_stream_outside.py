@@ -57,7 +57,7 @@ def test_a_floating_ip_is_active_when_its_host_says_so(site: Site) -> None:
             with site.store.read() as tx:
                 return str(rows.known(tx, "floatingip", floating)["status"])
 
-        async with site.running(), site.agent("host-1", directory) as agent:
+        async with site.running(), site.agent("host-1", directory, physical_networks=("external",)) as agent:
             await agent.until(lambda: floating in agent.ids("floatingip"))
             assert status() == "DOWN"
             await agent.apply(ResourceStatus(kind="floatingip", id=floating, state="ACTIVE"))

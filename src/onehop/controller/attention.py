@@ -1,0 +1,89 @@
+"""Attention: what agents say of their hosts, besides statuses, and what follows from it in the store.
+
+Whom a host reaches over the underlay goes to `Liveness`. Which physical networks it reaches decides who may own
+external addresses. How far port blocks are used decides who gets another one. Only the newest word of a host counts.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from onehop.controller.liveness import Liveness
+from onehop.errors import NotFoundError, OnehopError
+from onehop.log import logger
+from onehop.net.identifier import HostName
+from onehop.store import Store, Transaction
+from onehop.wire import PortUse
+
+LOG = logger("stream")
+RETRY_SECONDS = 1.0
+
+
+class Attention:
+    """Listens to agents; an `Ear` of sessions.
+
+    Args:
+        store: where it is written down.
+        liveness: told of signs of life.
+    """
+
+    def __init__(self, store: Store, liveness: Liveness) -> None:
+        self._store = store
+        self._liveness = liveness
+        self._reached: dict[HostName, tuple[str, ...]] = {}
+        self._uses: dict[tuple[HostName, str], PortUse] = {}
+        self._wake = asyncio.Event()
+
+    def hear(self, host: HostName, answering: tuple[str, ...], silent: tuple[str, ...]) -> None:
+        """A sign of life, and which other hosts this one reaches."""
+        self._liveness.hear(host, time.monotonic(), answering, silent)
+
+    def reach(self, host: HostName, physical_networks: tuple[str, ...]) -> None:
+        """A host reaches other physical networks than before."""
+        self._reached[host] = physical_networks
+        self._wake.set()
+
+    def use(self, host: HostName, uses: tuple[PortUse, ...]) -> None:
+        """How far port blocks are used."""
+        for use in uses:
+            self._uses[host, use.router] = use
+        self._wake.set()
+
+    def forget(self, host: HostName) -> None:
+        """A host said hello: what it said before is of the past."""
+        self._reached.pop(host, None)
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            reached, self._reached = self._reached, {}
+            for host, networks in reached.items():
+                LOG.info("a host reaches other physical networks", host=host, networks=networks)
+                if not await self._write(_reaching(host, networks)):
+                    self._reached = {host: networks, **self._reached}
+                    self._wake.set()
+            uses, self._uses = self._uses, {}
+            if uses:
+                await self._write(_using([(host, use) for (host, _), use in uses.items()]))
+
+    async def _write(self, what: Callable[[Transaction], object]) -> bool:
+        """Whether that is done; if not, some time has passed."""
+        try:
+            await asyncio.to_thread(self._store.run, what)
+        except NotFoundError:
+            return True
+        except (OnehopError, OSError) as error:
+            LOG.error("what an agent said could not be written to the store", error=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
+            return False
+        return True
+
+
+def _reaching(host: HostName, networks: tuple[str, ...]) -> Callable[[Transaction], object]:
+    return lambda tx: tx.reach(host, networks)
+
+
+def _using(uses: list[tuple[HostName, PortUse]]) -> Callable[[Transaction], object]:
+    return lambda tx: tx.use_ports([(host, use.router, use.used, use.failed) for host, use in uses])

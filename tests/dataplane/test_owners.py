@@ -1,0 +1,245 @@
+"""Partitions, and ways outside that are lost: who answers for what, with real packets."""
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from onehop.lab import build, fabric, plan, power
+from onehop.lab.prober import probing
+from onehop.net.announcement import gratuitous_arp
+from tests.dataplane.capture import capture
+from tests.dataplane.north import DETECTION, SLACK, North, north_site
+from tests.dataplane.site import until
+from tests.dataplane_north.echo import ping, tcp
+
+pytestmark = pytest.mark.slow
+OUTSIDE = plan.OUTSIDE
+GATEWAYS = ("host-1", "host-2")
+INTERVAL = 1.0
+"""Seconds between two gratuitous ARPs: how long two may answer who can hear each other."""
+
+
+@pytest.fixture(scope="module")
+def whole() -> Iterator[North]:
+    """The world, once for the module."""
+    with north_site(f"owners-{os.getpid()}") as site:
+        made = North(site)
+        try:
+            yield made
+        finally:
+            _mend(made)
+            made.close()
+
+
+@pytest.fixture
+def north(whole: North) -> North:
+    """The world with everything running and connected, whatever the test before did."""
+    _mend(whole)
+    for name, host in whole.site.directory.read().hosts.items():
+        if not host.running:
+            whole.power_on(name)
+    build.up(whole.site.directory, print, 3, 2, 1)
+    whole.ready()
+    return whole
+
+
+def _mend(north: North) -> None:
+    for host in GATEWAYS:
+        if north.site.directory.read().hosts[host].running:
+            for switch in ("underlay", "external"):
+                fabric.mend(north.site.directory, host, switch)
+
+
+def _other(host: str) -> str:
+    return next(name for name in GATEWAYS if name != host)
+
+
+def _holds(north: North, host: str, address: str) -> bool:
+    namespace = f"qrouter-{north.router_id}"
+    return f" {address}/" in north.site.run(host, "ip", "-n", namespace, "-o", "addr", check=False)
+
+
+def _alone(north: North, host: str, address: str, limit: float) -> float:
+    """Seconds until one gateway host alone has an address; fails after `limit`."""
+    begin = time.monotonic()
+    other = _other(host)
+    assert until(lambda: _holds(north, host, address) and not _holds(north, other, address), limit)
+    return time.monotonic() - begin
+
+
+def _answerers(north: North, address: str) -> set[str]:
+    """MACs that answer when upstream asks for an address."""
+    with capture(north.site, "upstream", "ext0") as seen:
+        north.site.run("upstream", "ip", "neigh", "flush", "dev", "ext0")
+        north.site.ping("outside", address, answers=3)
+        return {f.source for f in seen.of("arp") if f.sender == address and f.octets[20:22] == b"\0\2"}
+
+
+def test_an_owner_cut_off_from_the_underlay_gives_up_what_another_was_given(north: North) -> None:
+    """It hears the new owner on the external network, and no controller; when it is back it owns nothing."""
+    owner, heir = north.owner, _other(north.owner)
+    fabric.cut(north.site.directory, owner, "underlay")
+    assert until(lambda: _holds(north, heir, north.gateway), DETECTION + 2 + SLACK)
+    seconds = _alone(north, heir, north.gateway, 5)
+    print(f"{owner} gave up {seconds:.2f} s after {heir} had the address")
+    assert seconds <= INTERVAL + SLACK
+    assert len(_answerers(north, north.gateway)) == 1
+    fabric.mend(north.site.directory, owner, "underlay")
+    north.ready()
+    assert north.owner == heir
+    assert _holds(north, heir, north.gateway)
+    assert not _holds(north, owner, north.gateway)
+    for name in ("a", "b", "c"):
+        assert ping(north.at("outside"), north.ip(name)) == north.ip(name)
+
+
+def test_an_owner_cut_off_from_everything_gives_up_as_soon_as_it_hears_the_other(north: North) -> None:
+    """The external network comes back first: nobody tells it but the other's answer to its question."""
+    owner, heir = north.owner, _other(north.owner)
+    for switch in ("underlay", "external"):
+        fabric.cut(north.site.directory, owner, switch, carrier=True)
+    assert until(lambda: north.owner == heir, DETECTION + 2 + SLACK)
+    assert until(lambda: _holds(north, heir, north.gateway), 2)
+    assert _holds(north, owner, north.gateway), "it cannot know"
+    # What is announced at the beginning is over: only a question finds the other.
+    begin = time.monotonic()
+    fabric.mend(north.site.directory, owner, "external")
+    _alone(north, heir, north.gateway, 5)
+    seconds = time.monotonic() - begin
+    print(f"{owner} gave up {seconds:.2f} s after it could hear {heir}")
+    assert seconds <= INTERVAL + SLACK
+    fabric.mend(north.site.directory, owner, "underlay")
+    north.ready()
+    assert north.owner == heir
+
+
+@pytest.mark.parametrize("lost", ["cable", "bridge"])
+def test_an_owner_that_loses_its_way_outside_hands_over_and_its_instances_go_by_the_new_owner(
+    north: North, lost: str
+) -> None:
+    owner, heir, site = north.owner, _other(north.owner), north.site
+    near = "a" if owner == "host-1" else "b"
+    if lost == "cable":
+        fabric.cut(site.directory, owner, "external")
+    else:
+        site.run(owner, "ip", "link", "set", plan.EXTERNAL_BRIDGE, "down")
+    begin = time.monotonic()
+    assert until(lambda: north.owner == heir, 5)
+    assert until(lambda: _holds(north, heir, north.gateway), 5)
+    print(f"{heir} had it after {time.monotonic() - begin:.2f} s")
+    site.wait()
+    # Walk 3, "host without an external leg": the floating IP and what is translated to the gateway address.
+    assert until(lambda: ping(north.at("outside"), north.ip(near)) == north.ip(near), 5)
+    answer = until(lambda: tcp(north.at(near + "2"), OUTSIDE), 5)
+    assert answer is not None
+    assert answer.seen == north.gateway
+    assert north.becomes(north.floating[near], "ACTIVE")
+    assert _holds(north, heir, north.ip(near))
+    assert "is not reached" in site.run(owner, *_onehop(north, owner, "status"))
+    if lost == "cable":
+        fabric.mend(site.directory, owner, "external")
+    else:
+        site.run(owner, "ip", "link", "set", plan.EXTERNAL_BRIDGE, "up")
+    assert until(lambda: _holds(north, owner, north.ip(near)), 10)
+    north.ready()
+    assert north.owner == heir, "no pre-emption"
+    assert until(lambda: ping(north.at("outside"), north.ip(near)) == north.ip(near), 5)
+
+
+def _onehop(north: North, host: str, *words: str) -> tuple[str, ...]:
+    config = north.site.directory.host(host) / "agent.toml"
+    return (sys.executable, "-m", "onehop", *words, "--config", str(config))
+
+
+def test_a_router_that_nobody_leads_outside_says_so_and_heals(north: North) -> None:
+    owner, heir, site = north.owner, _other(north.owner), north.site
+    for host in GATEWAYS:
+        fabric.cut(site.directory, host, "external")
+    assert until(lambda: north.shown()["status"] == "ERROR", 8)
+    assert plan.PHYSICAL_NETWORK in north.shown()["status_reason"]
+    for host in GATEWAYS:
+        fabric.mend(site.directory, host, "external")
+    assert until(lambda: north.shown()["status"] == "ACTIVE", 8)
+    north.ready()
+    assert north.owner in (owner, heir)
+    assert until(lambda: ping(north.at("outside"), north.gateway) == north.gateway, 5)
+
+
+def test_a_host_that_comes_back_without_a_controller_publishes_what_nobody_has_and_nothing_else(north: North) -> None:
+    """Its copy of the view says that it is the owner; another was chosen meanwhile, and the controller is gone."""
+    owner, heir, site = north.owner, _other(north.owner), north.site
+    near = "a" if owner == "host-1" else "b"
+    power.stop_host(site.directory, owner)
+    assert until(lambda: north.owner == heir, DETECTION + 2 + SLACK)
+    assert until(lambda: _holds(north, heir, north.gateway), 5)
+    gateway = north.gateway
+    power.controller(site.directory, "kill")
+    try:
+        with probing(site.directory, north.name("c2"), "outside", OUTSIDE) as probes:
+            # Boots, and plugs its instances by itself.
+            north.power_on(owner)
+            assert until(lambda: _holds(north, owner, north.ip(near)), 10)
+            assert until(lambda: ping(north.at("outside"), north.ip(near)) == north.ip(near), 5)
+            assert not _holds(north, owner, gateway)
+            assert len(_answerers(north, gateway)) == 1
+        assert probes.result.lost == 0
+    finally:
+        power.controller(site.directory, "start")
+    north.ready()
+    assert north.owner == heir
+
+
+def test_an_address_that_is_contested_stays_where_the_controller_wants_it(north: North) -> None:
+    """Somebody claims it by the MAC of a peer's leg: the confirmed owner says again that it is its own."""
+    owner, heir, site = north.owner, _other(north.owner), north.site
+    address = north.gateway
+    mac = next(str(h["mac_address"]) for h in north.shown()["gateway_hosts"] if h["host"] == heir)
+
+    def claim() -> None:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
+            sock.bind((plan.EXTERNAL_LINK, 0))
+            sock.send(gratuitous_arp(mac, address))
+
+    with capture(site, "upstream", "ext0") as seen:
+        site.inside(heir, claim)
+        assert until(lambda: any(f.sender == address and f.source != mac for f in seen.of("arp")), INTERVAL + SLACK)
+    assert _holds(north, owner, address)
+    assert until(lambda: ping(north.at("outside"), address) == address, 5)
+
+
+def test_a_floating_ip_whose_host_is_lost_is_down_and_one_whose_agent_is_dead_is_not(north: North) -> None:
+    """Its host is no gateway host."""
+    site, floating = north.site, north.floating["c"]
+    power.agent(site.directory, "host-3", "kill")
+    begin = time.monotonic()
+    assert not until(lambda: north.status(floating) != "ACTIVE", 2 * DETECTION)
+    assert ping(north.at("outside"), north.ip("c")) == north.ip("c")
+    power.agent(site.directory, "host-3", "start")
+    north.ready()
+    begin = time.monotonic()
+    power.stop_host(site.directory, "host-3")
+    assert north.becomes(floating, "DOWN", DETECTION + 2 + SLACK)
+    seconds = time.monotonic() - begin
+    print(f"down after {seconds:.2f} s")
+    assert seconds <= DETECTION + 0.3 + SLACK
+    assert [north.status(north.floating[name]) for name in ("a", "b")] == ["ACTIVE", "ACTIVE"]
+    north.power_on("host-3")
+    assert north.becomes(floating, "ACTIVE", 10)
+    assert ping(north.at("outside"), north.ip("c")) == north.ip("c")
+
+
+def test_a_router_with_a_gateway_and_no_interface_answers_ping(north: North) -> None:
+    client = north.client
+    info = {"network_id": north.ext.id}
+    router = client.post("/v2.0/routers", {"router": {"name": "lone", "external_gateway_info": info}})["router"]
+    try:
+        ips = router["external_gateway_info"]["external_fixed_ips"]
+        address = next(ip["ip_address"] for ip in ips if "." in ip["ip_address"])
+        assert until(lambda: ping(north.at("outside"), address) == address, 5)
+    finally:
+        client.delete(f"/v2.0/routers/{router['id']}")
+    assert until(lambda: ping(north.at("outside"), address) is None, 5)
