@@ -1,5 +1,6 @@
 """The underlay interface: the one that has this host's VTEP address."""
 
+import array
 import fcntl
 import socket
 import struct
@@ -7,8 +8,10 @@ from pathlib import Path
 
 from onehop.net import address
 
-_SIOCGIFADDR = 0x8915  # linux/sockios.h
+_SIOCGIFCONF = 0x8912  # linux/sockios.h
 _SIOCGIFMTU = 0x8921
+_IFREQ = struct.calcsize("16sLL8x")
+_MOST_ADDRESSES = 4096
 
 
 def interface_of(vtep: str) -> str | None:
@@ -29,14 +32,18 @@ def mtu_of(interface: str) -> int:
 
 
 def _interface_v4(vtep: str) -> str | None:
+    # SIOCGIFADDR would tell the first address of each interface only. An address may have a label of its own behind a
+    # colon (ip-address(8)).
+    found = array.array("B", bytes(_MOST_ADDRESSES * _IFREQ))
+    place, length = found.buffer_info()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
-        for _, name in socket.if_nameindex():
-            try:
-                reply = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("40s", name.encode()))
-            except OSError:
-                continue  # It has no IPv4 address.
-            if socket.inet_ntop(socket.AF_INET, reply[20:24]) == vtep:
-                return name
+        reply = fcntl.ioctl(probe, _SIOCGIFCONF, struct.pack("iP", length, place))
+    told = found.tobytes()[: struct.unpack("iP", reply)[0]]
+    wanted = address.pack(vtep)
+    for at in range(0, len(told), _IFREQ):
+        name, ip = struct.unpack_from("16s4x4s", told, at)
+        if ip == wanted:
+            return str(name.partition(b"\0")[0].decode()).partition(":")[0]
     return None
 
 

@@ -159,7 +159,7 @@ def _listen(key: str, address: str) -> socket.socket:
     try:
         return listen(host, port)
     except OSError as error:
-        raise SettingsError(f"cannot listen on {address} ({key}): {error.strerror}") from None
+        raise SettingsError(f"cannot listen on {address} ({key}): {os.strerror(error.errno or 0)}") from None
 
 
 def _bound(listener: socket.socket) -> str:

@@ -83,9 +83,9 @@ def select(
 ) -> list[Row]:
     """The resources that match; see `Transaction.select`."""
     names, columns = shape(resource)
-    if limit is None and marker is None and not reverse and condition.is_plain(resource, where, *any_of):
-        plain = _plain(resource, tuple(where), tuple(map(tuple, any_of)), tuple(sort))
-        asked = session.ask(plain, _plain_values(where, *any_of)).all()
+    if marker is None and not reverse and condition.is_plain(resource, where, *any_of):
+        plain = _plain(resource, tuple(where), tuple(map(tuple, any_of)), tuple(sort), limit is not None)
+        asked = session.ask(plain, {"most": limit, **_plain_values(where, *any_of)}).all()
         return [dict(zip(names, found, strict=True)) for found in asked]
     statement = sa.select(*columns).where(condition.all_of(resource, where))
     if any_of:
@@ -106,6 +106,7 @@ def _plain(
     where: tuple[str, ...],
     any_of: tuple[tuple[str, ...], ...],
     sort: tuple[tuple[str, str], ...],
+    limited: bool,
 ) -> Prepared:
     """The statement for attributes that equal one value each: what domain logic asks most, so it is made once."""
     _, columns = shape(resource)
@@ -118,7 +119,8 @@ def _plain(
     if any_of:
         statement = statement.where(sa.or_(*map(equal, any_of)))
     order = _order(resource, sort, reverse=False)
-    return Prepared(statement.order_by(*(c.asc() if up else c.desc() for c, up in order)))
+    statement = statement.order_by(*(c.asc() if up else c.desc() for c, up in order))
+    return Prepared(statement.limit(sa.bindparam("most", type_=sa.Integer())) if limited else statement)
 
 
 def _plain_values(*wheres: Where) -> dict[str, Any]:

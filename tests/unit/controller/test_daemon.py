@@ -12,7 +12,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from onehop.controller import pki
+from onehop.controller import daemon, pki
+from onehop.errors import SettingsError
 
 pytestmark = pytest.mark.slow
 
@@ -117,3 +118,9 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(controller: Controller) -> N
     assert ran.returncode == 1
     assert "api_listen" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_an_address_that_is_not_ours_is_said_in_few_words() -> None:
+    with pytest.raises(SettingsError) as refused:
+        daemon._listen("api_listen", "192.0.2.77:9696")
+    assert str(refused.value) == "cannot listen on 192.0.2.77:9696 (api_listen): Cannot assign requested address"
