@@ -178,6 +178,11 @@ class Agent:
         while True:
             await asyncio.sleep(DISK_SECONDS)
             self._disk.submit(self._copy.retry)
+            if self._source.connected:
+                try:
+                    await self._desk.tidy()
+                except OSError as error:
+                    LOG.warning("the plug records cannot be written", why=str(error))
 
     # what is asked
 

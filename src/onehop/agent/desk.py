@@ -22,12 +22,14 @@ from onehop.agent.request import (
 )
 from onehop.compiler.state import Local, Plug
 from onehop.errors import ConflictError, InputError, NotFoundError, StateError
+from onehop.log import logger
 from onehop.model.port import Port
 from onehop.model.topology import Topology
 from onehop.net import naming
 from onehop.net.identifier import HostName, PortId, parse_uuid
 from onehop.objects import Key
 
+LOG = logger("agent")
 GRACE_SECONDS = 3.0
 """How long a port may take to become known here: what was just asked of the API is still under way."""
 
@@ -171,6 +173,28 @@ class Desk:
             count = await self._hub.ask(give_away)
             await self._hub.until(lambda: self._passed(count), request.timeout)
         return PortAnswer(port_id=port, device=name, state="GONE", changed=there)
+
+    async def tidy(self) -> None:
+        """Forget the plugs of instances that are gone: the port is not bound here, and the namespace is not there.
+
+        To be asked while the view is that of now. Nothing is wanted for such a plug, so nothing changes. Whether a
+        virtual machine that had a tap is gone cannot be seen: that plug stays until it is unplugged.
+        """
+
+        def forget(engine: Engine) -> list[PortId]:
+            ports = engine.desire.view.ports
+            bound = {id for id in self._plugs.all if id in ports and _is_bound(ports[id], self._host)}
+            gone = [
+                plug.port_id
+                for plug in self._plugs.all.values()
+                if plug.port_id not in bound and plug.netns and not (self._netns_dir / plug.netns).exists()
+            ]
+            for port in gone:
+                self._plugs.remove(port)
+            return gone
+
+        for port in await self._hub.ask(forget):
+            LOG.info("forgot the plug of an instance that is gone", port=port)
 
     async def cloud_init(self, request: CloudInitRequest) -> Answer:
         """The network-config of a port's guest.

@@ -173,6 +173,25 @@ def test_an_interface_is_active_while_the_host_holds_its_router(place: Place) ->
     asyncio.run(scenario())
 
 
+def test_the_plug_of_a_deleted_port_is_forgotten_once_its_instance_is_gone(place: Place) -> None:
+    async def scenario() -> None:
+        async with place.joined() as agent:
+            ports = [place.port() for _ in range(3)]
+            for number, port in enumerate(ports):
+                place.make_namespace(f"i{number}")
+                await place.ask(PlugRequest(port_id=port, netns=f"i{number}"), PortAnswer)
+            (place.netns / "i0").unlink()
+            (place.netns / "i1").unlink()
+            for port in ports[1:]:
+                place.site.store.run(lambda tx, port=port: tx.delete("port", port))
+            await place.until(lambda answer: answer.applied == place.site.store.revision() and answer.in_sync)
+            await agent._desk.tidy()
+            # Still bound; deleted and gone; deleted, but the instance is there.
+            assert set(agent._plugs.all) == {ports[0], ports[2]}
+
+    asyncio.run(scenario())
+
+
 def test_plug_says_what_is_wrong(place: Place) -> None:
     async def scenario() -> None:
         async with place.joined():
