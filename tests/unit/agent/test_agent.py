@@ -1,16 +1,10 @@
 """The agent whole: socket, stream, local copy and engine together, over a kernel in memory and a real controller."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
 
-import msgspec
 import pytest
 
-from onehop.agent.daemon import Agent
-from onehop.agent.join import join
 from onehop.agent.localcopy import FILE
 from onehop.agent.request import (
     CloudInitRequest,
@@ -19,126 +13,22 @@ from onehop.agent.request import (
     PlugRequest,
     PortAnswer,
     ReleaseRequest,
-    Request,
     StatusAnswer,
     StatusRequest,
     TextAnswer,
     UnplugRequest,
     call,
 )
-from onehop.controller.join import add_host
 from onehop.controller.stream import Stream
 from onehop.errors import ConflictError, IdentifierError, InputError, NotFoundError, StateError
 from onehop.kernel.memory import MemoryKernel
 from onehop.net import naming
-from onehop.objects import Link, Namespace, Tap
-from onehop.settings import AgentSettings
-from onehop.store import Store
+from onehop.objects import Link, Tap
 from tests.store import rows
-from tests.unit.controller.streams import LIMIT, Site, eventually
+from tests.unit.agent.place import Place
+from tests.unit.controller.streams import LIMIT, eventually
 
 pytestmark = pytest.mark.slow
-
-T = TypeVar("T", bound=msgspec.Struct)
-
-
-class Place:
-    """A controller, and host-1 with an agent that can be stopped and started."""
-
-    def __init__(self, site: Site) -> None:
-        self.site = site
-        self.kernel = MemoryKernel()
-        self.netns = site.directory / "netns"
-        self.netns.mkdir()
-        self.run_dir = site.directory / "run"
-        self.state_dir = site.directory / "state"
-        self.agent: Agent | None = None
-
-    async def join(self) -> None:
-        token = add_host(self.site.store, self.site.settings, "host-1", self.site.address)
-        await asyncio.to_thread(join, token, self.state_dir)
-
-    @asynccontextmanager
-    async def running(self, address: str = "") -> AsyncIterator[Agent]:
-        settings = AgentSettings(
-            host="host-1",
-            controller=address or self.site.address,
-            vtep="192.0.2.1",
-            state_dir=str(self.state_dir),
-            run_dir=str(self.run_dir),
-            reconnect_seconds=0.3,
-        )
-        agent = Agent(settings, self.kernel, self.netns)
-        ready = asyncio.Event()
-        task = asyncio.ensure_future(agent.run(ready.set))
-        waiting = asyncio.ensure_future(ready.wait())
-        await asyncio.wait((task, waiting), timeout=LIMIT, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            task.result()
-        try:
-            yield agent
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    @asynccontextmanager
-    async def joined(self) -> AsyncIterator[Agent]:
-        """The controller, and an agent that has joined it."""
-        async with self.site.running():
-            await self.join()
-            async with self.running() as agent:
-                yield agent
-
-    async def ask(self, request: Request, answer: type[T]) -> T:
-        return await asyncio.to_thread(call, self.run_dir, request, answer)
-
-    async def status(self) -> StatusAnswer:
-        return await self.ask(StatusRequest(), StatusAnswer)
-
-    async def until(self, condition: Callable[[StatusAnswer], bool]) -> StatusAnswer:
-        async with asyncio.timeout(LIMIT):
-            while not condition(answer := await self.status()):
-                await asyncio.sleep(0.02)
-        return answer
-
-    def make_namespace(self, name: str) -> None:
-        """An instance's namespace, as the agent sees it in the file system and in the kernel."""
-        (self.netns / name).touch()
-        self.kernel.plant(Namespace(namespace=name, mark=""))
-
-    def port(self, host: str = "host-1") -> str:
-        """A port on a routed network of its own."""
-
-        def make(tx: rows.Transaction) -> str:
-            network = rows.network(tx)
-            subnet = rows.subnet(tx, network["id"], "10.0.0.0/24", ("10.0.0.10", "10.0.0.99"), gateway_ip="10.0.0.1")
-            return str(rows.port(tx, network["id"], subnet["id"], host=host)["id"])
-
-        return self.site.store.run(make)
-
-    def leg(self, port: str) -> str:
-        """An interface of a new router on the port's network."""
-
-        def make(tx: rows.Transaction) -> str:
-            network = rows.known(tx, "port", port)["network_id"]
-            (subnet,) = tx.select("subnet", {"network_id": [network]})
-            leg = {"device_id": rows.router(tx)["id"], "device_owner": "network:router_interface_distributed"}
-            return str(rows.port(tx, network, subnet["id"], **leg)["id"])
-
-        return self.site.store.run(make)
-
-    def port_status(self, port: str) -> str:
-        with self.site.store.read() as tx:
-            return str(rows.known(tx, "port", port)["status"])
-
-
-@pytest.fixture
-def place(tmp_path: Path, new_database_url: Callable[[str, bool], str]) -> Iterator[Place]:
-    store = Store.open(new_database_url("sqlite", True))
-    try:
-        yield Place(Site(store, tmp_path))
-    finally:
-        store.close()
 
 
 def test_a_plugged_port_is_active_in_the_api_and_unplugged_it_is_down(place: Place) -> None:
