@@ -1,8 +1,8 @@
 """The herald: what was published is announced, several times and spaced, for as long as it is published. Pure.
 
 Whoever asked for an address lately does not believe the first word (Linux keeps a neighbour for some time after it was
-confirmed), and a frame can be lost: so each address is announced `TIMES` times, `EVERY` seconds apart (RFC 5227
-section 2.3 asks for two).
+confirmed), and a frame can be lost: so each address is announced `TIMES` times, the second `SOON`, then `EVERY` seconds
+apart (RFC 5227 section 2.3 asks for two).
 """
 
 from collections.abc import Iterable
@@ -11,6 +11,8 @@ import msgspec
 
 TIMES = 5
 EVERY = 1.0
+SOON = 0.15
+"""Seconds until the second time: a host that an address has just left may have said its last word after our first."""
 
 
 class Published(msgspec.Struct, frozen=True, order=True):
@@ -51,10 +53,10 @@ class Herald:
         return min((when for when, _ in self._todo.values()), default=None)
 
     def due(self, now: float) -> list[Published]:
-        """What is to be announced now; each is due again after `EVERY`, until it was said often enough."""
+        """What is to be announced now; each is due again, until it was said often enough."""
         ready = sorted(found for found, (when, _) in self._todo.items() if when <= now)
         for found in ready:
             _, left = self._todo.pop(found)
             if left > 1:
-                self._todo[found] = (now + EVERY, left - 1)
+                self._todo[found] = (now + (SOON if left == TIMES else EVERY), left - 1)
         return ready

@@ -7,6 +7,7 @@ published and was not so before; cut is what is tracked under a translation that
 from collections.abc import Iterable, Iterator, Mapping
 
 from onehop.agent.herald import Herald, Published
+from onehop.agent.welcome import Welcome
 from onehop.compiler.state import Partition
 from onehop.errors import KernelError
 from onehop.kernel.base import Kernel
@@ -31,6 +32,7 @@ class Outward:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._herald = Herald()
+        self._welcome = Welcome()
         self._allowed: dict[str, Translations] = {}
 
     def soonest(self) -> float | None:
@@ -39,6 +41,9 @@ class Outward:
 
     def heed(self, name: str, wanted: Partition | None, held: Mapping[Key, KernelObject], now: float) -> dict[Key, str]:
         """Take what a partition holds now, all of it as wanted; returns what could not be done, by key."""
+        if name.startswith("net/"):
+            for tap, frames in self._welcome.know(name, held):
+                self._send(naming.HOST, tap, frames)
         if not name.startswith("router/"):
             return {}
         self._herald.know(name, _published(held.values()), now)
@@ -49,10 +54,13 @@ class Outward:
     def speak(self, now: float) -> None:
         """Announce what is due."""
         for found in self._herald.due(now):
-            try:
-                self._kernel.announce(found.namespace, found.link, [_frame(found)])
-            except KernelError as error:
-                LOG.warning("an address could not be announced", address=found.address, why=str(error))
+            self._send(found.namespace, found.link, [_frame(found)])
+
+    def _send(self, namespace: str, link: str, frames: Iterable[bytes]) -> None:
+        try:
+            self._kernel.announce(namespace, link, frames)
+        except KernelError as error:
+            LOG.warning("an address could not be announced", link=link, why=str(error))
 
     def _cut(self, name: str, allowed: Translations) -> dict[Key, str]:
         before = self._allowed.get(name, NONE)

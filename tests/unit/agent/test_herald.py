@@ -1,6 +1,6 @@
 """What is announced, and when."""
 
-from onehop.agent.herald import EVERY, TIMES, Herald, Published
+from onehop.agent.herald import EVERY, SOON, TIMES, Herald, Published
 
 ONE = Published("qrouter-1", "qg-1", "fa:16:3e:00:00:01", "203.0.113.5")
 TWO = Published("qrouter-1", "qg-1", "fa:16:3e:00:00:01", "203.0.113.6")
@@ -17,7 +17,7 @@ def _said(herald: Herald, until: float) -> list[tuple[float, str]]:
 def test_a_new_address_is_announced_at_once_and_again_with_a_space_between() -> None:
     herald = Herald()
     herald.know("router/1", [ONE], 0.0)
-    assert _said(herald, 100) == [(n * EVERY, ONE.address) for n in range(TIMES)]
+    assert _said(herald, 100) == [(when, ONE.address) for when in (0.0, *(SOON + n * EVERY for n in range(TIMES - 1)))]
 
 
 def test_an_address_that_stays_is_not_announced_again() -> None:

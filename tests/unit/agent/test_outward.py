@@ -16,7 +16,7 @@ from onehop.objects import Address, Bridge, Link
 from onehop.objects.conntrack import Translations
 from onehop.reconciler.plan import Create, Observation, Scope
 from tests.northern import Northern, forward, gateway_ip, gateway_ip6
-from tests.unit.agent.bench import Bench
+from tests.unit.agent.bench import Bench, routed
 
 MAC = "fa:16:3e:02:01:01"
 
@@ -267,3 +267,27 @@ def test_a_host_that_is_only_a_candidate_is_known_when_it_comes() -> None:
     bench.see(view.apply(1, (), [("host", two)]))
     bench.see(view.apply(2, [view.hosts[two]], ()))
     assert bench.holds(view)
+
+
+def test_an_instance_that_comes_while_its_network_is_here_is_told_its_gateways_at_once() -> None:
+    world, one, two = routed()
+    bench = Bench()
+    bench.plug(one)
+    bench.see(world)
+    assert not _announced(bench)
+    bench.plug(two)
+    tap = naming.tap(two.id)
+    told = [frame for namespace, link, frame in bench.kernel.announced if (namespace, link) == ("", tap)]
+    segment = [port for port in world.topology().ports_of(two.network_id) if port.router_id is not None]
+    known = {
+        gratuitous_arp(leg.mac_address, ip.ip_address)
+        for leg in segment
+        for ip in leg.fixed_ips
+        if "." in ip.ip_address
+    }
+    assert known
+    assert known <= set(told)
+    assert all(link == tap for _, link, _ in bench.kernel.announced)
+    bench.engine.doubt_all()
+    bench.work()
+    assert len(told) == len(_announced(bench))
