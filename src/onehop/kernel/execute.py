@@ -179,7 +179,8 @@ class Executor:
         """Give the other ends of new pairs our mark at once, so that they are not taken for somebody else's."""
         places: dict[str, list[Link]] = {}
         for near in pairs:
-            if near.far_end is not None:
+            # A guest's end is the guest's: it makes its addresses itself.
+            if near.far_end is not None and near.far_end.mac is None:
                 places.setdefault(near.far_end.namespace, []).append(near.far_end)
         for namespace, ends in places.items():
             space = self._spaces.open(namespace)

@@ -15,6 +15,7 @@ from onehop.objects.neighbour import (
     NDMSG,
     NTF_MASTER,
     NTF_SELF,
+    NTF_STICKY,
     NUD_NOARP,
     NUD_PERMANENT,
     lladdr,
@@ -33,7 +34,7 @@ ALL_ZERO = "00:00:00:00:00:00"
 
 
 class BridgeFdb(Carried, frozen=True, kw_only=True):
-    """A static entry of a bridge (``bridge fdb replace MAC dev PORT master static``).
+    """A static entry of a bridge (``bridge fdb replace MAC dev PORT master static sticky``).
 
     One bridge has one entry for a MAC, so the port is a value and changes in place.
 
@@ -41,12 +42,15 @@ class BridgeFdb(Carried, frozen=True, kw_only=True):
         bridge: name of the bridge.
         mac: the destination.
         port: name of the link it is behind.
+        sticky: it stays where it is, whoever sends with that MAC; any other static entry moves to a port that learns
+            (br_fdb_update in net/bridge/br_fdb.c).
     """
 
     kind: ClassVar[str] = "bridge_fdb"
     bridge: str
     mac: str
     port: str
+    sticky: bool = True
 
     @property
     def key(self) -> Key:
@@ -63,7 +67,8 @@ class BridgeFdb(Carried, frozen=True, kw_only=True):
         return (self.to_create(index),)
 
     def _body(self, index: IndexOf) -> bytes:
-        header = NDMSG.pack(netlink.AF_BRIDGE, index(self.port), NUD_NOARP, NTF_MASTER, 0)
+        flags = NTF_MASTER | (NTF_STICKY if self.sticky else 0)
+        header = NDMSG.pack(netlink.AF_BRIDGE, index(self.port), NUD_NOARP, flags, 0)
         return header + lladdr(self.mac)
 
     @classmethod
@@ -73,7 +78,8 @@ class BridgeFdb(Carried, frozen=True, kw_only=True):
         if bridge is None:
             return None
         port = names.get(index) or f"index {index}"
-        return cls(namespace=namespace, bridge=bridge, mac=unpack_mac(mac), port=port)
+        sticky = bool(flags & NTF_STICKY)
+        return cls(namespace=namespace, bridge=bridge, mac=unpack_mac(mac), port=port, sticky=sticky)
 
 
 class VxlanFdb(Carried, frozen=True, kw_only=True):

@@ -76,7 +76,8 @@ def _put(wanted: KernelObject) -> tuple[str, ...]:
             words = f"neigh replace {wanted.address} lladdr {wanted.mac} dev {quote(wanted.link)} nud permanent"
             return (f"{ip(namespace)} {words}",)
         case BridgeFdb():
-            return (f"{bridge(namespace)} fdb replace {wanted.mac} dev {quote(wanted.port)} master static",)
+            sticky = " sticky" if wanted.sticky else ""
+            return (f"{bridge(namespace)} fdb replace {wanted.mac} dev {quote(wanted.port)} master static{sticky}",)
         case VxlanFdb():
             verb = "append" if wanted.mac == ALL_ZERO else "replace"
             words = f"fdb {verb} {wanted.mac} dev {quote(wanted.link)} dst {wanted.vtep} self permanent"

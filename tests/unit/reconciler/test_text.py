@@ -116,7 +116,7 @@ LINES: list[tuple[Op, list[str]]] = [
     ),
     (
         Create(BridgeFdb(namespace="", bridge="brq1", mac="02:00:00:00:00:05", port="vxlan-5")),
-        ["bridge fdb replace 02:00:00:00:00:05 dev vxlan-5 master static"],
+        ["bridge fdb replace 02:00:00:00:00:05 dev vxlan-5 master static sticky"],
     ),
     (
         Create(VxlanFdb(namespace="", link="vxlan-5", mac=ALL_ZERO, vtep="192.0.2.2")),
