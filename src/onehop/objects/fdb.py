@@ -29,6 +29,9 @@ _PLAIN_VXLAN = Struct("=BxxxiHBBHH6sxxHH4s")
 single step takes a fifth of what its attributes take. What looks otherwise is read attribute by attribute."""
 _NDA_CACHEINFO, _NDA_FLAGS_EXT = 3, 15
 
+_FLAGS = 10
+"""Offset of ``ndm_flags`` in ndmsg."""
+
 ALL_ZERO = "00:00:00:00:00:00"
 """The MAC of VXLAN entries that say where broadcast and multicast go (head-end replication)."""
 
@@ -78,7 +81,7 @@ class BridgeFdb(Carried, frozen=True, kw_only=True):
         if bridge is None:
             return None
         port = names.get(index) or f"index {index}"
-        sticky = bool(flags & NTF_STICKY)
+        sticky = bool(found.data[found.start + _FLAGS] & NTF_STICKY)
         return cls(namespace=namespace, bridge=bridge, mac=unpack_mac(mac), port=port, sticky=sticky)
 
 
