@@ -11,7 +11,6 @@ Nothing is deleted before there is a complete view: until then nothing is wanted
 one on, what is ours and not wanted goes, also what an earlier life of the agent left in partitions that nobody knows.
 """
 
-import errno
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 
@@ -19,25 +18,26 @@ import msgspec
 
 from onehop.agent.advertiser import Advertiser, occupied
 from onehop.agent.board import UNTRIED, Board, Entry, judge, neighbours
+from onehop.agent.collector import uncollected
 from onehop.agent.desire import Desire, partition_of_namespace
+from onehop.agent.device import Devices
 from onehop.agent.holding import STRAY
 from onehop.agent.outward import Outward
 from onehop.agent.sight import Sight
 from onehop.agent.tenure import Question, Tenure
+from onehop.agent.verdict import is_as_wanted, wrong
 from onehop.compiler.state import Claim, Local
-from onehop.errors import KernelError, NotFoundError
 from onehop.kernel.base import Kernel
 from onehop.log import logger
 from onehop.model.topology import Ref, Topology
 from onehop.net import naming
 from onehop.net.advertisement import Solicitation
 from onehop.net.identifier import HostName
-from onehop.objects import KernelObject, Key, Link, Sysctl
-from onehop.objects.agreement import agrees
+from onehop.objects import KernelObject, Key
 from onehop.reconciler.backoff import Backoff
 from onehop.reconciler.block import WAITS
 from onehop.reconciler.diff import diff
-from onehop.reconciler.plan import Plan, Replace
+from onehop.reconciler.plan import Plan, Report
 from onehop.reconciler.readback import named_alone
 
 LOG = logger("agent")
@@ -47,8 +47,6 @@ ROUNDS = 3
 BATCH = 64
 """Partitions in one pass, so that the first of many are reported before the last are made."""
 
-NOT_HELD = "the kernel accepted it, but does not hold it"
-LEFT = "it is not wanted any more and could not be removed"
 EVERYTHING = "*"
 """Stands for the whole host among what is to be retried."""
 
@@ -94,6 +92,7 @@ class Engine:
         self.writes = 0
         self._kernel = kernel
         self._sight = Sight(kernel)
+        self._devices = Devices(self._sight, self._execute)
         self._clock = clock
         self._retry = Backoff()
         self._outward = Outward(kernel)
@@ -170,6 +169,10 @@ class Engine:
 
     def run(self) -> Outcome:
         """Make one pass."""
+        with uncollected():
+            return self._pass()
+
+    def _pass(self) -> Outcome:
         changed: dict[Ref, Entry | None] = {}
         if not self.complete:
             return Outcome(0, changed, False, 0, self.equipped)
@@ -220,9 +223,7 @@ class Engine:
         Raises:
             KernelError: its mark could not be taken off.
         """
-        link = self._sight.link(name)
-        if link is not None:
-            self._remark(link, msgspec.structs.replace(link, alias=""))
+        self._devices.release(name)
         self.doubt(naming.HOST, name)
 
     def has_device(self, name: str) -> bool:
@@ -236,28 +237,16 @@ class Engine:
             NotFoundError: it is not there, or not wanted.
             KernelError: it could not be marked.
         """
-        key: Key = ("link", naming.HOST, name)
-        claim = next((p.claims[key] for p in self.desire.partitions.values() if key in p.claims), None)
-        if claim is None or not isinstance(claim.object, Link):
-            raise NotFoundError(f"nothing here wants a device {name}; is the port bound to {self.desire.host}?")
-        # The mark and nothing else: it comes down and without a bridge, and what else it needs the next pass gives.
-        bare = msgspec.structs.replace(claim.object, master=None, port=None, up=False)
-        if not self._remark(msgspec.structs.replace(bare, alias=""), bare):
-            raise NotFoundError(f"there is no device {name} to adopt; plug without adopting to make one")
-        owner = naming.partition_of_mark(claim.object.alias)
+        owner = self._devices.adopt(name, self.desire)
         if owner is not None:
             self._doubtful.add(owner)
 
     # inside
 
-    def _remark(self, old: Link, new: Link) -> bool:
-        """Change a link's mark; whether it is there."""
-        report = self._kernel.execute(Plan((Replace(old, new),)))
+    def _execute(self, plan: Plan) -> Report:
+        report = self._kernel.execute(plan)
         self.writes += len(report.done)
-        gone = [failure for failure in report.failed if failure.errno != errno.ENODEV]
-        if gone:
-            raise KernelError(f"the mark of {old.name} could not be changed: {gone[0].reason}", gone[0].errno)
-        return not report.failed
+        return report
 
     def _known(self) -> set[str]:
         return self.desire.partitions.keys() | self._sight.holding.partitions.keys() | self.failing.keys()
@@ -292,8 +281,7 @@ class Engine:
             reasons.update((k, UNTRIED if why.startswith(WAITS) else why) for k, why in plan.blocked.items())
             if not plan.ops:
                 break
-            report = self._kernel.execute(plan)
-            self.writes += len(report.done)
+            report = self._execute(plan)
             for failure in report.failed:
                 LOG.warning("the kernel refused", op=type(failure.op).__name__, key=failure.op.key, why=failure.reason)
             failed = {failure.op.key: failure.reason for failure in report.failed}
@@ -320,14 +308,18 @@ class Engine:
             if name.startswith("router/"):
                 self._advertiser.withdraw(self.desire.partitions.get(name), holding.objects(name), heard)
 
+    def _claims(self, name: str) -> Mapping[Key, Claim]:
+        wanted = self.desire.partitions.get(name)
+        return {} if wanted is None else wanted.claims
+
     def _diff(self, names: set[str]) -> Plan:
+        if all(is_as_wanted(self._claims(name), self._sight.holding.objects(name)) for name in names):
+            return Plan()
         observed: dict[Key, KernelObject] = {}
         desired: dict[Key, KernelObject] = {}
         for name in names:
             observed.update(self._sight.holding.objects(name))
-            wanted = self.desire.partitions.get(name)
-            if wanted is not None:
-                desired.update((key, claim.object) for key, claim in wanted.claims.items())
+            desired.update((key, claim.object) for key, claim in self._claims(name).items())
         return diff(observed, desired, frozenset(self._sight.holding.foreign))
 
     def _observe(self, names: set[str]) -> dict[Key, str]:
@@ -353,19 +345,8 @@ class Engine:
         now = self._clock()
         for name in names:
             wanted = self.desire.partitions.get(name)
-            claims: Mapping[Key, Claim] = wanted.claims if wanted is not None else {}
             held = self._sight.holding.objects(name)
-            bad: dict[Key, str] = {}
-            unread = name in self._sight.unread
-            for key, claim in claims.items():
-                found = held.get(key)
-                if (found is claim.object) and not unread:  # nearly all
-                    continue
-                if unread or found is None or not agrees(found, claim.object):
-                    bad[key] = reasons.get(key, NOT_HELD)
-            for key, found in held.items():
-                if key not in claims and not isinstance(found, Sysctl):
-                    bad[key] = reasons.get(key, LEFT)
+            bad = wrong(self._claims(name), held, name in self._sight.unread, reasons)
             self._advertiser.heed(name, wanted, held, now)
             if not bad:
                 bad = self._outward.heed(name, wanted, held, now)

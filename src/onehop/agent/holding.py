@@ -35,7 +35,8 @@ STRAY = ""
 Objects = dict[Key, KernelObject]
 _TABLE = re.compile(re.escape(naming.TABLE) + r"-(net|gate)-([0-9a-f-]{36})\b")
 _EMPTY: Objects = {}
-_ON_A_LINK = (Address, Neighbour, VxlanFdb)
+_ON_A_LINK = frozenset({Address.kind, Neighbour.kind, VxlanFdb.kind})
+"""Kinds whose keys name a link after the namespace."""
 
 
 class Holding:
@@ -125,12 +126,19 @@ class Holding:
         self.partitions[wanted.name] = same
 
     def _sorted(self, observation: Observation, settings: dict[Key, str]) -> dict[str, Objects]:
-        for found in observation.objects.values():
-            if isinstance(found, Link) and found.namespace == naming.HOST:
+        # By the key's kind, which is quicker than by type: this is done for everything that is ever read.
+        for key, found in observation.objects.items():
+            if key[0] == Link.kind and key[1] == naming.HOST and isinstance(found, Link):
                 self._links[found.name] = _named(naming.partition_of_mark(found.alias))
         parts: dict[str, Objects] = {}
         for key, found in observation.objects.items():
-            name = settings.get(key) if isinstance(found, Sysctl) else self._partition(found)
+            kind = key[0]
+            if kind == Sysctl.kind:
+                name = settings.get(key)
+            elif key[1] == naming.HOST and kind in _ON_A_LINK:  # most are
+                name = self._links.get(str(key[2]), STRAY)
+            else:
+                name = self._partition(found)
             if name is not None:
                 parts.setdefault(name, {})[key] = found
         return parts
@@ -138,8 +146,6 @@ class Holding:
     def _partition(self, found: KernelObject) -> str:
         if found.namespace != naming.HOST or isinstance(found, Namespace):
             return _of_namespace(found.namespace)
-        if isinstance(found, _ON_A_LINK):  # most are
-            return self._links.get(found.link, STRAY)
         if isinstance(found, Link):
             return self._links.get(found.name, STRAY)
         if isinstance(found, Route):

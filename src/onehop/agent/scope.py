@@ -9,6 +9,9 @@ from onehop.net.identifier import NetworkId, RouterId
 from onehop.objects import Link, Ruleset, Sysctl
 from onehop.reconciler.plan import Scope
 
+_PLACES = frozenset({Link.kind, Ruleset.kind, Sysctl.kind})
+"""Kinds that say where to look."""
+
 
 def scope_of(name: str, *states: Partition | None) -> Scope:
     """The scope of a partition.
@@ -17,7 +20,13 @@ def scope_of(name: str, *states: Partition | None) -> Scope:
         name: the partition's name.
         states: what it should be, and what it was; their links, tables and settings are read.
     """
-    claims = [claim.object for state in states if state is not None for claim in state.claims.values()]
+    claims = [
+        claim.object
+        for state in states
+        if state is not None
+        for key, claim in state.claims.items()
+        if key[0] in _PLACES
+    ]
     if name.startswith("router/"):
         return Scope(
             namespace=naming.router_namespace(RouterId(name.removeprefix("router/"))),

@@ -80,9 +80,11 @@ class Sight:
     def joined(self, name: str, desire: Desire) -> set[str]:
         """The known partitions that pairs of links join to one, as it is or as it should be."""
         wanted = desire.partitions.get(name)
-        objects = [claim.object for claim in wanted.claims.values()] if wanted is not None else []
+        claims = wanted.claims if wanted is not None else {}
+        links = [claim.object for key, claim in claims.items() if key[0] == Link.kind]
+        links += [found for key, found in self.holding.objects(name).items() if key[0] == Link.kind]
         joined: set[str] = set()
-        for found in (*objects, *self.holding.objects(name).values()):
+        for found in links:
             if isinstance(found, Link) and isinstance(found.spec, Veth):
                 other = self._partition(found.spec)
                 if other is not None and other != STRAY:
@@ -95,9 +97,9 @@ class Sight:
 
     def affected(self, names: set[str], plan: Plan, desire: Desire) -> set[str]:
         """Partitions of which a plan may have changed something; links take along what hangs on them elsewhere."""
-        keys = {op.key for op in plan.ops}
-        if STRAY in names or any(key[0] in (Link.kind, Namespace.kind) for key in keys):
+        if STRAY in names or any(op.key[0] in (Link.kind, Namespace.kind) for op in plan.ops):
             return names
+        keys = {op.key for op in plan.ops}
         wanted = {name: desire.partitions[name].claims.keys() for name in names if name in desire.partitions}
         return {name for name in names if keys & (self.holding.objects(name).keys() | wanted.get(name, set()))}
 

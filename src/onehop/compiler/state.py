@@ -113,6 +113,8 @@ def merge(name: str, wishes: Iterable[Wish]) -> Partition:
     translations: Translations | None = None
     advertised: list[Advertisement] = []
     for wish in wishes:
+        if type(wish) is Claim and merged.setdefault(wish.object.key, wish) is wish:  # nearly all
+            continue
         if isinstance(wish, Translations):
             translations = wish
             continue

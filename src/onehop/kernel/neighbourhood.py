@@ -27,6 +27,7 @@ from onehop.objects.netlink import Found
 
 _GROUPS = (3, 28)
 """RTNLGRP_NEIGH, RTNLGRP_NSID."""
+_OF_NEIGHBOURS = frozenset({netlink.NEWNEIGH, netlink.DELNEIGH})
 _LONGEST = 600.0
 _PLAIN = {netlink.AF_INET: Struct("=HH4sHH6s"), netlink.AF_INET6: Struct("=HH16sHH6s")}
 """How nearly all notifications go on behind their header: address and MAC (neigh_fill_info in net/core/neighbour.c). To
@@ -136,8 +137,13 @@ class Neighbourhood:
         while True:
             try:
                 for data, number in self._notifications.receive():
+                    table = self._tables.get(number)
                     for kind, _, _, found in split(data):
-                        self._take(number, kind, found)
+                        if kind in _OF_NEIGHBOURS:
+                            if table is not None:
+                                table.apply(kind, found)
+                        elif kind == netlink.DELNSID and number is None:
+                            self._forget(number_of(found.data[found.start : found.end]))
             except BlockingIOError:
                 return
             except OSError as error:
@@ -148,13 +154,8 @@ class Neighbourhood:
                 self._tables.clear()
                 self._numbers.clear()
 
-    def _take(self, number: int | None, kind: int, found: Found) -> None:
-        if kind in (netlink.NEWNEIGH, netlink.DELNEIGH):
-            table = self._tables.get(number)
-            if table is not None:
-                table.apply(kind, found)
-        elif kind == netlink.DELNSID and number is None:
-            gone = number_of(found.data[found.start : found.end])
-            if gone is not None:
-                table = self._tables.pop(gone, None)
-                self._numbers.pop(table.cookie if table is not None else 0, None)
+    def _forget(self, gone: int | None) -> None:
+        """A namespace is gone, and so is its number."""
+        table = self._tables.pop(gone, None) if gone is not None else None
+        if table is not None:
+            self._numbers.pop(table.cookie, None)

@@ -86,7 +86,12 @@ def _touched(
     touched.update(key[1] for key in gone)
     ends: set[object] = set()
     for key, found in observed.items():
-        if isinstance(found, Link) and key[1] in touched and (peer := peer_key(found)) is not None:
+        if (
+            key[0] == Link.kind
+            and key[1] in touched
+            and isinstance(found, Link)
+            and (peer := peer_key(found)) is not None
+        ):
             ends.add(peer[1])
     for key in changed:
         wanted = desired[key]

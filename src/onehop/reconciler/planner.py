@@ -78,7 +78,7 @@ class Planner:
 
     def _refuse_born(self) -> None:
         """What new namespaces were born with and nobody wants goes like everything else: after what comes."""
-        made = [op.object.namespace for op in self._ops if isinstance(op, Create) and isinstance(op.object, Namespace)]
+        made = [op.object.namespace for op in self._ops if type(op) is Create and type(op.object) is Namespace]
         born = (rule for namespace in made for rule in born_rules(namespace))
         self._gone.update((rule.key, rule) for rule in born if rule.key not in self._desired)
 

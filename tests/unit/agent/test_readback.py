@@ -1,6 +1,6 @@
 """After a small plan only what it named is read back."""
 
-from onehop.agent.engine import NOT_HELD
+from onehop.agent.verdict import NOT_HELD
 from onehop.objects import BridgeFdb
 from onehop.reconciler.plan import Create, Observation, Plan, Report, Scope
 from tests.unit.agent.bench import Bench, routed
