@@ -16,16 +16,17 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from onehop.agent.advertiser import Advertiser, occupied
-from onehop.agent.board import UNTRIED, Board, Entry, judge, neighbours
+from onehop.agent.advertiser import Advertiser
+from onehop.agent.board import Board, Entry, judge, neighbours
 from onehop.agent.collector import uncollected
 from onehop.agent.desire import Desire, partition_of_namespace
 from onehop.agent.device import Devices
+from onehop.agent.hands import Hands
 from onehop.agent.holding import STRAY
 from onehop.agent.outward import Outward
 from onehop.agent.sight import Sight
 from onehop.agent.tenure import Question, Tenure
-from onehop.agent.verdict import is_as_wanted, wrong
+from onehop.agent.verdict import wrong
 from onehop.compiler.state import Claim, Local
 from onehop.kernel.base import Kernel
 from onehop.log import logger
@@ -33,17 +34,11 @@ from onehop.model.topology import Ref, Topology
 from onehop.net import naming
 from onehop.net.advertisement import Solicitation
 from onehop.net.identifier import HostName
-from onehop.objects import KernelObject, Key
+from onehop.objects import Key
 from onehop.reconciler.backoff import Backoff
-from onehop.reconciler.block import WAITS
-from onehop.reconciler.diff import diff
-from onehop.reconciler.plan import Plan, Report
-from onehop.reconciler.readback import named_alone
+from onehop.reconciler.plan import Plan
 
 LOG = logger("agent")
-ROUNDS = 3
-"""Attempts within one pass: what was believed of the kernel may have been out of date."""
-
 BATCH = 64
 """Partitions in one pass, so that the first of many are reported before the last are made."""
 
@@ -89,14 +84,13 @@ class Engine:
         self.complete = False
         self.failing: dict[str, dict[Key, str]] = {}
         self.equipped = 0
-        self.writes = 0
-        self._kernel = kernel
         self._sight = Sight(kernel)
-        self._devices = Devices(self._sight, self._execute)
         self._clock = clock
         self._retry = Backoff()
         self._outward = Outward(kernel)
         self._advertiser = Advertiser(kernel)
+        self._hands = Hands(kernel, self._sight, self.desire, self._advertiser, self._look_for_strays)
+        self._devices = Devices(self._sight, self._hands.execute)
         self.tenure = Tenure(kernel, lambda: secrets.randbelow(1000) / 1000)
         self._changed: set[str] = set()
         self._doubtful: set[str] = set()
@@ -150,6 +144,11 @@ class Engine:
     # what to do
 
     @property
+    def writes(self) -> int:
+        """Number of ops carried out."""
+        return self._hands.writes
+
+    @property
     def idle(self) -> bool:
         """Nothing is to be done before `due`."""
         if not self.complete:
@@ -192,7 +191,9 @@ class Engine:
         doubtful &= dirty
         self._changed -= dirty
         self._doubtful -= dirty
-        reasons = self._reconcile(dirty, doubtful.union(*(self._sight.joined(name, self.desire) for name in doubtful)))
+        reasons = self._hands.reconcile(
+            dirty, doubtful.union(*(self._sight.joined(name, self.desire) for name in doubtful))
+        )
         self._settle(dirty, reasons)
         for name in {n for partition in dirty for n in neighbours(partition, self.desire)}:
             changed.update(self.board.put(name, judge(name, self.desire, self.failing)))
@@ -211,7 +212,7 @@ class Engine:
         for name in names:
             self.tenure.permit(name, self.desire, self._sight.holding, self._clock())
         claims = {key: claim for p in self.desire.partitions.values() for key, claim in p.claims.items()}
-        return self._diff(names), claims
+        return self._hands.diff(names), claims
 
     def solicited(self, asked: Iterable[Solicitation]) -> None:
         """Instances ask for routers."""
@@ -243,11 +244,6 @@ class Engine:
 
     # inside
 
-    def _execute(self, plan: Plan) -> Report:
-        report = self._kernel.execute(plan)
-        self.writes += len(report.done)
-        return report
-
     def _known(self) -> set[str]:
         return self.desire.partitions.keys() | self._sight.holding.partitions.keys() | self.failing.keys()
 
@@ -269,67 +265,10 @@ class Engine:
                     todo.extend(self._sight.joined(found, self.desire) - batch if found in dirty else ())
         return batch
 
-    def _reconcile(self, names: set[str], doubtful: set[str]) -> dict[Key, str]:
-        """Make these partitions as they should be; returns why, by key, where that failed."""
-        reasons: dict[Key, str] = {}
-        if doubtful:
-            reasons.update(self._observe(doubtful))
-        for _ in range(ROUNDS):
-            plan = self._diff(names - self._sight.unread)
-            if plan.ops:
-                self._withdraw(names - self._sight.unread)
-            reasons.update((k, UNTRIED if why.startswith(WAITS) else why) for k, why in plan.blocked.items())
-            if not plan.ops:
-                break
-            report = self._execute(plan)
-            for failure in report.failed:
-                LOG.warning("the kernel refused", op=type(failure.op).__name__, key=failure.op.key, why=failure.reason)
-            failed = {failure.op.key: failure.reason for failure in report.failed}
-            failed.update({op.key: UNTRIED for op in report.skipped if op.key not in failed})
-            reasons.update(failed)
-            single = None if failed or STRAY in names else named_alone(plan)
-            if single is None:
-                reasons.update(self._observe(self._sight.affected(names, plan, self.desire)))
-            else:
-                reasons.update(self._sight.read_single(names, single, self.desire))
-            if failed:
-                break
-        return reasons
-
-    def _withdraw(self, names: set[str]) -> None:
-        """Before anything is changed: instances hear of the legs that are about to go."""
-        holding = self._sight.holding
-
-        def heard(leg: str) -> bool:
-            network = holding.owner("hr-" + leg.removeprefix("qr-"))
-            return occupied(self.desire.partitions.get(network)) if network is not None else False
-
-        for name in names:
-            if name.startswith("router/"):
-                self._advertiser.withdraw(self.desire.partitions.get(name), holding.objects(name), heard)
-
-    def _claims(self, name: str) -> Mapping[Key, Claim]:
-        wanted = self.desire.partitions.get(name)
-        return {} if wanted is None else wanted.claims
-
-    def _diff(self, names: set[str]) -> Plan:
-        if all(is_as_wanted(self._claims(name), self._sight.holding.objects(name)) for name in names):
-            return Plan()
-        observed: dict[Key, KernelObject] = {}
-        desired: dict[Key, KernelObject] = {}
-        for name in names:
-            observed.update(self._sight.holding.objects(name))
-            desired.update((key, claim.object) for key, claim in self._claims(name).items())
-        return diff(observed, desired, frozenset(self._sight.holding.foreign))
-
-    def _observe(self, names: set[str]) -> dict[Key, str]:
-        """Read partitions back; returns why, by key, where that failed."""
-        if STRAY not in names:
-            return self._sight.read(names, self.desire)
-        # Nobody knows where to look for these but everywhere. They wait for their retry like everything that fails.
+    def _look_for_strays(self) -> None:
+        """Nobody knows where to look for these but everywhere. They wait for their retry like everything that fails."""
         self._look_at_everything()
         self._changed.discard(STRAY)
-        return {}
 
     def _look_at_everything(self) -> None:
         """Read the whole host; every partition is compared afterwards."""
@@ -346,7 +285,7 @@ class Engine:
         for name in names:
             wanted = self.desire.partitions.get(name)
             held = self._sight.holding.objects(name)
-            bad = wrong(self._claims(name), held, name in self._sight.unread, reasons)
+            bad = wrong(self._hands.claims(name), held, name in self._sight.unread, reasons)
             self._advertiser.heed(name, wanted, held, now)
             if not bad:
                 bad = self._outward.heed(name, wanted, held, now)

@@ -143,7 +143,7 @@ class LinkOps:
         descriptor = self._spaces.descriptor(namespace)
         if descriptor is None:
             raise Refused(errno.ENOENT, f"there is no namespace {namespace} for the other end")
-        self._spaces.meet(namespace)
+        self._spaces.numbers.meet(namespace)
         return descriptor
 
     def _adopt(self, number: int, item: Link) -> None:

@@ -67,7 +67,7 @@ class Links:
         rest = [record for record in veths if record.ifindex not in found and record.lower]
         if not rest:
             return found
-        spaces = self._spaces.resolve(space, {record.nsid for record in rest if record.nsid is not None})
+        spaces = self._spaces.numbers.resolve(space, {record.nsid for record in rest if record.nsid is not None})
         questions = [
             link_codec.dump_body(record.lower)
             if record.nsid is None

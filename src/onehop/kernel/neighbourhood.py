@@ -127,7 +127,7 @@ class Neighbourhood:
             return None
         number = self._numbers.get(space.cookie)
         if number is None:
-            number = self._spaces.number(space)
+            number = self._spaces.numbers.of(space)
             if number is not None:
                 self._numbers[space.cookie] = number
         return number

@@ -7,14 +7,14 @@ is gone, so sockets live hardly longer than one `observe` or `execute`; only the
 import errno
 import os
 import socket
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from onehop.errors import KernelError
-from onehop.kernel import nsid, syscall
+from onehop.kernel import syscall
 from onehop.kernel.closing import Closer
 from onehop.kernel.connection import NETFILTER, Connection
+from onehop.kernel.numbers import Numbers
 from onehop.net.naming import HOST, MARK
 from onehop.objects import Namespace, link_codec, netlink
 from onehop.objects.netlink import Request
@@ -22,8 +22,6 @@ from onehop.objects.netlink import Request
 _KEPT = 64
 """Namespaces that are open at a time, with up to three descriptors each: a plan goes through all of its namespaces once
 for each kind of object, and to open one again costs more than what is done in it."""
-
-_MET = 64
 
 
 class Space:
@@ -123,8 +121,7 @@ class Spaces:
         self._path = str(directory)
         self._open: dict[str, Space] = {}
         self._here: Space | None = None
-        self._known: dict[str, dict[int, str]] = {}
-        self._met: dict[str, None] = {}
+        self.numbers = Numbers(self)
         path = host or syscall.OWN_NAMESPACE
         try:
             self.host = Space(self, HOST, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
@@ -173,6 +170,10 @@ class Spaces:
             os.close(descriptor)
             return None
         return descriptor
+
+    def kept(self, name: str) -> Space | None:
+        """A namespace that is open already."""
+        return self.host if name == HOST else self._open.get(name)
 
     def names(self) -> list[str]:
         """Names of all namespaces under the directory, whoever made them."""
@@ -248,7 +249,8 @@ class Spaces:
         """Let mounts in the directory be seen by every mount namespace that sees it, as iproute2 does."""
         directory = str(self.directory)
         try:
-            syscall.mount("", directory, syscall.MS_SHARED | syscall.MS_REC)
+            # Not those below it as well, which came to be shared when they were bound: there is one for each router.
+            syscall.mount("", directory, syscall.MS_SHARED)
         except OSError:
             syscall.mount(directory, directory, syscall.MS_BIND | syscall.MS_REC)
             syscall.mount("", directory, syscall.MS_SHARED | syscall.MS_REC)
@@ -272,68 +274,4 @@ class Spaces:
         """Give a namespace a number in the host's, so that the host's sockets hear of what happens in it."""
         space = self.open(name)
         if space is not None and name != HOST:
-            self.number(space)
-
-    def number(self, space: Space) -> int | None:
-        """The host's number for a namespace, given now if need be."""
-        for _ in range(2):
-            for number, name in nsid.numbers(self.host.route, [(space.name, space.descriptor)]):
-                self._known.setdefault(HOST, {})[number] = name
-                return number
-            nsid.give(self.host.route, space.descriptor)
-        return None
-
-    def _numbers(self, at: Space, names: Iterable[str]) -> Iterator[tuple[int, str]]:
-        """Numbers by which `at` knows namespaces; those it does not know are left out."""
-        asked: list[tuple[str, int]] = []
-        opened: list[int] = []
-        for name in names:
-            kept = self.host if name == HOST else self._open.get(name)
-            descriptor = self.descriptor(name) if kept is None else kept.descriptor
-            if descriptor is None:
-                continue
-            if kept is None:
-                opened.append(descriptor)
-            asked.append((name, descriptor))
-        try:
-            yield from nsid.numbers(at.route, asked)
-        finally:
-            for descriptor in opened:
-                os.close(descriptor)
-
-    def meet(self, name: str) -> None:
-        """Note that a link was led into a namespace: it will be asked for soon."""
-        self._met.pop(name, None)
-        self._met[name] = None
-        if len(self._met) > _MET:
-            del self._met[next(iter(self._met))]
-
-    def resolve(self, at: Space, numbers: Iterable[int]) -> dict[int, str]:
-        """Names of the namespaces that `at` knows by these numbers; unnamed ones are left out.
-
-        What was known is only a guess: a number is given to another namespace when the first is gone. So each is
-        asked for again, and only where neither that nor those met lately help all names are tried, of which there are
-        as many as routers.
-        """
-        wanted = set(numbers)
-        if not wanted:
-            return {}
-        known = self._known.setdefault(at.name, {})
-        found: dict[int, str] = {}
-        tried: set[str] = set()
-        for guessed in self._guesses(known[number] for number in wanted if number in known):
-            missing = wanted - found.keys()
-            found.update({number: name for number, name in self._numbers(at, guessed - tried) if number in missing})
-            if len(found) == len(wanted):
-                break
-            tried |= guessed
-        known.update(found)
-        for name in found.values():
-            self._met.pop(name, None)
-        return found
-
-    def _guesses(self, known: Iterable[str]) -> Iterator[set[str]]:
-        """Names to try, the likely first."""
-        yield {HOST, *known}
-        yield set(self._met)
-        yield set(self.names())
+            self.numbers.of(space)

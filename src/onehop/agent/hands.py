@@ -1,0 +1,116 @@
+"""The hands: partitions are made as they should be, and what came of it is read back."""
+
+from collections.abc import Callable, Mapping
+
+from onehop.agent.advertiser import Advertiser, occupied
+from onehop.agent.board import UNTRIED
+from onehop.agent.desire import Desire
+from onehop.agent.holding import STRAY
+from onehop.agent.sight import Sight
+from onehop.agent.verdict import is_as_wanted
+from onehop.compiler.state import Claim
+from onehop.kernel.base import Kernel
+from onehop.log import logger
+from onehop.objects import KernelObject, Key
+from onehop.reconciler.block import WAITS
+from onehop.reconciler.diff import diff
+from onehop.reconciler.plan import Plan, Report
+from onehop.reconciler.readback import named_alone
+
+LOG = logger("agent")
+ROUNDS = 3
+"""Attempts within one pass: what was believed of the kernel may have been out of date."""
+
+
+class Hands:
+    """Changes one kernel.
+
+    Args:
+        kernel: to be changed.
+        sight: knows what is there, and reads it back.
+        desire: knows what is wanted.
+        advertiser: tells instances of legs that go.
+        look: reads the whole host.
+
+    Attributes:
+        writes: number of ops carried out.
+    """
+
+    def __init__(
+        self, kernel: Kernel, sight: Sight, desire: Desire, advertiser: Advertiser, look: Callable[[], None]
+    ) -> None:
+        self.writes = 0
+        self._kernel = kernel
+        self._sight = sight
+        self._desire = desire
+        self._advertiser = advertiser
+        self._look = look
+
+    def execute(self, plan: Plan) -> Report:
+        """Carry out a plan."""
+        report = self._kernel.execute(plan)
+        self.writes += len(report.done)
+        return report
+
+    def reconcile(self, names: set[str], doubtful: set[str]) -> dict[Key, str]:
+        """Make these partitions as they should be; returns why, by key, where that failed."""
+        reasons: dict[Key, str] = {}
+        if doubtful:
+            reasons.update(self._observe(doubtful))
+        for _ in range(ROUNDS):
+            plan = self.diff(names - self._sight.unread)
+            if plan.ops:
+                self._withdraw(names - self._sight.unread)
+            reasons.update((k, UNTRIED if why.startswith(WAITS) else why) for k, why in plan.blocked.items())
+            if not plan.ops:
+                break
+            report = self.execute(plan)
+            for failure in report.failed:
+                LOG.warning("the kernel refused", op=type(failure.op).__name__, key=failure.op.key, why=failure.reason)
+            failed = {failure.op.key: failure.reason for failure in report.failed}
+            failed.update({op.key: UNTRIED for op in report.skipped if op.key not in failed})
+            reasons.update(failed)
+            single = None if failed or STRAY in names else named_alone(plan)
+            if single is None:
+                reasons.update(self._observe(self._sight.affected(names, plan, self._desire)))
+            else:
+                reasons.update(self._sight.read_single(names, single, self._desire))
+            if failed:
+                break
+        return reasons
+
+    def _withdraw(self, names: set[str]) -> None:
+        """Before anything is changed: instances hear of the legs that are about to go."""
+        holding = self._sight.holding
+
+        def heard(leg: str) -> bool:
+            network = holding.owner("hr-" + leg.removeprefix("qr-"))
+            return occupied(self._desire.partitions.get(network)) if network is not None else False
+
+        for name in names:
+            if name.startswith("router/"):
+                self._advertiser.withdraw(self._desire.partitions.get(name), holding.objects(name), heard)
+
+    def diff(self, names: set[str]) -> Plan:
+        """What has to be done in these partitions, by what is known of them."""
+        if all(is_as_wanted(self.claims(name), self._sight.holding.objects(name)) for name in names):
+            return Plan()
+        observed: dict[Key, KernelObject] = {}
+        desired: dict[Key, KernelObject] = {}
+        for name in names:
+            observed.update(self._sight.holding.objects(name))
+            desired.update((key, claim.object) for key, claim in self.claims(name).items())
+        return diff(observed, desired, frozenset(self._sight.holding.foreign))
+
+    def claims(self, name: str) -> Mapping[Key, Claim]:
+        """What is wanted of a partition."""
+        wanted = self._desire.partitions.get(name)
+        return {} if wanted is None else wanted.claims
+
+    def _observe(self, names: set[str]) -> dict[Key, str]:
+        """Read partitions back; returns why, by key, where that failed."""
+        if STRAY not in names:
+            return self._sight.read(names, self._desire)
+        # Nobody knows where to look for these but everywhere. They wait for their retry like everything that fails.
+        self._look()
+        return {}
