@@ -26,6 +26,7 @@
     │   └── MissingFeatureError   this kernel or machine lacks what we need; says which package or option
     ├── WireError             the other side of the stream broke the protocol
     ├── LocalCopyError        the saved view is unreadable
+    ├── UnknownRuleError      our own fault: a rule of nftables that the model of packets does not know
     └── CompileError          our own fault: two features claim one key with different values
 
 A message is one sentence for the person who reads it, and says what to do where there is something to do.
@@ -140,6 +141,10 @@ class LocalCopyError(OnehopError):
 
 class CompileError(OnehopError):
     """Two features claim the same kernel key with different values: a bug of ours, never resolved by order."""
+
+
+class UnknownRuleError(OnehopError):
+    """A rule of nftables that the model of packets does not know: it says nothing rather than something wrong."""
 
 
 class ApiError(StateError):

@@ -1,0 +1,1 @@
+"""A packet walked through the compiled state of every host, without a kernel."""

@@ -1,0 +1,165 @@
+"""Connections of one namespace, with their translations; they live as long as a trace, so that answers find them.
+
+After nf_conntrack and nf_nat of the kernel: which first packets make a connection, how a port is chosen, and which end
+of a packet is rewritten at which hook.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from onehop.verify.nft.value import Span
+from onehop.verify.packet import ACK, ECHO, RST, SYN, Packet
+
+INVALID, ESTABLISHED, NEW, UNTRACKED = 1, 2, 8, 64
+"""Bits of ``ct state``."""
+SNAT, DNAT = 16, 32
+"""Bits of ``ct status``."""
+
+Manipulation = Literal["snat", "dnat"]
+_BIT = {"snat": SNAT, "dnat": DNAT}
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """One direction of a connection. Of ICMP echo both ports are the id, and `kind` the type."""
+
+    protocol: int
+    source: str
+    source_port: int
+    destination: str
+    destination_port: int
+    kind: int = 0
+
+    @property
+    def answer(self) -> "Flow":
+        """The other direction, untranslated."""
+        kind = self.kind
+        for request, reply in ECHO.values():
+            if self.protocol in (1, 58) and kind in (request, reply):
+                kind = request + reply - kind
+        return Flow(self.protocol, self.destination, self.destination_port, self.source, self.source_port, kind)
+
+
+def flow_of(packet: Packet) -> Flow:
+    """The direction that a packet belongs to."""
+    if packet.is_icmp:
+        return Flow(
+            packet.protocol, packet.source, packet.identifier, packet.destination, packet.identifier, packet.type
+        )
+    return Flow(packet.protocol, packet.source, packet.source_port, packet.destination, packet.destination_port)
+
+
+class Connection:
+    """A connection.
+
+    Attributes:
+        original: as it began.
+        reply: as its answers are expected.
+        status: `SNAT` and `DNAT`.
+        settled: the manipulations that were decided, by a rule or by none.
+    """
+
+    def __init__(self, original: Flow) -> None:
+        self.original = original
+        self.reply = original.answer
+        self.status = 0
+        self.settled: set[Manipulation] = set()
+
+
+class Tracked(msgspec.Struct, frozen=True):
+    """A packet's place in a connection."""
+
+    connection: Connection
+    is_reply: bool
+    state: int
+
+
+class Tracker:
+    """The connections of a namespace."""
+
+    def __init__(self) -> None:
+        self._connections: list[Connection] = []
+
+    def track(self, packet: Packet) -> Tracked | None:
+        """The connection of a packet, a new one where it may begin one; None where it is invalid."""
+        flow = flow_of(packet)
+        for connection in self._connections:
+            if flow == connection.original:
+                return Tracked(connection, False, ESTABLISHED if connection.settled else NEW)
+            if flow == connection.reply:
+                return Tracked(connection, True, ESTABLISHED)
+        if not _begins(packet):
+            return None
+        connection = Connection(flow)
+        self._connections.append(connection)
+        return Tracked(connection, False, NEW)
+
+    def translate(self, connection: Connection, what: Manipulation, address: str, ports: Span | None) -> None:
+        """Bind a new connection to another source or destination (nf_nat_setup_info)."""
+        before = connection.reply.answer
+        wanted = _moved(before, what, address, None)
+        if ports is not None or self._taken(wanted, connection):
+            wanted = self._free(wanted, connection, what, ports)
+        if wanted != before:
+            connection.reply = wanted.answer
+            connection.status |= _BIT[what]
+
+    def _free(self, wanted: Flow, connection: Connection, what: Manipulation, ports: Span | None) -> Flow:
+        own = wanted.source_port if what == "snat" else wanted.destination_port
+        span = ports or Span(1024, 65535)
+        candidates = [own] if own in span else []
+        for port in (*candidates, *range(span.first, span.last + 1)):
+            tried = _moved(wanted, what, None, port)
+            if not self._taken(tried, connection):
+                return tried
+        return wanted
+
+    def _taken(self, wanted: Flow, mine: Connection) -> bool:
+        return any(c is not mine and wanted.answer in (c.original, c.reply) for c in self._connections)
+
+
+def _begins(packet: Packet) -> bool:
+    if packet.protocol == 6:
+        # tcp_conntracks, from TCP_CONNTRACK_NONE, with nf_conntrack_tcp_loose.
+        return not packet.flags & RST and packet.flags & (SYN | ACK) != SYN | ACK
+    if packet.is_icmp:
+        return packet.type == ECHO[packet.protocol_name][0]
+    return True
+
+
+def _moved(flow: Flow, what: Manipulation, address: str | None, port: int | None) -> Flow:
+    if what == "snat":
+        both = flow.protocol in (1, 58) and port is not None
+        return msgspec.structs.replace(
+            flow,
+            source=address or flow.source,
+            source_port=flow.source_port if port is None else port,
+            destination_port=port if both else flow.destination_port,
+        )
+    return msgspec.structs.replace(
+        flow,
+        destination=address or flow.destination,
+        destination_port=flow.destination_port if port is None or flow.protocol in (1, 58) else port,
+    )
+
+
+def rewritten(packet: Packet, tracked: Tracked, what: Manipulation) -> Packet:
+    """A packet as its connection's translation makes it at a hook that rewrites sources, or destinations.
+
+    In the other direction a source that was translated is put back into the destination, and the reverse (nf_nat_packet
+    in net/netfilter/nf_nat_core.c).
+    """
+    status = tracked.connection.status
+    bit = _BIT[what]
+    if tracked.is_reply:
+        bit = (SNAT | DNAT) ^ bit
+    if not status & bit:
+        return packet
+    target = (tracked.connection.original if tracked.is_reply else tracked.connection.reply).answer
+    changes: dict[str, str | int] = {"source": target.source} if what == "snat" else {"destination": target.destination}
+    if packet.has_ports:
+        port = target.source_port if what == "snat" else target.destination_port
+        changes["source_port" if what == "snat" else "destination_port"] = port
+    elif packet.is_icmp:
+        changes["identifier"] = target.source_port
+    return msgspec.structs.replace(packet, **changes)

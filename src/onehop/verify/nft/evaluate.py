@@ -1,0 +1,258 @@
+"""What a chain makes of one packet.
+
+The packet is known only as a `Subject`: something whose fields can be read and written. What a rule leaves to others
+(a translation, a copy) is said in the `Ruling`.
+"""
+
+from typing import Literal, Protocol, assert_never
+
+import msgspec
+
+from onehop.errors import UnknownRuleError
+from onehop.verify.nft.value import (
+    Assign,
+    Atom,
+    Chain,
+    Chance,
+    Copy,
+    Counter,
+    Decide,
+    Field,
+    Flags,
+    Limit,
+    Log,
+    Looked,
+    Masked,
+    Match,
+    Notrack,
+    Part,
+    Reject,
+    Rule,
+    Source,
+    Span,
+    Table,
+    Translate,
+    Verdict,
+)
+
+_DEEPEST = 16
+"""Jumps that the kernel allows (NFT_JUMP_STACK_SIZE)."""
+
+
+class Subject(Protocol):
+    """A packet, as rules see it."""
+
+    def read(self, field: Field) -> Atom | None:
+        """What a field holds, or None where the packet has no such field: then the rule does not concern it."""
+        ...
+
+    def write(self, field: Field, value: int) -> None:
+        """Change a field."""
+        ...
+
+    def untrack(self) -> None:
+        """Keep it out of connection tracking."""
+        ...
+
+    def __str__(self) -> str:
+        """The packet in words."""
+        ...
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What a rule did to a packet: the packet before and after, in words.
+
+    Attributes:
+        chain: its chain.
+        rule: its text.
+        before, after: equal where it changed nothing that is shown.
+    """
+
+    chain: str
+    rule: str
+    before: str
+    after: str
+
+
+class Ruling(msgspec.Struct, frozen=True):
+    """What a base chain decided.
+
+    Attributes:
+        verdict: ``accept`` goes on to the next chain.
+        chain, rule: where it was decided; `rule` is empty where it was the policy.
+        said: what rules did on the way.
+        copies: devices that a copy goes to.
+        address, ports: of a translation: the new address, and the ports of which one is to be chosen.
+        how: of a reject.
+    """
+
+    verdict: Literal["accept", "drop", "reject", "translate", "forward"]
+    chain: str
+    rule: str = ""
+    said: tuple[Said, ...] = ()
+    copies: tuple[str, ...] = ()
+    address: int = 0
+    ports: Span | None = None
+    how: str = ""
+
+
+class _Decided(msgspec.Struct, frozen=True):
+    """The end of a base chain, by a rule of a chain."""
+
+    part: Verdict | Reject | Translate | Copy
+    chain: str
+    rule: str
+
+
+def evaluate(table: Table, chain: Chain, subject: Subject) -> Ruling:
+    """Show a packet to a base chain.
+
+    Raises:
+        UnknownRuleError: a rule names a chain or set that is not there.
+    """
+    run = _Run(table, subject)
+    decided = run.chain(chain, 0)
+    said, copies = tuple(run.said), tuple(run.copies)
+    if decided is None:
+        return Ruling(chain.hook.policy if chain.hook else "accept", chain.name, said=said, copies=copies)
+    name, text, part = decided.chain, decided.rule, decided.part
+    if isinstance(part, Reject):
+        return Ruling("reject", name, text, said, copies, how=part.how)
+    if isinstance(part, Translate):
+        return Ruling("translate", name, text, said, copies, run.address, run.ports)
+    if isinstance(part, Copy):
+        return Ruling("forward", name, text, said, (*copies, part.device))
+    return Ruling("drop" if part.word == "drop" else "accept", name, text, said, copies)
+
+
+class _Run:
+    """One packet in one base chain."""
+
+    def __init__(self, table: Table, subject: Subject) -> None:
+        self.table = table
+        self.subject = subject
+        self.said: list[Said] = []
+        self.copies: list[str] = []
+        self.address = 0
+        self.ports: Span | None = None
+
+    def chain(self, chain: Chain, depth: int) -> _Decided | None:
+        if depth > _DEEPEST:
+            raise UnknownRuleError(f"chains of table {self.table.name} lead to each other without end")
+        for rule in chain.rules:
+            decided = self.rule(chain, rule, depth)
+            if decided is None:
+                continue
+            if isinstance(decided.part, Verdict) and decided.part.word == "return":
+                # Only of this chain: whoever jumped here goes on.
+                return None
+            return decided
+        return None
+
+    def rule(self, chain: Chain, rule: Rule, depth: int) -> _Decided | None:
+        for part in rule.parts:
+            before = str(self.subject)
+            go_on = self.part(part)
+            after = str(self.subject)
+            if isinstance(part, Assign | Notrack) and go_on:
+                self.said.append(Said(chain.name, rule.text, before, after))
+            if isinstance(go_on, bool):
+                if not go_on:
+                    return None
+                continue
+            if isinstance(go_on, Verdict) and go_on.word in ("jump", "goto"):
+                decided = self.chain(self._named(go_on.chain), depth + 1)
+                if decided is not None:
+                    return decided
+                if go_on.word == "goto":
+                    return _Decided(Verdict("return"), chain.name, rule.text)
+                continue
+            return _Decided(go_on, chain.name, rule.text)
+        return None
+
+    def _named(self, name: str) -> Chain:
+        if name not in self.table.chains:
+            raise UnknownRuleError(f"table {self.table.name} has no chain {name}")
+        return self.table.chains[name]
+
+    def part(self, part: Part) -> bool | Verdict | Reject | Translate | Copy:
+        """Whether the rule goes on, or how it ends."""
+        match part:
+            case Match():
+                return self.match(part)
+            case Flags():
+                return self.flags(part)
+            case Assign():
+                return self.assign(part)
+            case Translate():
+                return self.translate(part)
+            case Copy():
+                return self.copy(part)
+            case Decide():
+                return self.decide(part)
+            case Notrack():
+                self.subject.untrack()
+                return True
+            case Counter() | Chance() | Limit() | Log():
+                # Nothing is by lot in a model: what may happen does.
+                return True
+            case Verdict() | Reject():
+                return part
+        assert_never(part)
+
+    def key(self, fields: tuple[Field, ...]) -> tuple[Atom, ...] | None:
+        found = tuple(self.subject.read(field) for field in fields)
+        return None if None in found else found  # type: ignore[return-value]  # none is None
+
+    def look(self, looked: Looked) -> object:
+        key = self.key(looked.fields)
+        return None if key is None else self.table.members(looked.members).find(key)
+
+    def value(self, source: Source) -> int | None:
+        if isinstance(source, int):
+            return source
+        if isinstance(source, Masked):
+            found = self.subject.read(source.field)
+            return found & source.mask if isinstance(found, int) else None
+        value = self.look(source)
+        return value[0] if isinstance(value, tuple) and value and isinstance(value[0], int) else None
+
+    def match(self, part: Match) -> bool:
+        key = self.key(part.fields)
+        if key is None:
+            return False
+        return (self.table.members(part.members).find(key) is None) == part.negated
+
+    def flags(self, part: Flags) -> bool:
+        found = self.subject.read(part.field)
+        return isinstance(found, int) and bool(found & part.bits) != part.negated
+
+    def assign(self, part: Assign) -> bool:
+        value = self.value(part.source)
+        if value is None:
+            return False
+        self.subject.write(part.field, value)
+        return True
+
+    def translate(self, part: Translate) -> bool | Translate:
+        self.ports = part.ports
+        if isinstance(part.target, int):
+            self.address = part.target
+            return part
+        value = self.look(part.target)
+        if not isinstance(value, tuple) or not value or not isinstance(value[0], int):
+            return False
+        self.address = value[0]
+        if len(value) > 1 and isinstance(value[1], int):
+            self.ports = Span(value[1], value[1])
+        return part
+
+    def copy(self, part: Copy) -> bool | Copy:
+        if part.away:
+            return part
+        self.copies.append(part.device)
+        return True
+
+    def decide(self, part: Decide) -> bool | Verdict:
+        found = self.look(part.looked)
+        return found if isinstance(found, Verdict) else False
