@@ -27,6 +27,19 @@ def document() -> dict[str, Json]:
             "get": _operation("extension", "One extension", {"200": _json({"type": "object"})}),
         },
         "/onehop/v1/status": {"get": _operation("status", "State of hosts", {"200": _json({"type": "object"})})},
+        "/onehop/v1/trace": {
+            "parameters": [
+                {"name": name, "in": "query", "required": needed, "schema": {"type": "string"}}
+                for name, needed in (
+                    ("source", True),
+                    ("destination", True),
+                    ("protocol", False),
+                    ("port", False),
+                    ("source_port", False),
+                )
+            ],
+            "get": _operation("trace", "What becomes of a packet", {"200": _json({"type": "object"})}),
+        },
     }
     schemas: dict[str, Json] = {"Error": _ERROR}
     for resource in RESOURCES:

@@ -24,6 +24,7 @@ from onehop.controller.context import Context
 from onehop.controller.faults import bad_request
 from onehop.controller.floating_ips import pools
 from onehop.controller.status import host_statuses
+from onehop.controller.trace import answer_trace
 from onehop.model.kind import Json
 from onehop.model.resource import Resource
 from onehop.model.resources import BY_NAME, RESOURCES
@@ -62,6 +63,7 @@ class Service:
             Route("/v2.0/extensions/{alias}", discovery.extension),
             Route("/openapi.json", discovery.openapi),
             Route("/onehop/v1/status", self._answer(host_statuses)),
+            Route("/onehop/v1/trace", self._asked(answer_trace)),
             Route("/v2.0/floatingip-pools", self._answer(lambda context: {"floatingip_pools": pools(context)})),
         ]
         for resource in RESOURCES:
@@ -231,11 +233,16 @@ class Service:
 
     def _answer(self, ask: Callable[[Context], Json]) -> Handler:
         """What is read and belongs to no resource."""
+        return self._asked(lambda context, _: ask(context))
+
+    def _asked(self, ask: Callable[[Context, list[tuple[str, str]]], Json]) -> Handler:
+        """The same, of something that the query string says."""
 
         async def handle(request: Request) -> Response:
             def run() -> Json:
                 with self._store.read() as tx:
-                    return ask(Context(tx, request.state.caller, self._settings, self._clock))
+                    context = Context(tx, request.state.caller, self._settings, self._clock)
+                    return ask(context, parse_query(request))
 
             return answer(await anyio.to_thread.run_sync(run, limiter=self._readers))
 
