@@ -26,6 +26,7 @@ from onehop.wire import (
     MAX_VALUES,
     PROTOCOL_VERSION,
     Applied,
+    Ask,
     Delta,
     FromController,
     Heartbeat,
@@ -102,6 +103,8 @@ class Source:
         self._said_applied: tuple[int, int] | None = None
         self._connection: ClientConnection | None = None
         self._spoke = 0.0
+        self._asked = self._answered = 0
+        self._answer = asyncio.Event()
         self._reached = self._said_reached = frozenset(settings.physical_networks)
 
     def fresh(self) -> bool:
@@ -109,13 +112,18 @@ class Source:
         return self.connected and time.monotonic() - self._spoke < FRESH_SECONDS
 
     async def confirms(self, seconds: float) -> bool:
-        """Whether the controller answers in time; all that it sent before was taken by then."""
+        """Whether a controller says in time that the view is that of now; all that was new in it was taken by then."""
         connection = self._connection
         if connection is None or not self.connected:
             return False
+        self._asked += 1
+        number = self._asked
         try:
             async with asyncio.timeout(seconds):
-                await (await connection.ping())
+                await connection.send(encode(Ask(number=number)))
+                while self._answered < number:
+                    self._answer.clear()
+                    await self._answer.wait()
         except (ConnectionClosed, TimeoutError):
             self._spoke = 0.0  # fresh again with its next word
             return False
@@ -156,7 +164,7 @@ class Source:
                 self.error = "the controller closed the connection"
             except (ConnectionClosed, InvalidHandshake, OnehopError, OSError, TimeoutError) as error:
                 self.error = _why(error)
-            self._connection = None
+            self._connection, self._asked, self._answered = None, 0, 0
             if self._synced is not None:
                 wait = FIRST_SECONDS
             if self.connected or wait == FIRST_SECONDS:
@@ -236,6 +244,8 @@ class Source:
                     self._delta(message.revision, upserts, removes)
                 values, upserts, removes = None, [], []
                 self._in_sync(message.revision)
+                self._answered = max(self._answered, message.answers)
+                self._answer.set()
             elif isinstance(message, Heartbeat):
                 self.wanted = max(self.wanted, message.revision)
             elif isinstance(message, Refused):

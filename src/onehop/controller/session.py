@@ -7,7 +7,7 @@ chunk of it encoded. So a slow agent costs memory in proportion to its share, ne
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -24,6 +24,7 @@ from onehop.system import until_one_ends
 from onehop.wire import (
     MAX_VALUES,
     Applied,
+    Ask,
     Delta,
     FromController,
     Hello,
@@ -118,6 +119,7 @@ class Session:
         beat: takes signs of life.
         heartbeat_seconds: how often to send one.
         ear: takes what else the agent says of its host.
+        catch_up: lets `shares` become that of now.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class Session:
         beat: Callable[[Heartbeat], None],
         heartbeat_seconds: float,
         ear: Ear | None = None,
+        catch_up: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
         self.host = host
         self.number = number
@@ -141,6 +144,8 @@ class Session:
         self._report = report
         self._beat = beat
         self._ear = ear or Deaf()
+        self._catch_up = catch_up
+        self._asked = 0
         self._heartbeat_seconds = heartbeat_seconds
         self._wake = asyncio.Event()
         self._dirty: set[Ref] = set()
@@ -212,10 +217,10 @@ class Session:
                 continue
             self._late = False
             self._sending = True
-            revision = self._shares.topology.revision
+            revision, asked = self._shares.topology.revision, self._asked
             for message in self._batch(revision):
                 await self._put(message)
-            await self._put(InSync(revision=revision))
+            await self._put(InSync(revision=revision, answers=asked))
             self._synced, self._sending = revision, False
             self._progress()
 
@@ -271,6 +276,12 @@ class Session:
             elif isinstance(message, WireHeartbeat):
                 self._ear.hear(self.host, message.answering, message.silent)
                 self._say()
+            elif isinstance(message, Ask):
+                if self._catch_up is not None:
+                    await self._catch_up()
+                self._asked = message.number
+                self._late = True
+                self._wake.set()
             elif isinstance(message, Reach):
                 self._ear.reach(self.host, message.physical_networks)
             elif isinstance(message, Usage):

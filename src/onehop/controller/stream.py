@@ -207,6 +207,7 @@ class Stream:
             self._reports.beat,
             self._settings.heartbeat_seconds,
             self._attention,
+            self._feed.catch_up,
         )
         older = self._sessions.get(host)
         self._sessions[host] = session

@@ -7,7 +7,6 @@ a router gets a leg, `host_changed` when a host says what it reaches, `forget_ho
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -35,25 +34,26 @@ _ASSIGN = (
     .where(_G.router_id == sa.bindparam("which"))
     .values(owner=sa.bindparam("heir"), generation=sa.bindparam("number"))
 )
+_CANDIDATES = sa.update(GATEWAY).where(_G.router_id == sa.bindparam("which")).values(candidates=sa.bindparam("found"))
 
 
 def put(session: Session, router_id: str, port_id: str, network_id: str, vnis: tuple[int, int]) -> None:
     """Give a router a gateway; see `Transaction.put_gateway`."""
     vni = allocation.allocate_vni(session, *vnis)
     allocation.claim_vni(session, vni, "router", router_id)
+    candidates = _ordered(router_id, [], _eligible(session, network_id), _load(session))
     row = {
         "router_id": router_id,
         "port_id": port_id,
         "network_id": network_id,
         "vni": vni,
-        "owner": None,
-        "generation": 0,
-        "candidates": [],
+        "owner": candidates[0] if candidates else None,
+        "generation": _generation(session) if candidates else 0,
+        "candidates": candidates,
     }
     session.write(sa.insert(GATEWAY), row)
-    _choose(session, router_id, [], None, _eligible(session, network_id), _load(session))
     networks, _ = component.component(session, component.networks_of(session, router_id))
-    place.add(session, router_id, component.hosts_on(session, networks))
+    place.add(session, router_id, {*candidates, *component.hosts_on(session, networks)})
     _changed(session, [router_id])
 
 
@@ -170,12 +170,28 @@ def host_changed(session: Session) -> None:
     """What gateway hosts reach is different now: candidates come and go, and a lost owner is replaced."""
     load = _load(session)
     eligible: dict[str, set[str]] = {}
+    candidates: dict[str, list[str]] = {}
+    owners: dict[str, str | None] = {}
+    fresh: set[str] = set()
     for row in session.read(sa.select(GATEWAY).order_by(_G.router_id)).all():
         if row.network_id not in eligible:
             eligible[row.network_id] = _eligible(session, row.network_id)
-        if set(row.candidates) != eligible[row.network_id]:
-            _choose(session, row.router_id, row.candidates, row.owner, eligible[row.network_id], load)
-            _changed(session, [row.router_id])
+        if set(row.candidates) == eligible[row.network_id]:
+            continue
+        found = candidates[row.router_id] = _ordered(row.router_id, row.candidates, eligible[row.network_id], load)
+        if not set(found) <= set(row.candidates):
+            fresh.add(row.router_id)
+        if row.owner not in found:
+            heir = found[0] if found else None
+            load[heir or ""] += 1
+            if heir != row.owner:
+                owners[row.router_id] = heir
+    if candidates:
+        session.write(_CANDIDATES, [{"which": id, "found": found} for id, found in candidates.items()])
+    _assign(session, owners)
+    for router_id in sorted(fresh):
+        place.add(session, router_id, candidates[router_id])
+    _changed(session, candidates)
 
 
 def forget_host(session: Session, host: str) -> None:
@@ -186,31 +202,14 @@ def forget_host(session: Session, host: str) -> None:
     host_changed(session)
 
 
-def _choose(
-    session: Session,
-    router_id: str,
-    before: Sequence[str],
-    owner: str | None,
-    eligible: set[str],
-    load: Counter[str],
-) -> None:
-    """Order the candidates anew: those there were stay in order, others follow; the first replaces a lost owner."""
+def _ordered(router_id: str, before: Sequence[str], eligible: set[str], load: Counter[str]) -> list[str]:
+    """Candidates: those there were stay in order, others follow; the first of all new ones is the least loaded."""
     kept = [host for host in before if host in eligible]
     fresh = sorted(eligible - set(kept), key=lambda host: _rank(router_id, host))
     if not kept:
         fresh.sort(key=lambda host: load[host])
         fresh[1:] = sorted(fresh[1:], key=lambda host: _rank(router_id, host))
-    candidates = [*kept, *fresh]
-    values: dict[str, Any] = {"candidates": candidates}
-    if owner not in candidates:
-        new = candidates[0] if candidates else None
-        load[new or ""] += 1
-        if new != owner:
-            values.update(owner=new, generation=_generation(session))
-    session.write(sa.update(GATEWAY).where(_G.router_id == router_id).values(values))
-    if "owner" in values:
-        presence.reset_owned(session, [router_id])
-    place.add(session, router_id, candidates)
+    return [*kept, *fresh]
 
 
 def _rank(router_id: str, host: str) -> bytes:

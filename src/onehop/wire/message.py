@@ -6,6 +6,7 @@ A session, seen from the agent::
     ← Welcome
     ← nothing more (my view is that of now), or Delta… (what changed since), or Snapshot… (all of it)
     ← InSync(revision)          my view is complete
+    → Ask(number) ← InSync      when somebody else claims what the view says is this host's
     → Reach(physical networks)  when a way outside is lost, or there again
     → Status(full)… → Applied   what became of every resource; later only what changed
     ← Delta… ← InSync           at every change of my share
@@ -106,9 +107,25 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True, tag="delta"):
 
 
 class InSync(msgspec.Struct, frozen=True, kw_only=True, tag="in_sync"):
-    """Controller: with what was sent so far you have all of your share at this revision."""
+    """Controller: with what was sent so far you have all of your share at this revision.
+
+    Attributes:
+        revision: the newest.
+        answers: number of the last Ask that came before it was looked what is the newest.
+    """
 
     revision: Revision
+    answers: Annotated[int, Meta(ge=0)] = 0
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
+    """Agent: is my view that of now? An InSync answers, after all that has to be sent for it to be so.
+
+    Attributes:
+        number: from 1, growing.
+    """
+
+    number: Annotated[int, Meta(ge=1)]
 
 
 class ResourceStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,5 +238,5 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True, tag="joined"):
     certificate: Annotated[str, Meta(max_length=65_536)]
 
 
-FromAgent = Hello | Status | Applied | Heartbeat | Reach | Usage | Refused
+FromAgent = Hello | Status | Applied | Heartbeat | Ask | Reach | Usage | Refused
 FromController = Welcome | Snapshot | Delta | InSync | Heartbeat | Refused
