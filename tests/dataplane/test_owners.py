@@ -10,6 +10,8 @@ import pytest
 
 from onehop.lab import build, fabric, plan, power
 from onehop.lab.prober import probing
+from onehop.lab.streaming import PORT as STREAM_PORT
+from onehop.lab.streaming import serving
 from onehop.net.announcement import gratuitous_arp
 from tests.dataplane.capture import capture
 from tests.dataplane.north import DETECTION, SLACK, North, north_site
@@ -243,3 +245,42 @@ def test_a_router_with_a_gateway_and_no_interface_answers_ping(north: North) -> 
     finally:
         client.delete(f"/v2.0/routers/{router['id']}")
     assert until(lambda: ping(north.at("outside"), address) is None, 5)
+
+
+def test_a_host_whose_ports_run_out_is_given_a_further_block(north: North) -> None:
+    """Blocks of 64: the 48th connection to one destination asks for more."""
+    site, client, size = north.site, north.client, 64
+    net = north.network()
+    info = {"network_id": north.ext.id}
+    router = north.router(port_block_size=size, external_gateway_info=info)
+    path = f"/v2.0/routers/{router}"
+    held: list[socket.socket] = []
+    north.join(router, subnet_id=net.v4["id"])
+
+    def blocks() -> int:
+        hosts = client.get(path)["router"]["gateway_hosts"]
+        return len(next(host["port_blocks"] for host in hosts if host["host"] == "host-1"))
+
+    try:
+        box = north.instance(net, "host-1")
+        site.wait()
+        with serving(site.directory, "outside"):
+            held += _calls(north, box.name, size * 3 // 4 - 8)
+            assert blocks() == 1
+            held += _calls(north, box.name, 10)
+            assert until(lambda: blocks() == 2, 10)
+            site.wait()
+            held += _calls(north, box.name, size // 2)
+            seen = {connection.recv(64) for connection in held}
+            assert len(seen) == len(held), "each has a port of its own"
+    finally:
+        for connection in held:
+            connection.close()
+        client.put(path, {"router": {"external_gateway_info": {}}})
+
+
+def _calls(north: North, name: str, number: int) -> list[socket.socket]:
+    """Connections from an instance to the server outside."""
+    return north.site.inside(
+        name, lambda: [socket.create_connection((OUTSIDE, STREAM_PORT), timeout=5) for _ in range(number)]
+    )

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from onehop.errors import NotFoundError
-from onehop.store import Row, Rules, Store, Transaction
+from onehop.store import Row, Rules, Status, Store, Transaction
 from tests.store import rows
 from tests.store.outside import blocks_of, given, hosts_of, routed, run
 from tests.store.rows import add_gateway_host
@@ -153,3 +153,37 @@ def test_a_block_for_a_host_without_a_place_is_refused(store: Store) -> None:
     store.run(lambda tx: rows.gateway(tx, router["id"], external))
     with pytest.raises(NotFoundError, match="has no place"):
         store.run(lambda tx: tx.add_port_block(router["id"], "h1"))
+
+
+def test_a_host_that_uses_three_quarters_of_its_ports_is_given_a_further_block(store: Store) -> None:
+    add_gateway_host(store, 1)
+    external = store.run(rows.external)
+    _, router = store.run(routed)
+    store.run(lambda tx: rows.gateway(tx, router["id"], external))
+    before = blocks_of(store, router["id"])["gw-1"]
+    size = before[0][1]
+    for used, number in ((size * 3 // 4 - 1, 1), (size * 3 // 4, 2), (size * 3 // 4, 2), (size * 2 * 3 // 4, 3)):
+        store.run(lambda tx, used=used: tx.use_ports([("gw-1", router["id"], used, 0)]))
+        found = blocks_of(store, router["id"])["gw-1"]
+        assert len(found) == number
+        assert all(first % size == 0 for first, _ in found)
+
+
+def test_a_router_that_lacks_ports_is_active_with_a_reason_and_an_error_outweighs_it(store: Store) -> None:
+    add_gateway_host(store, 1)
+    add_gateway_host(store, 2)
+    external = store.run(rows.external)
+    _, router = store.run(routed)
+    store.run(lambda tx: rows.gateway(tx, router["id"], external))
+
+    def said(host: str, state: str, reason: str) -> tuple[str, str]:
+        status = Status("router", router["id"], state, reason)
+        store.run(lambda tx: tx.put_statuses(host, [status], session=1, revision=tx.revision()))
+        with store.read() as tx:
+            row = tx.get("router", router["id"]) or {}
+        return row["status"], row["status_reason"]
+
+    assert said("gw-2", "ACTIVE", "3 connections found no port") == ("ACTIVE", "gw-2: 3 connections found no port")
+    assert said("gw-1", "ERROR", "no leg") == ("ERROR", "gw-1: no leg")
+    assert said("gw-1", "ACTIVE", "") == ("ACTIVE", "gw-2: 3 connections found no port")
+    assert said("gw-2", "ACTIVE", "") == ("ACTIVE", "")

@@ -15,6 +15,7 @@ from onehop.agent.engine import Engine, Outcome
 from onehop.agent.hub import Hub
 from onehop.agent.legs import Legs
 from onehop.agent.localcopy import LocalCopy
+from onehop.agent.meter import Meter
 from onehop.agent.plugs import Plugs
 from onehop.agent.prober import Prober
 from onehop.agent.reach import targets
@@ -84,6 +85,7 @@ class Agent:
         self._source = Source(settings, self._underlay_mtu(), self._view, self._snapshot, self._delta)
         self._solicited = Solicited(self._advertise, self._warnings.append)
         self._source.reaches(self._legs.reached)
+        self._meter = Meter(self._hub, self._source.uses)
         self._border = Border(self._hub, self._source, self._legs.bridges)
         self._prober = Prober(self._gateway_hosts, self._source.judged, settings.probe_seconds)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -108,6 +110,7 @@ class Agent:
                 self._solicited.run(),
                 self._legs.run(),
                 self._border.run(),
+                self._meter.run(),
                 self._care_for_disk(),
                 renewal.keep(Path(self.settings.state_dir), lambda: self._source.controller),
             )

@@ -11,7 +11,7 @@ from onehop.model.locality import is_lone, lone_routers, touched_networks
 from onehop.model.placement import Component, components_of
 from onehop.model.topology import Ref, Topology
 from onehop.net import naming
-from onehop.net.identifier import HostName, NetworkId, PortId
+from onehop.net.identifier import HostName, NetworkId, PortId, RouterId
 from onehop.objects import KernelObject, Key
 
 
@@ -27,6 +27,7 @@ class Desire:
         partitions: what is wanted, by name.
         broken: components that could not be compiled, by partition name, with the reason: a bug of ours. What was
             wanted of them before stays.
+        short: routers some of whose connections found no source port lately, and how many did.
     """
 
     def __init__(self, host: HostName, local: Local) -> None:
@@ -35,6 +36,7 @@ class Desire:
         self.view = Topology()
         self.partitions: dict[str, Partition] = {}
         self.broken: dict[str, str] = {}
+        self.short: dict[RouterId, int] = {}
         self._whole: dict[str, Partition] = {}
 
     def advance(self, view: Topology, changed: Iterable[Ref]) -> set[str]:

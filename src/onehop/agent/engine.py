@@ -33,8 +33,9 @@ from onehop.log import logger
 from onehop.model.topology import Ref, Topology
 from onehop.net import naming
 from onehop.net.advertisement import Solicitation
-from onehop.net.identifier import HostName
+from onehop.net.identifier import HostName, RouterId
 from onehop.objects import Key
+from onehop.objects.conntrack import Load
 from onehop.reconciler.backoff import Backoff
 from onehop.reconciler.plan import Plan
 
@@ -123,6 +124,16 @@ class Engine:
             name = self.tenure.heard(bridge, address, mac, confirmed, now)
             if name is not None:
                 self._doubtful.add(name)
+
+    def load(self, namespace: str, gateway: str, enough: int) -> Load:
+        """How far source ports are used; see `Kernel.load`."""
+        return self._kernel.load(namespace, gateway, enough)
+
+    def shortage(self, routers: Mapping[RouterId, int]) -> None:
+        """For connections of these routers no source port was left lately: so many of each, and none of others."""
+        for router in self.desire.short.keys() | routers.keys():
+            self._changed.add(naming.router_partition(router))
+        self.desire.short = dict(routers)
 
     def doubt(self, namespace: str, link: str | None) -> None:
         """Somebody changed something there."""

@@ -24,7 +24,8 @@ def counts(entries: Mapping[Ref, Entry]) -> dict[str, dict[str, int]]:
 
 def problems(engine: Engine, entries: Mapping[Ref, Entry]) -> list[Problem]:
     """What fails: resources first, then kernel objects."""
-    found = [Problem(what=" ".join(ref), reason=e.reason) for ref, e in sorted(entries.items()) if e.state == "ERROR"]
+    bad = [(ref, e) for ref, e in sorted(entries.items()) if e.state == "ERROR" or (e.state == "ACTIVE" and e.reason)]
+    found = [Problem(what=" ".join(ref), reason=e.reason) for ref, e in bad]
     for name, keys in sorted(engine.failing.items()):
         for key, reason in keys.items():
             found.append(Problem(what=f"{' '.join(map(str, key))} ({name or 'stray'})", reason=reason))

@@ -32,11 +32,13 @@ from onehop.wire import (
     Heartbeat,
     Hello,
     InSync,
+    PortUse,
     Reach,
     Refused,
     ResourceStatus,
     Snapshot,
     Status,
+    Usage,
     Welcome,
     decode_from_controller,
     encode,
@@ -104,6 +106,7 @@ class Source:
         self._connection: ClientConnection | None = None
         self._spoke = 0.0
         self._asked = self._answered = 0
+        self._uses: tuple[PortUse, ...] = ()
         self._answer = asyncio.Event()
         self._reached = self._said_reached = frozenset(settings.physical_networks)
 
@@ -132,6 +135,11 @@ class Source:
     def reaches(self, networks: frozenset[str]) -> None:
         """This host reaches these physical networks now."""
         self._reached = networks
+        self._judged.set()
+
+    def uses(self, uses: tuple[PortUse, ...]) -> None:
+        """Port blocks are used so far; what no controller hears is measured again."""
+        self._uses = uses
         self._judged.set()
 
     def outcome(self, outcome: Outcome) -> None:
@@ -302,6 +310,9 @@ class Source:
             if self._said_reached != self._reached:
                 self._said_reached = self._reached
                 await connection.send(encode(Reach(physical_networks=tuple(sorted(self._reached)))))
+            uses, self._uses = self._uses, ()
+            if uses:
+                await connection.send(encode(Usage(routers=uses[:MAX_VALUES])))
             answering, silent = (tuple(sorted(hosts)) for hosts in (self._verdict.answering, self._verdict.silent))
             await connection.send(encode(Heartbeat(revision=self.applied, answering=answering, silent=silent)))
 

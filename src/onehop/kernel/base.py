@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from onehop.objects.conntrack import Translations
+from onehop.objects.conntrack import Load, Translations
 from onehop.reconciler.plan import Observation, Plan, Report, Scope
 
 
@@ -57,6 +57,16 @@ class Kernel(Protocol):
 
         Raises:
             KernelError: they could not be read. A namespace that is not there has none.
+        """
+        ...
+
+    def load(self, namespace: str, gateway: str, enough: int) -> Load:
+        """How many tracked connections the busiest destination has of those that are translated to an address.
+
+        What is fewer than `enough` need not be exact. A namespace that is not there has none.
+
+        Raises:
+            KernelError: it could not be read.
         """
         ...
 

@@ -18,7 +18,7 @@ from onehop.kernel.neighbourhood import Neighbourhood
 from onehop.kernel.observe import Observer
 from onehop.kernel.rulesets import Rulesets
 from onehop.kernel.space import Spaces
-from onehop.objects.conntrack import Translations
+from onehop.objects.conntrack import Load, Translations
 from onehop.reconciler.plan import Observation, Plan, Report, Scope
 
 T = TypeVar("T")
@@ -144,6 +144,15 @@ class LinuxKernel:
             return 0 if space is None else outward.cut(space, allowed)
 
         return self._inside(lambda: self._rested(forget))
+
+    def load(self, namespace: str, gateway: str, enough: int) -> Load:
+        """How far source ports are used; see `onehop.kernel.base.Kernel.load`."""
+
+        def measure() -> Load:
+            space = self._spaces.open(namespace)
+            return Load() if space is None else outward.load(space, gateway, enough)
+
+        return self._inside(lambda: self._rested(measure))
 
     def _rested(self, work: Callable[[], T]) -> T:
         try:

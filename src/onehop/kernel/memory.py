@@ -25,7 +25,7 @@ from onehop.objects import (
     Veth,
     VxlanFdb,
 )
-from onehop.objects.conntrack import Translations
+from onehop.objects.conntrack import Load, Translations
 from onehop.reconciler.needs import Fallout
 from onehop.reconciler.plan import Create, Failure, Observation, Op, Plan, Replace, Report, Scope
 
@@ -49,6 +49,7 @@ class MemoryKernel:
         announced: namespace, link and frame of everything announced.
         emitted: namespace, link and packet of everything emitted.
         allowed: namespace → translations that were allowed when connections were last cut.
+        loads: namespace and address → how far the source ports are used, for tests to say.
         world: the state itself, for tests that want to look or to break something behind everybody's back.
     """
 
@@ -61,6 +62,7 @@ class MemoryKernel:
         self.announced: list[tuple[str, str, bytes]] = []
         self.emitted: list[tuple[str, str, bytes]] = []
         self.allowed: dict[str, Translations] = {}
+        self.loads: dict[tuple[str, str], Load] = {}
         self._watchers: list[queue.SimpleQueue[tuple[str, str | None] | None]] = []
 
     # ---- the contract
@@ -161,6 +163,11 @@ class MemoryKernel:
         """Cut connections; see `onehop.kernel.base.Kernel.cut`. It holds none; what is allowed is kept in `allowed`."""
         self.allowed[namespace] = allowed
         return 0
+
+    def load(self, namespace: str, gateway: str, enough: int) -> Load:
+        """See `onehop.kernel.base.Kernel.load`. It tracks nothing; `loads` says what to answer."""
+        found = self.loads.get((namespace, gateway), Load())
+        return found if found.used >= enough else Load(0, found.failed)
 
     def close(self) -> None:
         """End all watches."""

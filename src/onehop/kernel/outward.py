@@ -7,7 +7,7 @@ from onehop.errors import KernelError
 from onehop.kernel.space import Space
 from onehop.net import address
 from onehop.objects import conntrack
-from onehop.objects.conntrack import Translations
+from onehop.objects.conntrack import Load, Translations
 
 _TARGET = slice(24, 40)
 """Of an IPv6 header: where the packet goes (RFC 8200, section 3)."""
@@ -64,3 +64,18 @@ def cut(space: Space, allowed: Translations) -> int:
     refusals = space.netfilter.carry([[conntrack.delete(tracked)] for tracked in stale])
     # One that ended by itself meanwhile is refused as not found: that is what was wanted.
     return sum(refusal is None for refusal in refusals)
+
+
+def load(space: Space, gateway: str, enough: int) -> Load:
+    """How far the source ports of an address are used; see `onehop.kernel.base.Kernel.load`.
+
+    Raises:
+        KernelError: it could not be read.
+    """
+    answer = next(space.netfilter.ask([conntrack.how_many()]))
+    used = conntrack.number(answer) if answer is not None else 0
+    failed = sum(map(conntrack.failed, space.netfilter.dump(*conntrack.failures())))
+    if used >= enough:
+        found = (conntrack.decode(message) for message in space.netfilter.dump(*conntrack.dump()))
+        used = conntrack.busiest((tracked for tracked in found if tracked is not None), gateway)
+    return Load(used, failed)

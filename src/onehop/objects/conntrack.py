@@ -4,7 +4,8 @@ They are no kernel objects of ours: nobody declares a connection. Declared is wh
 tracked under another one is cut.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from struct import pack
 
 import msgspec
@@ -14,7 +15,8 @@ from onehop.objects import netlink
 from onehop.objects.netlink import Found, Request
 
 _SUBSYSTEM = 1 << 8
-_GET, _DELETE, _GET_STATS = _SUBSYSTEM | 1, _SUBSYSTEM | 2, _SUBSYSTEM | 5
+_GET, _DELETE, _GET_STATS_CPU, _GET_STATS = _SUBSYSTEM | 1, _SUBSYSTEM | 2, _SUBSYSTEM | 4, _SUBSYSTEM | 5
+_INSERT_FAILED = 9
 _ENTRIES = 1
 _NFGENMSG = pack("=BBH", netlink.AF_INET, 0, 0)
 _ORIGINAL, _REPLY = 1, 2
@@ -45,6 +47,18 @@ class Tracked(msgspec.Struct, frozen=True):
     original: Tuple
     reply: Tuple
     identity: bytes
+
+
+class Load(msgspec.Struct, frozen=True):
+    """How far a namespace's source ports are used.
+
+    Attributes:
+        used: connections of the busiest destination, or fewer than were asked for.
+        failed: connections that could not be entered since the namespace was made: another had their port.
+    """
+
+    used: int = 0
+    failed: int = 0
 
 
 class Forwarded(msgspec.Struct, frozen=True):
@@ -105,6 +119,27 @@ def number(message: Found) -> int:
     """The answer to `how_many`."""
     values = netlink.attributes(message.data, message.start + len(_NFGENMSG), message.end)
     return int.from_bytes(values.get(_ENTRIES, b""), "big")
+
+
+def failures() -> tuple[int, bytes]:
+    """Kind and body of the question how many connections could not be entered; one answer for each processor."""
+    return _GET_STATS_CPU, _NFGENMSG
+
+
+def failed(message: Found) -> int:
+    """One answer to `failures`."""
+    values = netlink.attributes(message.data, message.start + len(_NFGENMSG), message.end)
+    return int.from_bytes(values.get(_INSERT_FAILED, b""), "big")
+
+
+def busiest(tracked: Iterable[Tracked], gateway: str) -> int:
+    """How many connections that are translated to an address the destination has that has most."""
+    found = Counter(
+        (t.original.destination, t.original.protocol, t.original.destination_port)
+        for t in tracked
+        if t.reply.destination == gateway and t.original.source != gateway
+    )
+    return max(found.values(), default=0)
 
 
 def dump() -> tuple[int, bytes]:

@@ -139,9 +139,9 @@ def refill(session: Session) -> int:
 
 def use_ports(session: Session, uses: Iterable[tuple[str, str, int, int]]) -> None:
     """Give another block to whoever has used three quarters of what it has; see `Transaction.use_ports`."""
-    for host, router_id, used, failed in uses:
+    for host, router_id, used, _ in uses:
         had = place.room(session, router_id, host)
-        if had and (failed or used >= had * ENOUGH) and place.add_block(session, router_id, host) is not None:
+        if had and used >= had * ENOUGH and place.add_block(session, router_id, host) is not None:
             _changed(session, [router_id])
 
 

@@ -208,11 +208,13 @@ def _derive_routers(session: Session, ids: Sequence[str]) -> list[Ref]:
     after = dict.fromkeys(before, ("ACTIVE", ""))
     lost = sa.select(GATEWAY.c.router_id).where(GATEWAY.c.router_id.in_(ids), GATEWAY.c.owner.is_(None))
     after.update(dict.fromkeys(session.read(lost).scalars(), ("ERROR", UNREACHED)))
-    bad = sa.select(_SAID.id, _SAID.host, _SAID.reason).where(
-        _SAID.kind == "router", _SAID.id.in_(ids), _SAID.state == "ERROR"
+    bad = sa.select(_SAID.id, _SAID.host, _SAID.state, _SAID.reason).where(
+        _SAID.kind == "router", _SAID.id.in_(ids), _SAID.reason != ""
     )
-    for id, host, reason in session.read(bad.order_by(_SAID.host.desc())):
-        after[id] = ("ERROR", f"{host}: {reason}"[:REASON_LENGTH])
+    # What goes on, though not as well as it should, comes last: an error of any host outweighs it.
+    for id, host, state, reason in session.read(bad.order_by(_SAID.state != "ACTIVE", _SAID.host.desc())):
+        if state == "ERROR" or (state == "ACTIVE" and after[id][0] == "ACTIVE"):
+            after[id] = (state, f"{host}: {reason}"[:REASON_LENGTH])
     return _set(session, "router", before, {id: after[id] for id in before})
 
 

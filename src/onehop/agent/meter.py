@@ -1,0 +1,75 @@
+"""The meter: looks again and again how far port blocks are used, a part of the routers at a time."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from onehop.agent.engine import Engine
+from onehop.agent.hub import Hub
+from onehop.agent.ports import Ports, blocks_on
+from onehop.errors import KernelError
+from onehop.log import logger
+from onehop.net import naming
+from onehop.net.identifier import RouterId
+from onehop.wire import PortUse
+
+LOG = logger("agent")
+STEP_SECONDS = 0.5
+AT_ONCE = 20
+"""Routers that are looked at in one step, by and by all of them: one costs about 0.7 ms."""
+
+AGAIN_SECONDS = 30.0
+
+
+class Meter:
+    """Measures until cancelled.
+
+    Args:
+        hub: leads to the engine.
+        tell: takes what the controller is to know.
+    """
+
+    def __init__(self, hub: Hub, tell: Callable[[tuple[PortUse, ...]], None]) -> None:
+        self._hub = hub
+        self._tell = tell
+        self._ports = Ports()
+        self._said: dict[RouterId, int] = {}
+        self._next = 0
+
+    async def run(self) -> None:
+        """Measure."""
+        again = time.monotonic()
+        while True:
+            await asyncio.sleep(STEP_SECONDS)
+            if time.monotonic() - again > AGAIN_SECONDS:
+                again = time.monotonic()
+                self._ports.again()
+            uses = await self._hub.ask(self.measure)
+            if uses:
+                self._tell(uses)
+
+    def measure(self, engine: Engine) -> tuple[PortUse, ...]:
+        """Look at the next of an engine's routers; what the controller is to know of them. In the engine's thread."""
+        partitions = engine.desire.partitions
+        held = sorted(RouterId(name.removeprefix("router/")) for name in partitions if name.startswith("router/"))
+        self._ports.keep(set(held))
+        self._next = self._next if self._next < len(held) else 0
+        chosen, self._next = held[self._next : self._next + AT_ONCE], self._next + AT_ONCE
+        uses: list[PortUse] = []
+        now = time.monotonic()
+        for router, blocks in blocks_on(engine.desire.view, engine.desire.host, chosen):
+            try:
+                load = engine.load(naming.router_namespace(router), blocks.gateway, blocks.enough)
+            except KernelError as error:
+                LOG.debug("the use of ports could not be measured", router=router, why=str(error))
+                continue
+            use = self._ports.take(router, blocks, load, now)
+            if use is not None:
+                uses.append(use)
+        short = dict(self._ports.short(now))
+        if short != self._said:
+            for router in short.keys() - self._said.keys():
+                LOG.warning("connections found no free source port", router=router)
+            self._said = short
+            engine.shortage(short)
+        return tuple(uses)

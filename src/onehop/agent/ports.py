@@ -1,0 +1,94 @@
+"""Ports: how far this host's blocks of source ports are used, router by router, and for whom none was left. Pure.
+
+A source port is shared by connections to different destinations, so what counts is the busiest destination (address,
+protocol, port): when it has as many connections as the blocks have ports, the next one finds none. That is read from
+connection tracking only where as many connections as that are tracked at all.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from onehop.model.topology import Topology
+from onehop.net.identifier import HostName, RouterId
+from onehop.objects.conntrack import Load
+from onehop.wire import PortUse
+
+ENOUGH = 0.75
+"""The part of its ports that a host may use before it asks for more."""
+
+REMEMBERED = 60.0
+"""Seconds for which a router says that somebody found no port."""
+
+
+class Blocks(msgspec.Struct, frozen=True):
+    """A router's source ports on a host.
+
+    Attributes:
+        gateway: the address that is translated to.
+        room: how many ports there are.
+    """
+
+    gateway: str
+    room: int
+
+    @property
+    def enough(self) -> int:
+        """As many connections as are worth a closer look."""
+        return int(self.room * ENOUGH)
+
+
+def blocks_on(view: Topology, host: HostName, routers: Iterable[RouterId]) -> Iterator[tuple[RouterId, Blocks]]:
+    """Routers that translate by port blocks on a host, with the blocks."""
+    for router in routers:
+        known = view.routers.get(router)
+        gateway = known.gateway if known is not None else None
+        if gateway is None or not (gateway.enable_snat and gateway.distributed):
+            continue
+        address = next((ip.ip_address for ip in gateway.fixed_ips if "." in ip.ip_address), None)
+        room = sum(block.size for place in gateway.hosts if place.host == host for block in place.blocks)
+        if address is not None and room:
+            yield router, Blocks(address, room)
+
+
+class Ports:
+    """Remembers what was measured."""
+
+    def __init__(self) -> None:
+        self._failed: dict[RouterId, int] = {}
+        self._short: dict[RouterId, tuple[float, int]] = {}
+        self._asked: set[RouterId] = set()
+
+    def take(self, router: RouterId, blocks: Blocks, load: Load, now: float) -> PortUse | None:
+        """Take a measurement; returns what the controller is to know of it."""
+        before = self._failed.get(router)
+        self._failed[router] = load.failed
+        # Before the first look somebody else may have counted, and a new namespace counts from 0.
+        failed = load.failed - before if before is not None and load.failed > before else 0
+        # The kernel counts other clashes as well: only where the ports are nearly used up were they what was missing.
+        short = failed if load.used >= blocks.enough else 0
+        if short:
+            self._short[router] = (now, self._short.get(router, (now, 0))[1] + short)
+        if load.used < blocks.enough:
+            self._asked.discard(router)
+            return None
+        if router in self._asked and not short:
+            return None
+        self._asked.add(router)
+        return PortUse(router=router, used=load.used, failed=short)
+
+    def again(self) -> None:
+        """What was said may be forgotten: a session began, or more blocks may be had now."""
+        self._asked.clear()
+
+    def short(self, now: float) -> Mapping[RouterId, int]:
+        """Routers for which lately somebody found no port, and how many did."""
+        self._short = {router: found for router, found in self._short.items() if now - found[0] < REMEMBERED}
+        return {router: number for router, (_, number) in self._short.items()}
+
+    def keep(self, routers: set[RouterId]) -> None:
+        """Forget all but these."""
+        for known in (self._failed, self._short):
+            for gone in known.keys() - routers:
+                known.pop(gone)
+        self._asked &= routers
