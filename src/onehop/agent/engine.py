@@ -127,7 +127,7 @@ class Engine:
 
     def load(self, namespace: str, gateway: str, enough: int) -> Load:
         """How far source ports are used; see `Kernel.load`."""
-        return self._kernel.load(namespace, gateway, enough)
+        return self._sight.load(namespace, gateway, enough)
 
     def shortage(self, routers: Mapping[RouterId, int]) -> None:
         """For connections of these routers no source port was left lately: so many of each, and none of others."""

@@ -11,6 +11,7 @@ from onehop.log import logger
 from onehop.net import naming
 from onehop.net.identifier import RouterId
 from onehop.objects import Key, Link, Namespace, Veth
+from onehop.objects.conntrack import Load
 from onehop.reconciler.plan import Observation, Plan, Scope
 from onehop.reconciler.readback import by_namespace
 
@@ -108,6 +109,14 @@ class Sight:
         owner = self.holding.owner(name)
         found = self.holding.objects(owner).get(("link", naming.HOST, name)) if owner is not None else None
         return found if isinstance(found, Link) else None
+
+    def load(self, namespace: str, gateway: str, enough: int) -> Load:
+        """How far source ports are used; see `Kernel.load`.
+
+        Raises:
+            KernelError: it could not be read.
+        """
+        return self._kernel.load(namespace, gateway, enough)
 
     def exists(self, name: str) -> bool:
         """Whether the host's namespace holds a link of that name now, whoever's it is."""
