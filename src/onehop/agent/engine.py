@@ -94,6 +94,8 @@ class Engine:
         self._devices = Devices(self._sight, self._hands.execute)
         self.tenure = Tenure(kernel, lambda: secrets.randbelow(1000) / 1000)
         self._changed: set[str] = set()
+        self._urgent: set[str] = set()
+        """Of which something else is wanted: they go before those that are only looked at."""
         self._doubtful: set[str] = set()
         self._all_doubtful = True
 
@@ -103,7 +105,9 @@ class Engine:
         """There is a newer view; the first one is complete, as is every other."""
         changes = set(changed)
         self.tenure.turn(self.desire.view, view, changes, self.desire, self._sight.holding)
-        self._changed |= self.desire.advance(view, changes)
+        touched = self.desire.advance(view, changes)
+        self._changed |= touched
+        self._urgent |= touched
         self.complete = True
 
     def equip(self, local: Local) -> None:
@@ -189,8 +193,10 @@ class Engine:
         self._outward.speak(self._clock())
         self._advertiser.speak(self._clock())
         due = {str(name) for name in self._retry.due(self._clock())}
-        if self._all_doubtful or EVERYTHING in due:
+        if EVERYTHING in due or (self._all_doubtful and not self._sight.complete):
             self._look_at_everything()
+        elif self._all_doubtful:
+            self._looked(self._sight.look_on(self.desire))
         if not self._sight.complete:
             return Outcome(self.desire.view.revision, changed, False, 0, self.equipped)
         doubtful = self._doubtful | (due - {EVERYTHING})
@@ -201,6 +207,7 @@ class Engine:
             self.tenure.permit(name, self.desire, self._sight.holding, self._clock())
         doubtful &= dirty
         self._changed -= dirty
+        self._urgent -= dirty
         self._doubtful -= dirty
         reasons = self._hands.reconcile(
             dirty, doubtful.union(*(self._sight.joined(name, self.desire) for name in doubtful))
@@ -265,7 +272,7 @@ class Engine:
     def _batch(self, dirty: set[str]) -> set[str]:
         """Some of the dirty partitions, with all that pairs join them to: both ends are in one plan."""
         batch: set[str] = set()
-        for name in sorted(dirty):
+        for name in sorted(dirty, key=lambda name: (name not in self._urgent, name)):
             if len(batch) >= BATCH:
                 break
             todo = [name]
@@ -283,8 +290,13 @@ class Engine:
 
     def _look_at_everything(self) -> None:
         """Read the whole host; every partition is compared afterwards."""
+        self._looked(self._sight.look(self.desire))
+
+    def _looked(self, whole: bool | None) -> None:
+        if whole is None:
+            return
         self._all_doubtful = False
-        if self._sight.look(self.desire):
+        if whole:
             self._retry.succeeded(EVERYTHING)
             self._changed |= self._known()
         else:

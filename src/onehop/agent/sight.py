@@ -1,5 +1,6 @@
 """Sight: what is known of the kernel, and how it comes to be known. Reads, never writes."""
 
+import itertools
 from collections.abc import Iterator
 
 from onehop.agent.desire import Desire, partition_of_namespace
@@ -16,6 +17,8 @@ from onehop.reconciler.plan import Observation, Plan, Scope
 from onehop.reconciler.readback import by_namespace
 
 LOG = logger("agent")
+PART = 8
+"""Namespaces that are read at a time when the whole host is: some 3 ms each."""
 
 
 class Sight:
@@ -35,6 +38,9 @@ class Sight:
         self.unread: set[str] = set()
         self.complete = False
         self._kernel = kernel
+        self._looking: Iterator[Observation] | None = None
+        self._parts: list[Observation] = []
+        self._meanwhile: set[str] = set()
 
     def look(self, desire: Desire) -> bool:
         """Read the whole host, also what nobody wants; whether that worked. If not, what was known stays."""
@@ -44,13 +50,44 @@ class Sight:
         except KernelError as error:
             LOG.error("could not read the host back", why=str(error))
             return False
+        self._take(fresh)
+        return True
+
+    def look_on(self, desire: Desire) -> bool | None:
+        """Read the next part of the whole host, so that what happens meanwhile does not wait for all of it.
+
+        Returns:
+            None while more is left, else as `look`. What was read by itself meanwhile is read once more at the end,
+            because nobody knows which was later.
+        """
+        if self._looking is None:
+            self._looking, self._parts, self._meanwhile = self._observations(desire), [], set()
+        fresh = Holding()
+        try:
+            parts = list(itertools.islice(self._looking, PART))
+            self._parts += parts
+            if len(parts) == PART:
+                return None
+            fresh.read(self._parts, desire.partitions.values())
+        except KernelError as error:
+            LOG.error("could not read the host back", why=str(error))
+            self._looking = None
+            return False
+        again = self._meanwhile - {STRAY}
+        self._take(fresh)
+        if again:
+            self.read(again, desire)
+        return True
+
+    def _take(self, fresh: Holding) -> None:
         self.holding = fresh
         self.unread.clear()
         self.complete = True
-        return True
+        self._looking, self._parts = None, []
 
     def read(self, names: set[str], desire: Desire) -> dict[Key, str]:
         """Read some partitions; returns why, by key of what is wanted there, where that failed."""
+        self._meanwhile |= names
         spaces: dict[str, Scope] = {}
         host: list[Scope] = []
         for name in names:
@@ -68,6 +105,7 @@ class Sight:
 
     def read_single(self, names: set[str], keys: frozenset[Key], desire: Desire) -> dict[Key, str]:
         """Read single objects of some partitions; returns as `read`."""
+        self._meanwhile |= names
         reasons: dict[Key, str] = {}
         wanted = [desire.partitions[name] for name in names if name in desire.partitions]
         for namespace, inside in by_namespace(keys).items():

@@ -34,13 +34,13 @@ class RouteNotices:
             name = netlink.attributes(data, start + _IFINFOMSG, end).get(_IFNAME)
             return True, None if name is None else netlink.string(name)
         if kind in (netlink.NEWADDR, netlink.DELADDR):
-            return True, self._link_name(namespace, IFADDRMSG.unpack_from(data, start)[4])
+            return self._hanging(namespace, IFADDRMSG.unpack_from(data, start)[4])
         if kind in (netlink.NEWNEIGH, netlink.DELNEIGH):
             family, index, state, _, _ = NDMSG.unpack_from(data, start)
             learned = not state & (NUD_NOARP | NUD_PERMANENT)
             if learned and (kind == netlink.NEWNEIGH or family == netlink.AF_BRIDGE):
                 return False, None
-            return True, self._link_name(namespace, index)
+            return self._hanging(namespace, index)
         if kind in (netlink.NEWROUTE, netlink.DELROUTE):
             _, _, _, _, table, protocol, _, _, _ = RTMSG.unpack_from(data, start)
             # A router's connected routes are the kernel's, and go with the hand that deletes them.
@@ -53,6 +53,11 @@ class RouteNotices:
             protocol = netlink.attributes(data, start + _FIB_RULE, end).get(_FRA_PROTOCOL)
             return protocol == bytes([PROTOCOL]), None
         return False, None
+
+    def _hanging(self, namespace: str, index: int) -> tuple[bool, str | None]:
+        """What hangs on a link; of one that has left the host's namespace, the link's own notice says all."""
+        name = self._link_name(namespace, index)
+        return name is not None or namespace != HOST, name
 
 
 class RulesetNotices:

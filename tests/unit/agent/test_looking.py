@@ -1,0 +1,67 @@
+"""The whole host is read a part at a time, and what happens meanwhile is neither late nor lost."""
+
+from onehop.agent.sight import PART
+from onehop.kernel.memory import MemoryKernel
+from onehop.model.topology import ref
+from onehop.net import naming
+from onehop.objects import Route
+from onehop.reconciler.plan import Observation, Scope
+from tests.unit.agent.bench import Bench, routed
+from tests.worlds import World
+
+
+class Watched(MemoryKernel):
+    scopes: list[Scope]
+
+    def observe(self, scope: Scope) -> Observation:
+        self.scopes.append(scope)
+        return super().observe(scope)
+
+
+def test_a_change_that_comes_while_the_whole_host_is_read_does_not_wait_for_the_rest() -> None:
+    world = World()
+    ports = []
+    for number in range(1, 2 * PART + 1):
+        world.network(number)
+        world.router(number, (number,))
+        ports.append(world.port(number, 1))
+    kernel = Watched()
+    kernel.scopes = []
+    bench = Bench(kernel)
+    bench.plug(*ports)
+    bench.see(world)
+    late, there = world.port(1, 2), world.port(2 * PART, 2)
+    bench.engine.doubt_all()
+    bench.engine.run()
+    view = world.topology(2)
+    bench.engine.see(view, [ref(late), ref(there)])
+    kernel.scopes.clear()
+    writes = bench.kernel.writes
+    bench.engine.run()
+    assert bench.kernel.writes > writes
+    assert sum(scope.links is None and not scope.keys for scope in kernel.scopes) <= PART + 2
+    assert not bench.engine.idle
+    assert bench.holds(world)
+    writes = bench.kernel.writes
+    bench.work()
+    assert bench.holds(world)
+    assert bench.kernel.writes == writes
+    assert bench.engine.failing == {}
+
+
+def test_what_is_changed_by_hand_while_the_whole_host_is_read_is_repaired() -> None:
+    world, one, two = routed()
+    for number in range(3, 2 * PART):
+        world.network(number)
+        world.router(number, (number,))
+        world.port(number, 1)
+    bench = Bench()
+    bench.plug(one, two)
+    bench.see(world)
+    bench.engine.doubt_all()
+    bench.engine.run()
+    namespace = naming.router_namespace(world.router_id(1))
+    bench.kernel.uproot(next(found for found in bench.ours().values() if isinstance(found, Route)))
+    bench.engine.doubt(namespace, None)
+    bench.work()
+    assert bench.holds(world)
