@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.applications import Starlette
 
+from onehop.controller.parser import Protocol
+
 _LIMIT = 60.0
 
 
@@ -30,7 +32,10 @@ def serving(app: Starlette) -> Iterator[str]:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
-    server = _Server(uvicorn.Config(app, log_level="error", access_log=False, server_header=False, lifespan="off"))
+    config = uvicorn.Config(
+        app, http=Protocol, log_level="error", access_log=False, server_header=False, lifespan="off"
+    )
+    server = _Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

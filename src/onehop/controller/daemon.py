@@ -13,6 +13,7 @@ import uvicorn
 
 from onehop.controller.app import create_app
 from onehop.controller.auth import refuse_unless_loopback
+from onehop.controller.parser import Protocol
 from onehop.controller.stream import Stream
 from onehop.errors import SettingsError
 from onehop.log import logger
@@ -122,7 +123,7 @@ async def _serve_api(
 ) -> None:
     config = uvicorn.Config(
         create_app(store, settings),
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_config=None,
