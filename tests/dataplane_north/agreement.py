@@ -12,7 +12,7 @@ from tests.dataplane_north.places import Place
 from tests.dataplane_north.site import BRIDGE, OUTSIDE, OUTSIDE_V6, Site
 from tests.northern import PHYSICAL
 
-_AT_ONCE = 64
+_AT_ONCE = 128
 WAYS = 2
 """Equal-cost ways that the topologies of the tests have at most; the kernel takes one by a hash nobody knows."""
 

@@ -12,7 +12,7 @@ from onehop import errors
 from onehop.compiler import Local, Plug, compile_component
 from onehop.controller.context import Context
 from onehop.controller.faults import FaultError, bad_request, forbidden, not_found
-from onehop.model.placement import Component, component_of, components_of
+from onehop.model.placement import Component, components_of
 from onehop.model.port import Port
 from onehop.model.topology import Topology
 from onehop.net import address
@@ -129,11 +129,7 @@ def _destination(tx: Transaction, view: Topology, text: str, asker: Port | None)
 def _world(view: Topology, port: Port | None, destination: str) -> World:
     """The part of the network that has to do with a question: the components of who asks and of who is called."""
     networks = {port.network_id} if port is not None else set[NetworkId]()
-    networks |= set(_called(view, destination))
-    if port is not None:
-        # Its routers' external networks lead to every router there that has the called address.
-        networks |= component_of(view, port.network_id).networks
-    components = components_of(view, sorted(networks))
+    components = components_of(view, sorted(networks | set(_called(view, destination))))
     physical = {host.name: {name: name for name in host.physical_networks} for host in view.hosts.values()}
     states = {host: list(_state(view, host, components, physical[host])) for host in view.hosts}
     held = {network for component in components for network in component.networks}

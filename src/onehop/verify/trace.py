@@ -64,7 +64,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of a question.
 
     Attributes:
-        question: as asked.
+        question: as asked, with the source that was taken.
         packet: as sent, in words.
         outcome: see `Outcome`.
         there, back: the steps of the packet, and of its answer.
@@ -112,7 +112,12 @@ def trace(world: World, question: Question, way: int = 0) -> Trace:
     walk = world.walk(way)
     end = foremost(walk.output(asker, packet))
     common = Trace(
-        question=question, packet=str(packet), outcome="dead", there=end.trail, end=_place(world, end), death=end.death
+        question=replace(question, source=packet.source),
+        packet=str(packet),
+        outcome="dead",
+        there=end.trail,
+        end=_place(world, end),
+        death=end.death,
     )
     if end.death is not None or end.packet is None:
         return _said(replace(common, advice=advice(world.view, question.destination, end)))

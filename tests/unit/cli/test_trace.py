@@ -61,6 +61,13 @@ def test_a_death_is_shown_with_its_rule(capsys: pytest.CaptureFixture[str], monk
     assert '  table inet onehop, chain prerouting:\n  ip daddr 169.254.0.0/16 iifname "qr-*" counter drop\n' in text
 
 
+def test_the_source_that_was_seen_is_told_where_it_was_translated(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "seen there as" in shown(asked("198.51.100.2"), None, capsys, monkeypatch)
+    assert "seen there as" not in shown(asked("10.0.1.1"), None, capsys, monkeypatch)
+
+
 @pytest.mark.parametrize(
     ("live", "says"),
     [
