@@ -184,6 +184,10 @@ class World:
             if error.status != 404:
                 raise
 
+    def afterwards(self, undo: Callable[[], object]) -> None:
+        """Do something before what was made so far is removed."""
+        self._undo.append(undo)
+
     def network(
         self, v4: str | None = None, v6: str | None = None, advertised: str | None = None, **attributes: Any
     ) -> Net:
@@ -211,6 +215,10 @@ class World:
     def subnet(self, network: str, cidr: str, **attributes: Any) -> dict[str, Any]:
         """A subnet."""
         return self._create("subnet", network_id=network, cidr=cidr, ip_version=6 if ":" in cidr else 4, **attributes)
+
+    def floating_ip_on(self, external: Net, port: str) -> dict[str, Any]:
+        """A floating IP that leads to a port."""
+        return self._create("floatingip", floating_network_id=external.id, port_id=port)
 
     def router(self, *nets: Net, **attributes: Any) -> str:
         """A router with an interface on both subnets of each network."""

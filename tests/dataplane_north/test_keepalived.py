@@ -16,40 +16,19 @@ from onehop.net.identifier import HostName
 from tests.dataplane_north.echo import ping
 from tests.dataplane_north.places import Place
 from tests.dataplane_north.site import Site
+from tests.keepalived import LOCAL, VIRTUAL_MAC, prepared
 from tests.northern import Northern, gateway_ip6
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 HOSTS = (1, 2, 3)
-GROUP = 7
 VIRTUAL = {4: "10.0.1.200", 6: "fd00:1::200"}
-LOCAL = "fe80::200"
-"""VRRP of IPv6 has a link-local address first (RFC 5798, 5.2.9)."""
-
-VIRTUAL_MAC = {4: f"00:00:5e:00:01:{GROUP:02x}", 6: f"00:00:5e:00:02:{GROUP:02x}"}
 OUTER = "203.0.113.110"
 SECONDS = 3.0
 """Within which everybody reaches the address where it went."""
 
 ELECTION = 10.0
 """What keepalived may take to choose on a busy machine: three lost advertisements 0.5 s apart, and more."""
-
-CONFIGURATION = """global_defs {{
-    vrrp_version 3
-}}
-vrrp_instance roaming {{
-    state BACKUP
-    interface eth0
-    virtual_router_id {group}
-    priority {priority}
-    advert_int 0.5
-    garp_lower_prio_delay 0
-    {vmac}
-    virtual_ipaddress {{
-        {addresses}
-    }}
-}}
-"""
 
 
 class Cluster(Site):
@@ -109,16 +88,11 @@ class Cluster(Site):
 
 @contextmanager
 def _keepalived(place: Place, version: int, virtual_mac: bool, priority: int) -> Iterator[None]:
-    addresses = [f"{VIRTUAL[4]}/24"] if version == 4 else [f"{LOCAL}/64", f"{VIRTUAL[6]}/64"]
-    vmac = "use_vmac vrrp0" if virtual_mac else ""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="onehop-keepalived-")))
-        file = folder / "keepalived.conf"
-        words = {"group": GROUP, "priority": priority, "vmac": vmac, "addresses": "\n        ".join(addresses)}
-        file.write_text(CONFIGURATION.format(**words))
+        words = [f"{VIRTUAL[4]}/24"] if version == 4 else [f"{VIRTUAL[6]}/64"]
+        command = ["nsenter", f"--net={place.path}", *prepared(folder, words, priority, virtual_mac)]
         log = stack.enter_context((folder / "log").open("w"))
-        command = ["nsenter", f"--net={place.path}", "keepalived", "--dont-fork", "--log-console", "--vrrp"]
-        command += ["--use-file", str(file), "--pid", str(folder / "pid"), "--vrrp_pid", str(folder / "vrrp.pid")]
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:
             yield
