@@ -91,3 +91,9 @@ def test_what_cannot_be_asked_is_refused(net: Net) -> None:
 def test_only_administrators_trace(net: Net, member: Api) -> None:
     sent = member.send("GET", "/onehop/v1/trace?source=db&destination=web")
     assert sent.error == (403, "PolicyNotAuthorized")
+
+
+@pytest.mark.parametrize("name", ["%00", "a%00b", "%FF", "x" * 5000, "%20", "10.0.0.1%00", "fe80::1%25eth0"])
+def test_a_name_that_is_none_is_not_found_and_breaks_nothing(net: Net, name: str) -> None:
+    assert net.refused(source=name, destination="web")[0] in (400, 404)
+    assert net.refused(source="web", destination=name)[0] in (400, 404)

@@ -88,6 +88,8 @@ def _number(text: str) -> int:
 
 def _named(tx: Transaction, resource: str, name: str) -> str | None:
     """Id of what has this id or this name, which nothing else may have."""
+    if not name.isprintable():
+        return None  # PostgreSQL would not even compare it
     if tx.get(resource, name) is not None:
         return name
     rows = tx.select(resource, {"name": [name]}) if resource == "port" else []
