@@ -43,6 +43,9 @@ LOG = logger("agent")
 BATCH = 64
 """Partitions in one pass, so that the first of many are reported before the last are made."""
 
+READ = 8
+"""Of these as many as are read first, at most: each takes some milliseconds, for which a change of the view waits."""
+
 EVERYTHING = "*"
 """Stands for the whole host among what is to be retried."""
 
@@ -94,6 +97,7 @@ class Engine:
         self._devices = Devices(self._sight, self._hands.execute)
         self.tenure = Tenure(kernel, lambda: secrets.randbelow(1000) / 1000)
         self._changed: set[str] = set()
+        self._hurried = False
         self._urgent: set[str] = set()
         """Of which something else is wanted: they go before those that are only looked at."""
         self._doubtful: set[str] = set()
@@ -202,7 +206,7 @@ class Engine:
         doubtful = self._doubtful | (due - {EVERYTHING})
         questions, free = self.tenure.ask(self._clock())
         self._changed |= free
-        dirty = self._batch(self._changed | doubtful)
+        dirty = self._batch(self._changed | doubtful, doubtful)
         for name in dirty:
             self.tenure.permit(name, self.desire, self._sight.holding, self._clock())
         doubtful &= dirty
@@ -269,11 +273,18 @@ class Engine:
         key = ("link", naming.HOST, link)
         return next((name for name, keys in self.failing.items() if key in keys), None)
 
-    def _batch(self, dirty: set[str]) -> set[str]:
-        """Some of the dirty partitions, with all that pairs join them to: both ends are in one plan."""
+    def _batch(self, dirty: set[str], doubtful: set[str]) -> set[str]:
+        """Some of the dirty partitions, with all that pairs join them to: both ends are in one plan.
+
+        What is wanted anew goes by itself, and every other time what is only looked at, a little at a time.
+        """
+        urgent = dirty & self._urgent
+        self._hurried = bool(urgent) and not self._hurried
         batch: set[str] = set()
-        for name in sorted(dirty, key=lambda name: (name not in self._urgent, name)):
-            if len(batch) >= BATCH:
+        read = 0
+        for name in sorted(urgent if self._hurried else dirty, key=lambda name: (name not in urgent, name)):
+            read += name in doubtful and name not in urgent
+            if len(batch) >= BATCH or read > READ:
                 break
             todo = [name]
             while todo:

@@ -65,3 +65,28 @@ def test_what_is_changed_by_hand_while_the_whole_host_is_read_is_repaired() -> N
     bench.engine.doubt(namespace, None)
     bench.work()
     assert bench.holds(world)
+
+
+def test_a_change_does_not_wait_until_all_that_is_doubtful_was_read() -> None:
+    world = World()
+    for number in range(1, 31):
+        world.network(number)
+        world.router(number, (number,))
+        world.port(number, 1)
+    kernel = Watched()
+    kernel.scopes = []
+    bench = Bench(kernel)
+    bench.see(world)
+    for number in range(1, 31):
+        bench.engine.doubt(naming.router_namespace(world.router_id(number)), None)
+    late = world.port(30, 2)
+    bench.engine.see(world.topology(2), [ref(late)])
+    kernel.scopes.clear()
+    writes = kernel.writes
+    bench.engine.run()
+    assert kernel.writes > writes
+    assert len({scope.namespace for scope in kernel.scopes}) <= 3
+    bench.engine.run()
+    assert len({scope.namespace for scope in kernel.scopes}) > 3
+    bench.work()
+    assert bench.holds(world)
