@@ -78,7 +78,7 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
     stream_address: str = ""
     join_token_seconds: int = 3600
     heartbeat_seconds: float = 1.0
-    owner_detection_seconds: float = 2.5
+    owner_detection_seconds: float = 1.0
     agent_down_seconds: float = 15.0
     underlay_mtu: int = 1500
     underlay_version: Literal[4, 6] = 4
@@ -122,7 +122,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: str = "/var/lib/onehop-agent"
     run_dir: str = DEFAULT_RUN_DIR
     vxlan_port: int = VXLAN_PORT
-    probe_seconds: float = 0.5
+    probe_seconds: float = 0.2
     observe_seconds: float = 60.0
     reconnect_seconds: float = 10.0
     log_format: Literal["auto", "console", "json"] = "auto"

@@ -13,10 +13,9 @@ from onehop.net.identifier import HostName
 MISSED = 4
 """Probes in a row that may miss their answer; with the next one the host is silent.
 
-At two probes a second that is 2.5 s after its last answer, and leaves half a second for the hand-over: Linux repeats
-what a TCP connection sent after 0.2, 0.6, 1.4, 3.0 s, and then after 6.2 s only.
+At five probes a second that is a second after its last answer. Linux repeats what a TCP connection sent after 0.2, 0.6,
+1.4, 3.0 s: a hand-over that is done before the third of these costs a stream half the time of one just after it.
 """
-
 
 OBSERVERS = 2
 """Gateway hosts that probe the other hosts of a router: one may be lost itself."""

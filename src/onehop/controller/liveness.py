@@ -47,6 +47,11 @@ class Liveness:
         """A host was removed."""
         self._seen.pop(host, None)
 
+    def spoke(self, host: HostName) -> float:
+        """When a host's agent last spoke to this controller; before it began, if it never did."""
+        seen = self._seen.get(host)
+        return seen.at if seen is not None else float("-inf")
+
     def silent(self, host: HostName, now: float) -> bool:
         """Whether a host's agent has not spoken for the detection time."""
         seen = self._seen.get(host)

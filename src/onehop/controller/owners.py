@@ -15,7 +15,9 @@ from onehop.net.identifier import HostName
 from onehop.store import Store
 
 LOG = logger("owners")
-TICK_SECONDS = 0.1
+TICK_SECONDS = 0.05
+WRITTEN_SECONDS = 0.6
+"""A sign of life is written down at most so much later than it was heard."""
 
 
 class Owners:
@@ -69,8 +71,9 @@ class Owners:
         return moved
 
     def _elsewhere(self, now: float) -> dict[HostName, float]:
-        """When each host last spoke to any controller, by our clock."""
+        """When each host last spoke to another controller, by our clock; what was written here is left out."""
         with self._store.read() as tx:
             hosts = tx.hosts()
         wall = time.time()
-        return {HostName(h.name): now - max(0.0, wall - h.heartbeat_at) for h in hosts if h.heartbeat_at is not None}
+        written = {HostName(h.name): now - max(0.0, wall - h.heartbeat_at) for h in hosts if h.heartbeat_at is not None}
+        return {name: at for name, at in written.items() if at > self._liveness.spoke(name) + WRITTEN_SECONDS}

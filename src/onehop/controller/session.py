@@ -154,6 +154,7 @@ class Session:
         self._sending = True
         self._late = True
         self._told = -1
+        self._said_at = 0.0
         self._full: list[ResourceStatus] | None = None
 
     @property
@@ -275,7 +276,9 @@ class Session:
                 self._acknowledged(message.revision)
             elif isinstance(message, WireHeartbeat):
                 self._ear.hear(self.host, message.answering, message.silent)
-                self._say()
+                # Agents give more signs of life than need be written down.
+                if asyncio.get_running_loop().time() >= self._said_at + self._heartbeat_seconds:
+                    self._say()
             elif isinstance(message, Ask):
                 if self._catch_up is not None:
                     await self._catch_up()
@@ -322,6 +325,7 @@ class Session:
 
     def _say(self) -> None:
         self._told = self.applied
+        self._said_at = asyncio.get_running_loop().time()
         self._beat(Heartbeat(self.host, self.number, True, self.applied))
 
 

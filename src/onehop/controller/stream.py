@@ -39,6 +39,9 @@ from onehop.wire.digest import digest_of
 LOG = logger("stream")
 HELLO_SECONDS = 10
 REFILL_SECONDS = 60
+SIGNS = 3
+"""How many signs of life an agent gives in the time of silence after which a host may be lost."""
+
 JOINS_AT_ONCE = 16
 STREAM_PATH, CA_PATH, JOIN_PATH, RENEW_PATH = "/v1/stream", "/v1/ca", "/v1/join", "/v1/renew"
 
@@ -221,7 +224,9 @@ class Stream:
                     Welcome(
                         version=PROTOCOL_VERSION,
                         software=__version__,
-                        heartbeat_seconds=self._settings.heartbeat_seconds,
+                        heartbeat_seconds=min(
+                            self._settings.heartbeat_seconds, self._settings.owner_detection_seconds / SIGNS
+                        ),
                     )
                 )
             )
