@@ -7,7 +7,7 @@ REQUEST, ACK, REPLACE, EXCL, CREATE, APPEND = 0x1, 0x4, 0x100, 0x200, 0x400, 0x8
 NEWLINK, NEWADDR, NEWROUTE, NEWNEIGH, NEWRULE, DELRULE = 16, 20, 24, 28, 32, 33
 NESTED = 0x8000
 PERMANENT, NOARP = 0x80, 0x40
-SELF, MASTER = 0x2, 0x4
+SELF, MASTER, STICKY = 0x2, 0x4, 0x40
 UP = 1
 _SEQUENCE = 77
 
@@ -90,8 +90,8 @@ def new_blackhole(prefix: str, metric: int, protocol: int) -> bytes:
 
 
 def new_bridge_entry(port: int, mac: bytes) -> bytes:
-    """A static FDB entry of a bridge."""
-    header = struct.pack("=BxxxiHBB", 7, port, NOARP, MASTER, 0)
+    """A static FDB entry of a bridge, which stays where it is."""
+    header = struct.pack("=BxxxiHBB", 7, port, NOARP, MASTER | STICKY, 0)
     return message(NEWNEIGH, CREATE | REPLACE, header + attribute(2, mac))
 
 

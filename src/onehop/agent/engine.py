@@ -5,7 +5,8 @@ A pass takes the partitions that are dirty. Why one is dirty decides what is bel
 - something else is wanted: what was observed last is believed, and compared with what is wanted now;
 - the kernel told of a change, a retry is due, or the time for a look at everything has come: it is read again first.
 
-After ops were executed, the partitions are read back, and only what is found there counts as done.
+After ops were executed, the partitions are read back, or single objects where these tell all
+(`onehop.reconciler.readback`), and only what is found there counts as done.
 
 Nothing is deleted before there is a complete view: until then nothing is wanted and nothing is compared. From the first
 one on, what is ours and not wanted goes, also what an earlier life of the agent left in partitions that nobody knows.
