@@ -106,14 +106,27 @@ class Engine:
 
     # what happened
 
-    def see(self, view: Topology, changed: Iterable[Ref]) -> None:
-        """There is a newer view; the first one is complete, as is every other."""
-        changes = set(changed)
-        self.tenure.turn(self.desire.view, view, changes, self.desire, self._sight.holding)
+    def see(self, view: Topology, changed: Iterable[Ref], confirmed: bool = False) -> None:
+        """There is a newer view; the first one is complete, as is every other.
+
+        Args:
+            view: what is now.
+            changed: every value that was added, removed or replaced since.
+            confirmed: a controller has just sent it.
+        """
+        changes, permits = set(changed), self.tenure.permits
+        if confirmed or permits.confirmed:
+            self.tenure.turn(self.desire.view, view, changes, self.desire, self._sight.holding)
         touched = self.desire.advance(view, changes)
         self._changed |= touched
         self._urgent |= touched
         self.complete = True
+        if confirmed:
+            self.confirm(True)
+        if permits.confirmed:
+            # Now, and not when its turn has come: by then the controller may have fallen silent.
+            for name in touched:
+                self.tenure.permit(name, self.desire, self._sight.holding, self._clock())
 
     def equip(self, local: Local) -> None:
         """The plugs changed."""

@@ -106,9 +106,7 @@ class Tenure:
         return partition
 
     def turn(self, old: Topology, new: Topology, changed: Iterable[Ref], desire: Desire, holding: Holding) -> None:
-        """Routers changed: where only the owner did, and it is or was this host, move the address at once."""
-        if not self.permits.confirmed:
-            return
+        """A confirmed view changed routers: where the owner is or was this host, move the address at once."""
         ops: list[Op] = []
         for kind, identifier in changed:
             if kind != "router":

@@ -54,20 +54,20 @@ class Worker:
         self._thread.join(timeout)
 
     def snapshot(self, revision: int, values: Iterable[Value]) -> None:
-        """There is a new view, whole."""
+        """A controller sent a new view, whole."""
 
         def see() -> None:
             view = Topology(revision, values)
-            self._engine.see(view, changed_between(self._engine.desire.view, view))
+            self._engine.see(view, changed_between(self._engine.desire.view, view), confirmed=True)
 
         self._calls.put(see)
 
     def delta(self, revision: int, upserts: list[Value], removes: list[Ref]) -> None:
-        """The view changed."""
+        """A controller said how the view changed."""
 
         def see() -> None:
             view = self._engine.desire.view.apply(revision, upserts, removes)
-            self._engine.see(view, {*map(ref, upserts), *removes})
+            self._engine.see(view, {*map(ref, upserts), *removes}, confirmed=True)
 
         self._calls.put(see)
 

@@ -3,6 +3,7 @@
 from onehop.agent.permit import AGAIN, ASKED, PAUSE
 from onehop.compiler.northbound import NOBODY
 from onehop.compiler.state import Local, Plug
+from onehop.model.locality import changed_between
 from onehop.model.port import Port
 from onehop.net import naming
 from onehop.net.announcement import gratuitous_arp
@@ -185,3 +186,19 @@ def test_a_leg_asks_in_the_name_of_no_address_that_it_does_not_have_yet() -> Non
     bench.engine.confirm(False)
     _heard(bench, PEER)
     assert named() == (("203.0.113.50",), "203.0.113.50")
+
+
+def test_what_a_controller_sent_is_published_though_it_falls_silent_before_it_is_done() -> None:
+    world, port = _world(owner=2)
+    bench = _bench(port)
+    bench.see(world)
+    world.gateway(1, owner=1)
+    world.floating_ip(51, port, fixed="10.0.1.10")
+    view = world.topology(2)
+    bench.engine.see(view, changed_between(bench.engine.desire.view, view), confirmed=True)
+    bench.engine.confirm(False)
+    bench.work()
+    assert _on_leg(bench) == {G, "203.0.113.50", "203.0.113.51"}
+    bench.engine.doubt_all()
+    bench.work()
+    assert _on_leg(bench) == {G, "203.0.113.50", "203.0.113.51"}
