@@ -96,7 +96,7 @@ class Engine:
         self._advertiser = Advertiser(kernel)
         self._hands = Hands(kernel, self._sight, self.desire, self._advertiser, self._look_for_strays)
         self._devices = Devices(self._sight, self._hands.execute)
-        self.tenure = Tenure(kernel, lambda: secrets.randbelow(1000) / 1000)
+        self.tenure = Tenure(kernel, lambda: secrets.randbelow(1000) / 1000, self._outward.silence)
         self._changed: set[str] = set()
         self._hurried = False
         self._urgent: set[str] = set()

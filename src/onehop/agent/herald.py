@@ -48,6 +48,11 @@ class Herald:
         for fresh in new - old:
             self._todo[fresh] = (now, TIMES)
 
+    def silence(self, namespace: str, address: str) -> None:
+        """An address has gone from its link: nothing more is said of it."""
+        for gone in [f for f in self._todo if (f.namespace, f.address) == (namespace, address)]:
+            del self._todo[gone]
+
     def soonest(self) -> float | None:
         """When the next announcement is to be made."""
         return min((when for when, _ in self._todo.values()), default=None)

@@ -51,6 +51,10 @@ class Outward:
         self.speak(now)
         return self._cut(name, (wanted.translations if wanted is not None else None) or NONE)
 
+    def silence(self, namespace: str, address: str) -> None:
+        """An address has gone from its link before its partition's turn has come: nothing more is said of it."""
+        self._herald.silence(namespace, address)
+
     def speak(self, now: float) -> None:
         """Announce what is due."""
         for found in self._herald.due(now):

@@ -36,11 +36,13 @@ class Tenure:
     Args:
         kernel: this host's.
         chance: gives a number from 0 to 1.
+        silence: told of an address (namespace, address) that goes: it is announced no more.
     """
 
-    def __init__(self, kernel: Kernel, chance: Callable[[], float]) -> None:
+    def __init__(self, kernel: Kernel, chance: Callable[[], float], silence: Callable[[str, str], None]) -> None:
         self.permits = Permits(chance)
         self._kernel = kernel
+        self._silence = silence
         self._contested: dict[Wanted, float] = {}
         self._said_version = 0
 
@@ -128,7 +130,11 @@ class Tenure:
                     self._send(op.object.namespace, op.object.link, gratuitous_arp(link.mac, address))
 
     def _carry_out(self, ops: Iterable[Op]) -> tuple[Op, ...]:
-        report = self._kernel.execute(Plan(tuple(ops)))
+        plan = Plan(tuple(ops))
+        for op in plan.ops:
+            if isinstance(op, Delete) and isinstance(op.object, Address):
+                self._silence(op.object.namespace, op.object.address.partition("/")[0])
+        report = self._kernel.execute(plan)
         for failure in report.failed:
             LOG.warning("the kernel refused", op=type(failure.op).__name__, key=failure.op.key, why=failure.reason)
         return report.done
