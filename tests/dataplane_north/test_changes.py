@@ -11,9 +11,9 @@ import pytest
 from onehop.kernel.linux import LinuxKernel
 from onehop.model.port import Binding
 from onehop.net import naming
-from tests.dataplane_north.echo import connected, echoes, ping, tcp
+from tests.dataplane_north.echo import connected, echoes, ping, tcp, udp
 from tests.dataplane_north.site import BRIDGE, OUTSIDE
-from tests.dataplane_north.stage import FORWARDED, VIRTUAL, A, B, C, Stage
+from tests.dataplane_north.stage import FORWARDED, GATEWAY, VIRTUAL, A, B, C, Stage
 from tests.dataplane_north.wire import watched
 from tests.property.laws import assert_holds
 
@@ -78,6 +78,20 @@ def test_streams_through_snat_and_steered_addresses_outlive_changes_of_the_owner
             owned_by_a.own(owner)
         _go_on(streams)
     assert max(stream.longest for stream in streams) < 2.5, [stream.longest for stream in streams]
+
+
+@pytest.mark.parametrize("address", [GATEWAY, "203.0.113.104", FORWARDED, VIRTUAL])
+def test_what_upstream_still_sends_to_the_owner_of_yesterday_arrives(owned_by_a: Stage, address: str) -> None:
+    stage = owned_by_a
+    stage.upstream.run(f"ip neigh replace {address} lladdr fa:16:3e:02:01:{B:02x} dev ext0 nud permanent")
+    try:
+        for caller in ("a2", "b2", "c2"):
+            # Of the gateway's address what comes are answers.
+            place, target = (stage.at(caller), OUTSIDE) if address == GATEWAY else (stage.outside, address)
+            assert tcp(place, target, octets=bytes(100_000)) is not None, caller
+            assert udp(place, target, octets=bytes(4096)) is not None, caller
+    finally:
+        stage.upstream.run(f"ip neigh del {address} dev ext0")
 
 
 @pytest.mark.parametrize("name", ["a2", "b2", "c2"])

@@ -1,10 +1,11 @@
 """Routers that do not translate, or in one place only, or have hosts without a block of ports; and no owner at all."""
 
+import socket
 from collections.abc import Iterator
 
 import pytest
 
-from tests.dataplane_north.echo import PORT, Answer, ping, tcp, udp
+from tests.dataplane_north.echo import PORT, Answer, connected, echoes, ping, tcp, udp
 from tests.dataplane_north.site import OUTSIDE
 from tests.dataplane_north.stage import (
     FLOATING,
@@ -14,13 +15,14 @@ from tests.dataplane_north.stage import (
     INSTANCES,
     OUT,
     VIRTUAL,
+    VIRTUAL_INSIDE,
     A,
     B,
     C,
     Stage,
     is_seen_as,
 )
-from tests.dataplane_north.wire import raw
+from tests.dataplane_north.wire import ACK, RST, SYN, ipv4, raw, send, tcp_segment, udp_segment, watched
 
 pytestmark = pytest.mark.root
 
@@ -89,6 +91,55 @@ def test_without_snat_instances_speak_and_are_spoken_to_as_themselves(routed: St
         assert back.source == own
     assert ping(routed.at(name), OUTSIDE) == OUTSIDE
     assert ping(routed.outside, own, 4000) == own
+
+
+@pytest.mark.parametrize("name", [*FLOATING, "vip"])
+def test_without_snat_who_has_a_floating_ip_answers_from_the_address_that_was_called(routed: Stage, name: str) -> None:
+    """Both addresses of one instance: what was called answers, and what the instance begins has the floating IP."""
+    own = VIRTUAL_INSIDE if name == "vip" else routed.ports[name].fixed_ips[0].ip_address
+    floating = VIRTUAL if name == "vip" else f"203.0.113.{FLOATING[name]}"
+    for target in (own, floating, own):
+        for answer in (tcp(routed.outside, target, octets=BIG * 16), udp(routed.outside, target, octets=BIG)):
+            assert answer is not None, target
+            assert answer.source == target
+            assert answer.seen == OUTSIDE
+        assert ping(routed.outside, target, 4000) == target
+    with connected(routed.outside, own) as call, connected(routed.outside, floating) as other:
+        assert echoes(call)
+        assert echoes(other)
+        if name != "vip":
+            begun = udp(routed.at(name), OUTSIDE)
+            assert begun is not None
+            assert begun.seen == floating
+        assert echoes(call)
+        assert echoes(other)
+
+
+@pytest.mark.parametrize("name", FLOATING)
+def test_without_snat_errors_about_a_call_to_the_inside_address_come_from_it(routed: Stage, name: str) -> None:
+    own = routed.ports[name].fixed_ips[0].ip_address
+    caller = routed.outside.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    with caller:
+        caller.settimeout(2.0)
+        caller.connect((own, 9))
+        caller.send(b"x")
+        with pytest.raises(ConnectionRefusedError):
+            caller.recv(10)
+
+
+@pytest.mark.parametrize("name", FLOATING)
+def test_without_snat_nothing_but_answers_leaves_with_an_address_that_has_a_floating_ip(
+    routed: Stage, name: str
+) -> None:
+    own = routed.ports[name].fixed_ips[0].ip_address
+    with watched(routed.upstream, "ext0") as seen:
+        ends = (own, OUTSIDE)
+        strays = [ipv4(*ends, 6, tcp_segment(ends, (5000, 80), flags)) for flags in (ACK, RST, SYN | ACK, 0)]
+        error = b"\3\3" + bytes(6) + ipv4(OUTSIDE, own, 17, udp_segment(9, 9))
+        send(routed.at(name), *strays, ipv4(*ends, 1, error), ipv4(*ends, 47, bytes(8)), ipv4(*ends, 17, bytes(8)))
+        assert udp(routed.at(name), OUTSIDE) is not None
+        senders = {f.sender for f in seen.read() if f.kind == "ip" and f.source.startswith("fa:16:3e:02")}
+    assert senders == {f"203.0.113.{FLOATING[name]}"}
 
 
 def test_without_snat_what_is_routed_is_not_tracked(routed: Stage) -> None:

@@ -31,6 +31,8 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
         virtual: fixed IPs of floating IPs that the owner translates for whoever has them.
         published: addresses that this host's external leg carries: whoever asks outside is answered by one host only.
         steered: external address → number of the host that translates all of it.
+        called_inside: fixed IP with a floating IP → number of the host that translates it, where the router does not
+            translate otherwise: whoever calls such an address from outside is known there only.
         forwards: port forwardings translated here.
         steered_forwards: (forward, number of the host that translates it).
         floating: every external address of the router but its gateways'.
@@ -56,6 +58,7 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
     virtual: tuple[str, ...]
     published: tuple[str, ...]
     steered: dict[str, int]
+    called_inside: dict[str, int]
     forwards: tuple[Forward, ...]
     steered_forwards: tuple[tuple[Forward, int], ...]
     floating: tuple[str, ...]
@@ -113,7 +116,8 @@ def _north_of(context: Context, router: Router, inside: list[str]) -> North | No
         return None
     bridge = context.local.physical_networks.get(external.physical_network or "")
     owner = gateway.owner == context.host and bridge is not None
-    sorter = Sorter(context, external, places, me, owner)
+    owner_host = places.get(gateway.owner) if gateway.owner is not None else None
+    sorter = Sorter(context, external, places, me, me if owner else owner_host if owner_host != me else None)
     for floating_ip in context.view.floating_ips_of(router.id):
         sorter.add(floating_ip)
     gateways = tuple(ip.ip_address for ip in gateway.fixed_ips if address.version(ip.ip_address) == 4)
@@ -128,7 +132,7 @@ def _north_of(context: Context, router: Router, inside: list[str]) -> North | No
         subnets6=tuple(s for s in context.view.subnets_of(external.id) if address.version(s.cidr) == 6),
         bridge=bridge,
         owner=owner,
-        owner_host=places.get(gateway.owner) if gateway.owner is not None else None,
+        owner_host=owner_host,
         others=tuple(h for name, h in sorted(places.items()) if name != context.host),
         gateways=gateways,
         inside=tuple(p for p in inside if address.version(p) == 4),
@@ -138,6 +142,7 @@ def _north_of(context: Context, router: Router, inside: list[str]) -> North | No
         virtual=tuple(sorted(set(sorter.virtual.values()))),
         published=tuple(sorted(published)),
         steered=sorter.steered,
+        called_inside={} if gateway.enable_snat else sorter.elsewhere,
         forwards=tuple(sorter.forwards),
         steered_forwards=tuple(sorter.steered_forwards),
         floating=tuple(sorted(sorter.all)),

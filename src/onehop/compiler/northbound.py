@@ -119,6 +119,12 @@ def _from_outside(north: North) -> Iterator[str]:
     yield "ip saddr @inside counter drop"
     yield "ip saddr @external ether saddr != @peers counter drop"
     if not north.gateway.enable_snat:
+        # Walk 3: who has a floating IP and is called by the address inside answers from there, and new calls of its own
+        # go by the floating IP. Only the host that translates can tell these apart, so it has to see the call.
+        if north.others:
+            yield "meta mark set ip daddr map @called_inside"
+            yield f"{MARKED} notrack accept"
+        yield "ip daddr @fixed accept"
         yield "ip daddr @inside notrack accept"
     yield "ip daddr != @answered counter drop"
     # Walks 6 and 8: not tracked here, because it is translated there.
@@ -209,9 +215,11 @@ def _leave(north: North) -> Iterator[str]:
             yield f"{out} ip saddr != @answered counter drop"
         else:
             yield f"{out} ip saddr != @answered ip saddr != @inside counter drop"
-            yield f"{out} ip saddr @fixed counter drop"
     yield f'iifname "{north.transit}" {transit} ip saddr @inside counter drop'
     if north.gateway.enable_snat:
         yield f"{transit} {UNMARKED} ip saddr @inside counter drop"
+    else:
+        # An answer to who called the address inside; all else of it is translated, or is invalid.
+        yield f'oifname != "qr-*" {UNMARKED} ip saddr @fixed ct state ! established,related counter drop'
     yield f"{transit} ip saddr 169.254.0.0/16 counter drop"
     yield f"meta mark set meta mark & {0xFFFFFFFF ^ naming.STEERING_MASK:#010x}"

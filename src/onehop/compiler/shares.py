@@ -23,7 +23,12 @@ class Sorter:
     """Sorts floating IPs by who translates them."""
 
     def __init__(
-        self, context: Context, external: Network, places: dict[HostName, RouterHost], me: RouterHost, owner: bool
+        self,
+        context: Context,
+        external: Network,
+        places: dict[HostName, RouterHost],
+        me: RouterHost,
+        owner: RouterHost | None,
     ) -> None:
         self._context = context
         self._external = external
@@ -34,6 +39,7 @@ class Sorter:
         self.here: set[str] = set()
         self.virtual: dict[str, str] = {}
         self.steered: dict[str, int] = {}
+        self.elsewhere: dict[str, int] = {}
         self.forwards: list[Forward] = []
         self.steered_forwards: list[tuple[Forward, int]] = []
         self.forwarded: set[str] = set()
@@ -53,15 +59,20 @@ class Sorter:
     def _whole(self, external: str, fixed: str, port: Port) -> None:
         if port.host is None or all(ip.ip_address != fixed for ip in port.fixed_ips):
             self.virtual[external] = fixed
-            if self._owner:
+            if self._owner == self._me:
                 self.translated[external] = fixed
+            elif self._owner is not None:
+                # Also what upstream still sends to an owner of yesterday.
+                self.steered[external] = self._owner.number
             return
         if self._context.is_local(port):
             self.translated[external] = fixed
             if port.host == self._me.host:
                 self.here.add(external)
-        if port.host != self._me.host and port.host in self._places and not self._has_leg(port.host):
-            self.steered[external] = self._places[port.host].number
+        if port.host != self._me.host and port.host in self._places:
+            self.elsewhere[fixed] = self._places[port.host].number
+            if not self._has_leg(port.host):
+                self.steered[external] = self._places[port.host].number
 
     def _forward(self, forward: Forward) -> None:
         port = self._context.view.ports.get(forward.rule.port_id)

@@ -26,6 +26,9 @@ _PROTOCOLS = {"tcp": "0x6", "udp": "0x11"}
 def maps(north: North) -> Iterator[NamedSet]:
     """The maps that the rules ask."""
     yield nft.mapping("steer_address", "ipv4_addr : mark", ((a, _mark(n)) for a, n in north.steered.items()))
+    if not north.gateway.enable_snat:
+        called = ((a, _mark(n)) for a, n in north.called_inside.items())
+        yield nft.mapping("called_inside", "ipv4_addr : mark", called)
     kind = "ipv4_addr . inet_proto . inet_service : mark"
     elements = ((f"{a} . {p} . {nft.ports(*span)}", mark) for a, p, span, mark in _services(north))
     yield nft.mapping("steer_service", kind, elements, interval=True)
