@@ -231,16 +231,35 @@ def test_a_question_that_cannot_be_asked_is_refused(stage: Stage) -> None:
     assert f"answers ARP for {alone.topology().subnets_of(port.network_id)[0].gateway_ip}" in found.death.reason
 
 
-def test_without_translation_an_instance_with_a_floating_ip_is_not_reached_at_its_own_address() -> None:
-    """The handshake would go through, and the next segment be translated: the connection breaks, so it is no answer."""
+def test_without_translation_an_instance_with_a_floating_ip_is_reached_at_its_own_address_too() -> None:
+    world, port = _untranslated()
+    assert ask(model(world), None, four(port), "tcp").outcome == "answered"
+    world.floating_ip(101, port)
+    for protocol in ("icmp", "tcp", "udp"):
+        found = ask(model(world), None, four(port), protocol)
+        assert (found.outcome, found.answered_from) == ("answered", four(port))
+    assert ask(model(world), port, OUTSIDE, "tcp").seen == "203.0.113.101"
+
+
+def test_a_handshake_that_goes_through_is_no_answer_where_the_next_segment_would_be_translated() -> None:
+    world, port = _untranslated()
+    world.floating_ip(101, port)
+    unsteered, unguarded = without_rule(NORTH, "map @called_inside"), without_rule(NORTH, "ct state ! established")
+
+    def change(one: KernelObject) -> KernelObject | None:
+        left = unsteered(one)
+        return None if left is None else unguarded(left)
+
+    found = ask(model(world, change), None, four(port), "tcp")
+    assert found.outcome == "unanswered"
+    assert found.death is not None
+    assert "203.0.113.101" in found.death.reason
+
+
+def _untranslated() -> tuple[Northern, Port]:
+    """A router without SNAT, and an instance on a host without an external leg."""
     world = Northern()
     world.network(1, six=False)
     world.router(1, [1])
     world.gateway(1, 1, enable_snat=False)
-    port = world.port(1, 3)
-    assert ask(model(world), None, four(port), "tcp").outcome == "answered"
-    world.floating_ip(101, port)
-    found = ask(model(world), None, four(port), "tcp")
-    assert found.outcome == "unanswered"
-    assert found.death is not None
-    assert "203.0.113.101" in found.death.reason
+    return world, world.port(1, 3)
