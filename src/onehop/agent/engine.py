@@ -3,7 +3,8 @@
 A pass takes the partitions that are dirty. Why one is dirty decides what is believed of it:
 
 - something else is wanted: what was observed last is believed, and compared with what is wanted now;
-- the kernel told of a change, a retry is due, or the time for a look at everything has come: it is read again first.
+- the kernel told of a change, a retry is due, or the time for a look at everything has come: it is read again first,
+  a little at a time, and what is wanted anew overtakes it.
 
 After ops were executed, the partitions are read back, or single objects where these tell all
 (`onehop.reconciler.readback`), and only what is found there counts as done.
@@ -12,6 +13,7 @@ Nothing is deleted before there is a complete view: until then nothing is wanted
 one on, what is ours and not wanted goes, also what an earlier life of the agent left in partitions that nobody knows.
 """
 
+import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 
@@ -38,14 +40,14 @@ from onehop.net.identifier import HostName, RouterId
 from onehop.objects import Key
 from onehop.objects.conntrack import Load
 from onehop.reconciler.backoff import Backoff
-from onehop.reconciler.plan import Plan
+from onehop.reconciler.plan import Op, Plan
 
 LOG = logger("agent")
 BATCH = 64
 """Partitions in one pass, so that the first of many are reported before the last are made."""
 
-READ = 8
-"""Of these as many as are read first, at most: each takes some milliseconds, for which a change of the view waits."""
+READ = 1
+"""Of these as many as are read first, each with what pairs join it to: some 3 ms, for which other changes wait."""
 
 EVERYTHING = "*"
 """Stands for the whole host among what is to be retried."""
@@ -89,18 +91,19 @@ class Engine:
         self.complete = False
         self.failing: dict[str, dict[Key, str]] = {}
         self.equipped = 0
-        self._sight = Sight(kernel)
+        self._sight = Sight(kernel, clock)
         self._clock = clock
         self._retry = Backoff()
         self._outward = Outward(kernel)
         self._advertiser = Advertiser(kernel)
-        self._hands = Hands(kernel, self._sight, self.desire, self._advertiser, self._look_for_strays)
+        self._hands = Hands(kernel, self._sight, self.desire, self._advertiser, self._look_for_strays, self._published)
         self._devices = Devices(self._sight, self._hands.execute)
         self.tenure = Tenure(kernel, lambda: secrets.randbelow(1000) / 1000, self._outward.silence)
         self._changed: set[str] = set()
-        self._hurried = False
-        self._urgent: set[str] = set()
         """Of which something else is wanted: they go before those that are only looked at."""
+        self._hurried = False
+        self._seen: set[str] = set()
+        """Read with everything else, and not compared yet."""
         self._doubtful: set[str] = set()
         self._all_doubtful = True
 
@@ -119,7 +122,6 @@ class Engine:
             self.tenure.turn(self.desire.view, view, changes, self.desire, self._sight.holding)
         touched = self.desire.advance(view, changes)
         self._changed |= touched
-        self._urgent |= touched
         self.complete = True
         if confirmed:
             self.confirm(True)
@@ -157,18 +159,24 @@ class Engine:
             self._changed.add(naming.router_partition(router))
         self.desire.short = dict(routers)
 
-    def doubt(self, namespace: str, link: str | None) -> None:
-        """Somebody changed something there."""
+    def doubt(self, namespace: str, link: str | None, heard: float = math.inf) -> None:
+        """Somebody changed something there.
+
+        Args:
+            namespace, link: where; None: anywhere in the namespace.
+            heard: when the kernel told of it, by the clock. What was read since holds it already: our own ops are told
+                while they are carried out, and what they changed is read back after that.
+        """
         if namespace != naming.HOST:
             name = partition_of_namespace(namespace)
-            if name is not None and (name in self.desire.partitions or name in self._sight.holding.partitions):
-                self._doubtful.add(name)
+            known = name in self.desire.partitions or name in self._sight.holding.partitions
+            suspects = {name} if name is not None and known else set()
         elif link is not None:
             name = self._sight.holding.owner(link) or self._claimant(link)
-            if name is not None:
-                self._doubtful.add(name)
+            suspects = {name} if name is not None else set()
         else:
-            self._doubtful |= {name for name in self.desire.partitions if not name.startswith("router/")}
+            suspects = {name for name in self.desire.partitions if not name.startswith("router/")}
+        self._doubtful |= {name for name in suspects if not self._sight.read_since(name, heard)}
 
     def doubt_all(self) -> None:
         """It is time to look at everything."""
@@ -189,7 +197,7 @@ class Engine:
         if self._all_doubtful:
             return False
         # A host that could not be read is left alone until that is tried again.
-        return not (self._sight.complete and (self._changed or self._doubtful))
+        return not (self._sight.complete and (self._changed or self._seen or self._doubtful))
 
     def due(self) -> float | None:
         """When the next retry is to be made, by the clock."""
@@ -220,12 +228,12 @@ class Engine:
         doubtful = self._doubtful | (due - {EVERYTHING})
         questions, free = self.tenure.ask(self._clock())
         self._changed |= free
-        dirty = self._batch(self._changed | doubtful, doubtful)
+        dirty = self._batch(doubtful)
         for name in dirty:
             self.tenure.permit(name, self.desire, self._sight.holding, self._clock())
         doubtful &= dirty
         self._changed -= dirty
-        self._urgent -= dirty
+        self._seen -= dirty
         self._doubtful -= dirty
         reasons = self._hands.reconcile(
             dirty, doubtful.union(*(self._sight.joined(name, self.desire) for name in doubtful))
@@ -287,17 +295,16 @@ class Engine:
         key = ("link", naming.HOST, link)
         return next((name for name, keys in self.failing.items() if key in keys), None)
 
-    def _batch(self, dirty: set[str], doubtful: set[str]) -> set[str]:
+    def _batch(self, doubtful: set[str]) -> set[str]:
         """Some of the dirty partitions, with all that pairs join them to: both ends are in one plan.
 
         What is wanted anew goes by itself, and every other time what is only looked at, a little at a time.
         """
-        urgent = dirty & self._urgent
-        self._hurried = bool(urgent) and not self._hurried
+        dirty = self._changed if self._hurries() else self._changed | self._seen | doubtful
         batch: set[str] = set()
         read = 0
-        for name in sorted(urgent if self._hurried else dirty, key=lambda name: (name not in urgent, name)):
-            read += name in doubtful and name not in urgent
+        for name in sorted(dirty, key=lambda name: (name not in self._changed, name)):
+            read += name in doubtful and name not in self._changed and name not in batch
             if len(batch) >= BATCH or read > READ:
                 break
             todo = [name]
@@ -308,10 +315,18 @@ class Engine:
                     todo.extend(self._sight.joined(found, self.desire) - batch if found in dirty else ())
         return batch
 
+    def _hurries(self) -> bool:
+        self._hurried = bool(self._changed) and not self._hurried
+        return self._hurried
+
+    def _published(self, done: Iterable[Op]) -> None:
+        self._outward.publish(done, self._sight.holding, self._clock())
+
     def _look_for_strays(self) -> None:
         """Nobody knows where to look for these but everywhere. They wait for their retry like everything that fails."""
         self._look_at_everything()
         self._changed.discard(STRAY)
+        self._seen.discard(STRAY)
 
     def _look_at_everything(self) -> None:
         """Read the whole host; every partition is compared afterwards."""
@@ -323,7 +338,7 @@ class Engine:
         self._all_doubtful = False
         if whole:
             self._retry.succeeded(EVERYTHING)
-            self._changed |= self._known()
+            self._seen |= self._known()
         else:
             self._retry.failed(EVERYTHING, self._clock())
 

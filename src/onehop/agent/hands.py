@@ -1,6 +1,6 @@
 """The hands: partitions are made as they should be, and what came of it is read back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from onehop.agent.advertiser import Advertiser, occupied
 from onehop.agent.board import UNTRIED
@@ -14,7 +14,7 @@ from onehop.log import logger
 from onehop.objects import KernelObject, Key
 from onehop.reconciler.block import WAITS
 from onehop.reconciler.diff import diff
-from onehop.reconciler.plan import Plan, Report
+from onehop.reconciler.plan import Op, Plan, Report
 from onehop.reconciler.readback import named_alone
 
 LOG = logger("agent")
@@ -31,13 +31,20 @@ class Hands:
         desire: knows what is wanted.
         advertiser: tells instances of legs that go.
         look: reads the whole host.
+        done: takes ops that were carried out.
 
     Attributes:
         writes: number of ops carried out.
     """
 
     def __init__(
-        self, kernel: Kernel, sight: Sight, desire: Desire, advertiser: Advertiser, look: Callable[[], None]
+        self,
+        kernel: Kernel,
+        sight: Sight,
+        desire: Desire,
+        advertiser: Advertiser,
+        look: Callable[[], None],
+        done: Callable[[Iterable[Op]], None],
     ) -> None:
         self.writes = 0
         self._kernel = kernel
@@ -45,6 +52,7 @@ class Hands:
         self._desire = desire
         self._advertiser = advertiser
         self._look = look
+        self._done = done
 
     def execute(self, plan: Plan) -> Report:
         """Carry out a plan."""
@@ -65,6 +73,7 @@ class Hands:
             if not plan.ops:
                 break
             report = self.execute(plan)
+            self._done(report.done)
             for failure in report.failed:
                 LOG.warning("the kernel refused", op=type(failure.op).__name__, key=failure.op.key, why=failure.reason)
             failed = {failure.op.key: failure.reason for failure in report.failed}

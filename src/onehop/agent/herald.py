@@ -36,6 +36,7 @@ class Herald:
     def __init__(self) -> None:
         self._published: dict[str, frozenset[Published]] = {}
         self._todo: dict[Published, tuple[float, int]] = {}
+        self._said: dict[Published, float] = {}
 
     def know(self, partition: str, published: Iterable[Published], now: float) -> None:
         """Take all that a partition has published; what is new is announced from now on, what is gone no more."""
@@ -45,8 +46,17 @@ class Herald:
             self._published[partition] = new
         for gone in old - new:
             self._todo.pop(gone, None)
+            self._said.pop(gone, None)
         for fresh in new - old:
-            self._todo[fresh] = (now, TIMES)
+            said = self._said.pop(fresh, None)
+            self._todo[fresh] = (now, TIMES) if said is None else (said + SOON, TIMES - 1)
+
+    def say(self, partition: str, found: Published, now: float) -> bool:
+        """Whether something that a partition just got is to be announced now; then that was the first time."""
+        fresh = found not in self._published.get(partition, frozenset())
+        if fresh:
+            self._said[found] = now
+        return fresh
 
     def silence(self, namespace: str, address: str) -> None:
         """An address has gone from its link: nothing more is said of it."""

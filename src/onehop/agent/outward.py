@@ -6,7 +6,9 @@ published and was not so before; cut is what is tracked under a translation that
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from onehop.agent.desire import partition_of_namespace
 from onehop.agent.herald import Herald, Published
+from onehop.agent.holding import STRAY, Holding
 from onehop.agent.welcome import Welcome
 from onehop.compiler.state import Partition
 from onehop.errors import KernelError
@@ -17,6 +19,7 @@ from onehop.net.announcement import gratuitous_arp, unsolicited_advertisement
 from onehop.net.identifier import RouterId
 from onehop.objects import Address, KernelObject, Key, Link
 from onehop.objects.conntrack import Translations
+from onehop.reconciler.plan import Create, Op
 
 LOG = logger("agent")
 NONE = Translations()
@@ -54,6 +57,25 @@ class Outward:
     def silence(self, namespace: str, address: str) -> None:
         """An address has gone from its link before its partition's turn has come: nothing more is said of it."""
         self._herald.silence(namespace, address)
+
+    def publish(self, done: Iterable[Op], holding: Holding, now: float) -> None:
+        """Announce what was just published, before it is read back: the kernel took it, and somebody may wait for it.
+
+        Args:
+            done: ops that were carried out.
+            holding: knows the legs.
+            now: seconds.
+        """
+        for op in done:
+            if not isinstance(op, Create) or not isinstance(op.object, Address):
+                continue
+            partition = partition_of_namespace(op.object.namespace) or STRAY
+            leg = holding.objects(partition).get(("link", op.object.namespace, op.object.link))
+            if leg is None:
+                continue  # made with it: that takes its time anyway
+            for found in _published((leg, op.object)):
+                if self._herald.say(partition, found, now):
+                    self._send(found.namespace, found.link, [_frame(found)])
 
     def speak(self, now: float) -> None:
         """Announce what is due."""

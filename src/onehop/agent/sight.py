@@ -1,7 +1,8 @@
 """Sight: what is known of the kernel, and how it comes to be known. Reads, never writes."""
 
 import itertools
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 
 from onehop.agent.desire import Desire, partition_of_namespace
 from onehop.agent.holding import STRAY, Holding
@@ -26,6 +27,7 @@ class Sight:
 
     Args:
         kernel: to be read.
+        clock: seconds, never going back.
 
     Attributes:
         holding: what was observed last.
@@ -33,11 +35,16 @@ class Sight:
         complete: the whole host was read at least once.
     """
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, clock: Callable[[], float]) -> None:
         self.holding = Holding()
         self.unread: set[str] = set()
         self.complete = False
         self._kernel = kernel
+        self._clock = clock
+        self._began: dict[str, float] = {}
+        """When the last reading of a partition, all of it, began."""
+        self._began_all = self._begins = -math.inf
+        """When that of the whole host began, the last and the one that is going on."""
         self._looking: Iterator[Observation] | None = None
         self._parts: list[Observation] = []
         self._meanwhile: set[str] = set()
@@ -45,6 +52,7 @@ class Sight:
     def look(self, desire: Desire) -> bool:
         """Read the whole host, also what nobody wants; whether that worked. If not, what was known stays."""
         fresh = Holding()
+        self._begins = self._clock()
         try:
             fresh.read(self._observations(desire), desire.partitions.values())
         except KernelError as error:
@@ -62,6 +70,7 @@ class Sight:
         """
         if self._looking is None:
             self._looking, self._parts, self._meanwhile = self._observations(desire), [], set()
+            self._begins = self._clock()
         fresh = Holding()
         try:
             parts = list(itertools.islice(self._looking, PART))
@@ -84,6 +93,12 @@ class Sight:
         self.unread.clear()
         self.complete = True
         self._looking, self._parts = None, []
+        self._began_all = self._begins
+        self._began.clear()
+
+    def read_since(self, name: str, moment: float) -> bool:
+        """Whether all of a partition was read from some later moment on."""
+        return max(self._began.get(name, self._began_all), self._began_all) > moment
 
     def read(self, names: set[str], desire: Desire) -> dict[Key, str]:
         """Read some partitions; returns why, by key of what is wanted there, where that failed."""
@@ -168,10 +183,12 @@ class Sight:
         return partition_of_namespace(peer.peer_namespace)
 
     def _read(self, names: set[str], scope: Scope, desire: Desire) -> dict[Key, str]:
+        began = self._clock()
         observation = self._observe(names, scope, desire)
         if not isinstance(observation, Observation):
             return observation
         self.unread -= names
+        self._began.update(dict.fromkeys(names, began))
         wanted = [desire.partitions[name] for name in names if name in desire.partitions]
         self.holding.replace(names, scope, observation, wanted)
         return {}

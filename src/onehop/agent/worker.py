@@ -33,7 +33,8 @@ class Worker:
         self._done = done
         self._observe_seconds = observe_seconds
         self._calls: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._news: set[tuple[str, str | None]] = set()
+        self._news: dict[tuple[str, str | None], float] = {}
+        """Where, and when that was heard last."""
         self._news_since: float | None = None
         self._news_lock = threading.Lock()
         self._stopping = False
@@ -75,9 +76,9 @@ class Worker:
         """The kernel told of a change (from any thread); gathered for `SETTLE_SECONDS`."""
         with self._news_lock:
             first = not self._news
-            self._news.add((namespace, link))
+            self._news[(namespace, link)] = now = time.monotonic()
             if first:
-                self._news_since = time.monotonic()
+                self._news_since = now
                 self._calls.put(lambda: None)
 
     def call(self, what: Callable[[Engine], T]) -> "Future[T]":
@@ -148,9 +149,9 @@ class Worker:
         with self._news_lock:
             if self._news_since is None or time.monotonic() - self._news_since < SETTLE_SECONDS:
                 return
-            news, self._news, self._news_since = self._news, set(), None
-        for namespace, link in news:
-            self._engine.doubt(namespace, link)
+            news, self._news, self._news_since = self._news, {}, None
+        for (namespace, link), heard in news.items():
+            self._engine.doubt(namespace, link, heard)
 
     def _patience(self) -> float:
         """Seconds for which there is nothing to do."""

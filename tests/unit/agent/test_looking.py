@@ -86,7 +86,39 @@ def test_a_change_does_not_wait_until_all_that_is_doubtful_was_read() -> None:
     bench.engine.run()
     assert kernel.writes > writes
     assert len({scope.namespace for scope in kernel.scopes}) <= 3
+    kernel.scopes.clear()
     bench.engine.run()
-    assert len({scope.namespace for scope in kernel.scopes}) > 3
+    assert len({scope.namespace for scope in kernel.scopes}) == 2  # one router and the host, then changes are looked for
     bench.work()
     assert bench.holds(world)
+
+
+def test_what_the_kernel_told_of_before_a_partition_was_read_back_is_not_read_again() -> None:
+    world, one, two = routed()
+    bench = Bench()
+    bench.plug(one, two)
+    bench.see(world)
+    namespace = naming.router_namespace(world.router_id(1))
+    bench.now += 1
+    bench.engine.doubt(namespace, None)
+    bench.work()
+    bench.engine.doubt(namespace, None, bench.now - 0.1)
+    assert bench.engine.idle
+    bench.engine.doubt(namespace, None, bench.now)
+    assert not bench.engine.idle
+
+
+def test_what_is_wanted_anew_goes_before_what_was_read_with_everything() -> None:
+    world = World()
+    for number in range(1, 201):
+        world.network(number)
+        world.port(number, 1)
+    bench = Bench()
+    bench.see(world)
+    bench.engine.doubt_all()
+    bench.engine.run()
+    late = world.port(200, 2)
+    bench.engine.see(world.topology(2), [ref(late)])
+    writes = bench.kernel.writes
+    assert bench.engine.run().settled
+    assert bench.kernel.writes > writes

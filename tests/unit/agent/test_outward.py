@@ -291,3 +291,34 @@ def test_an_instance_that_comes_while_its_network_is_here_is_told_its_gateways_a
     bench.engine.doubt_all()
     bench.work()
     assert len(told) == len(_announced(bench))
+
+
+class _Chronicle(MemoryKernel):
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: list[str] = []
+
+    def observe(self, scope: Scope) -> Observation:
+        self.done.append("read")
+        return super().observe(scope)
+
+    def announce(self, namespace: str, link: str, frames: Iterable[bytes]) -> None:
+        self.done.append("announce")
+        super().announce(namespace, link, frames)
+
+
+def test_an_address_is_announced_before_it_is_read_back_and_not_twice() -> None:
+    world, port, _ = _world()
+    kernel = _Chronicle()
+    bench = _bench(port, kernel)
+    bench.see(world)
+    bench.wait(60)
+    another = world.floating_ip(51, port)
+    kernel.done.clear()
+    bench.engine.see(world.topology(2), [("floatingip", another.id)])
+    bench.engine.run()
+    assert kernel.done[0] == "announce"
+    assert kernel.done.count("announce") == 1
+    for _ in range(TIMES + 1):
+        bench.wait(EVERY)
+    assert _announced(bench).count(gratuitous_arp(MAC, "203.0.113.51")) == TIMES
