@@ -88,7 +88,7 @@ def test_a_change_does_not_wait_until_all_that_is_doubtful_was_read() -> None:
     assert len({scope.namespace for scope in kernel.scopes}) <= 3
     kernel.scopes.clear()
     bench.engine.run()
-    assert len({scope.namespace for scope in kernel.scopes}) == 2  # one router and the host, then changes are looked for
+    assert len({scope.namespace for scope in kernel.scopes}) == 2, "one router and the host at a time"
     bench.work()
     assert bench.holds(world)
 
