@@ -12,6 +12,7 @@ from tests.dataplane.site import Site, World, until
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 MOST_LOST = 100
 """Probes of a millisecond each: 100 ms."""
+TARGETS = ("host-3", "host-1", "host-2")
 
 
 @FAMILIES
@@ -22,7 +23,7 @@ def test_a_move_loses_at_most_100_ms_of_a_1_khz_probe(site: Site, world: World, 
     source = world.instance(blue if routed else red, "host-1")
     guest = world.instance(red, "host-2")
     lost = []
-    for target in ("host-3", "host-1", "host-2"):
+    for target in TARGETS:
         with probing(site.directory, source.name, guest.name, guest.address(family)) as probes:
             world.move(guest, target)
         lost.append(probes.result.lost)
@@ -30,8 +31,8 @@ def test_a_move_loses_at_most_100_ms_of_a_1_khz_probe(site: Site, world: World, 
         assert probes.result.answered_from == (guest.address(family),)
         assert guest.name in site.namespaces(target)
         assert not any(guest.name in site.namespaces(host) for host in site.hosts if host != target)
-    # The one in the middle: what else the machine was busy with may have hit one of them.
-    assert sorted(lost)[1] <= MOST_LOST, f"probes lost by three moves: {lost}"
+    print(f"lost by the moves to {TARGETS}: {lost}")
+    assert max(lost) <= MOST_LOST, f"probes lost by three moves: {lost}"
 
 
 def test_a_connection_goes_on_over_a_move(site: Site, world: World) -> None:

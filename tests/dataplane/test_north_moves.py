@@ -10,7 +10,7 @@ import pytest
 from onehop.lab import plan
 from onehop.lab.prober import probing
 from onehop.lab.streaming import PORT, serving, streaming
-from tests.dataplane.north import SLACK, North, north_site
+from tests.dataplane.north import North, north_site
 from tests.dataplane.site import Box
 
 OUTSIDE = plan.OUTSIDE
@@ -52,9 +52,7 @@ def _lost(north: North, box: Box, address: str) -> list[int]:
 
 
 def _judge(lost: list[int]) -> None:
-    # A machine that is busy with other things may have hit one of them.
-    assert sorted(lost)[1] <= MOST_LOST, f"probes lost by three moves: {lost}"
-    assert max(lost) <= MOST_LOST + 1000 * SLACK, f"probes lost by three moves: {lost}"
+    assert max(lost) <= MOST_LOST, f"probes lost by three moves: {lost}"
 
 
 def test_a_move_loses_at_most_200_ms_of_what_comes_to_a_floating_ip(north: North, box: Box) -> None:
