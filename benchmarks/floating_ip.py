@@ -21,8 +21,6 @@ SAMPLES = 120
 """Enough that one of them is beyond the 99th percentile."""
 
 QUIET = 0.06
-REST = 15.0
-"""Seconds until the agent has looked at what the kernel had to say of so many new links."""
 
 LIMITS = {50: 30.0, 99: 100.0}
 BY_HAND, BEHIND, ADDRESS = "byhand", "behind", "203.0.113.250"
@@ -125,7 +123,6 @@ def measure() -> Iterator[Row]:
             while town.routers < count:
                 town.add_router()
             town.settle()
-            north.pause(REST)
             sample(town)
             sample_by_hand(town)
             ours, base = [], []
