@@ -69,7 +69,11 @@ class North(World):
 
     def at(self, name: str) -> Any:
         """A place by name: an instance's letter, a host, upstream or outside."""
-        return Spot(self.site, self.boxes[name].name if name in self.boxes else name)
+        return self.spot(self.boxes[name].name if name in self.boxes else name)
+
+    def spot(self, name: str) -> Any:
+        """A place by the lab's name."""
+        return Spot(self.site, name)
 
     def name(self, name: str) -> str:
         """The lab's name of an instance."""
@@ -81,9 +85,10 @@ class North(World):
 
     # --- the API
 
-    def floating_ip(self, port: str | None = None) -> dict[str, Any]:
-        """A floating IP."""
-        return self._create("floatingip", floating_network_id=self.ext.id, port_id=port)
+    def floating_ip(self, port: str | None = None, fixed: str | None = None) -> dict[str, Any]:
+        """A floating IP, of a port's first address or of `fixed`."""
+        which = {} if fixed is None else {"fixed_ip_address": fixed}
+        return self._create("floatingip", floating_network_id=self.ext.id, port_id=port, **which)
 
     def associate(self, floating: dict[str, Any], port: str | None) -> None:
         """Lead a floating IP elsewhere, or nowhere."""

@@ -247,7 +247,10 @@ class World:
 
     def instance(self, net: Net, host: str, name: str | None = None, **attributes: Any) -> Box:
         """Boot an instance that every other may talk to: the one place that opens what instances need."""
-        port = self.port(net, **attributes)
+        return self.instance_of(net, host, self.port(net, **attributes), name)
+
+    def instance_of(self, net: Net, host: str, port: dict[str, Any], name: str | None = None) -> Box:
+        """Boot an instance of a port that was made before, with two addresses."""
         box = Box(
             name or f"i{next(_numbers)}",
             port["id"],

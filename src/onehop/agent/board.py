@@ -145,6 +145,7 @@ def _translated(router: RouterId, desire: Desire) -> set[Ref]:
         and found.port_id in desire.local.plugs
         and found.port_id in desire.view.ports
         and desire.view.ports[found.port_id].host == desire.host
+        and desire.view.is_up(desire.view.ports[found.port_id])
     }
 
 
@@ -178,7 +179,7 @@ def _state(port: Port, desire: Desire, obstacle: str) -> Entry:
         return Entry("DOWN", "its network is not known here")
     if port.id not in desire.local.plugs:
         return Entry("DOWN", f"no instance is plugged into it on {desire.host}")
-    if not (port.admin_state_up and network.admin_state_up):
+    if not desire.view.is_up(port):
         return Entry("DOWN", "it or its network is administratively down")
     wanted = desire.partitions.get(naming.network_partition(port.network_id))
     if wanted is None or ("link", naming.HOST, naming.tap(port.id)) not in wanted.claims:

@@ -37,7 +37,7 @@ def _tap(context: Context, segment: Segment, port: Port, partition: str) -> Clai
         spec=_spec(context.local.plugs[port.id], port),
         alias=naming.mark(partition, "port", port.id),
         mtu=network.mtu,
-        up=port.admin_state_up and network.admin_state_up,
+        up=context.view.is_up(port),
         master=bridge,
         port=behaviour,
     )

@@ -65,6 +65,9 @@ class Sorter:
                 # Also what upstream still sends to an owner of yesterday.
                 self.steered[external] = self._owner.number
             return
+        if not self._context.view.is_up(port):
+            # Nothing answers there: then the address is nobody's, rather than a way that ends.
+            return
         if self._context.is_local(port):
             self.translated[external] = fixed
             if port.host == self._me.host:

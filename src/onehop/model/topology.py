@@ -118,6 +118,11 @@ class Topology:
         """All ports on a network, router interfaces included, sorted by id."""
         return [self.ports[i] for i in sorted(self._ports.get(network, ()))]
 
+    def is_up(self, port: Port) -> bool:
+        """Whether neither a port nor its network is administratively down."""
+        network = self.networks.get(port.network_id)
+        return port.admin_state_up and (network is None or network.admin_state_up)
+
     def legs_on(self, network: NetworkId) -> list[Port]:
         """Router interfaces on a network, sorted by port id."""
         return [self.ports[i] for i in sorted(self._legs.get(network, ()))]
