@@ -1,6 +1,6 @@
 """Worlds with an outside: an external network, gateways, floating IPs and port forwardings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -65,10 +65,12 @@ class Northern(World):
         *,
         candidates: Iterable[int] = (1, 2),
         blockless: Iterable[int] = (),
+        further: Iterable[str] = (),
+        blocks: Mapping[int, Iterable[PortBlock]] | None = None,
         six: bool = False,
         **settings: bool,
     ) -> None:
-        """Give router r a gateway, or change it."""
+        """Give router r a gateway, or change it: with `further` addresses, and other `blocks` for some hosts."""
         without = set(blockless)
         hosts = tuple(
             RouterHost(
@@ -77,11 +79,11 @@ class Northern(World):
                 mac_address=f"fa:16:3e:02:{r:02x}:{h:02x}",
                 transit_ip=f"169.254.{r}.{h}",
                 transit_mac=f"fa:16:3e:03:{r:02x}:{h:02x}",
-                blocks=() if h in without else (PortBlock(BLOCK * h, BLOCK),),
+                blocks=() if h in without else tuple((blocks or {}).get(h, (PortBlock(BLOCK * h, BLOCK),))),
             )
             for h in range(1, self._hosts + 1)
         )
-        fixed = (FixedIp(EXTERNAL_SUBNET, gateway_ip(r)),)
+        fixed = tuple(FixedIp(EXTERNAL_SUBNET, ip) for ip in (gateway_ip(r), *further))
         gateway = Gateway(
             port_id=PortId(uid(0x6000 + r)),
             network_id=EXTERNAL,

@@ -145,10 +145,14 @@ def test_the_mtu_towards_an_instance_is_learned_outside(owned: Stage, target: tu
 
 @pytest.mark.parametrize("caller", ["a2", "b2", "c2", "a1", "c1"])
 def test_the_mtu_of_an_answer_that_is_steered_is_learned_outside(owned: Stage, caller: str) -> None:
-    """The far end sends more than a transit leg carries to an address and port of somebody's block."""
-    owned.outside.run("ip route flush cache")
-    server = owned.outside.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-    client = owned.at(caller).inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    assert learned_by_the_far_end(owned, caller) == 1450
+
+
+def learned_by_the_far_end(stage: Stage, caller: str) -> int:
+    """The far end sends more than a transit leg carries to an address and port of somebody's block: its path's MTU."""
+    stage.outside.run("ip route flush cache")
+    server = stage.outside.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    client = stage.at(caller).inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     with server, client:
         server.bind((OUTSIDE, 0))
         server.settimeout(2.0)
@@ -167,7 +171,7 @@ def test_the_mtu_of_an_answer_that_is_steered_is_learned_outside(owned: Stage, c
             except OSError as error:
                 if error.errno != errno.EMSGSIZE:
                     raise
-        assert server.getsockopt(socket.IPPROTO_IP, _MTU) == 1450
+        return server.getsockopt(socket.IPPROTO_IP, _MTU)
 
 
 def test_everything_still_answers(owned: Stage) -> None:

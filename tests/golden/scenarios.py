@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from onehop.compiler import Local, Plug, compile_host
+from onehop.model.gateway import PortBlock
 from onehop.model.network import Network
 from onehop.model.port import Binding, Port
 from onehop.model.topology import Topology
@@ -16,7 +17,7 @@ from onehop.net.identifier import HostName, NetworkId, PortId
 from onehop.objects import KINDS, KernelObject
 from onehop.reconciler.text import state_text
 from tests.advertising import advertise
-from tests.northern import PHYSICAL, Northern, forward
+from tests.northern import PHYSICAL, Northern, forward, gateway_ip
 from tests.worlds import PROJECT, World, uid
 
 Scenario = tuple[Topology, dict[HostName, Local]]
@@ -140,6 +141,23 @@ def north_south() -> Scenario:
     return _reaching(world)
 
 
+def north_south_by_two_addresses() -> Scenario:
+    world = Northern(hosts=3)
+    world.network(1, six=False)
+    world.router(1, [1])
+    second = "203.0.113.20"
+    blocks = {
+        1: [PortBlock(1024, 1024, gateway_ip(1), 3), PortBlock(1024, 1024, second, 9)],
+        2: [PortBlock(2048, 1024, second, 4)],
+        3: [PortBlock(2048, 1024, gateway_ip(1), 5)],
+    }
+    world.gateway(1, 2, further=[second], blocks=blocks)
+    for host, since in ((1, 3), (1, 10), (2, 4), (3, 5)):
+        port = world.port(1, host)
+        world.change(port.id, bindings=(Binding(World.host(host), since=since),))
+    return _reaching(world)
+
+
 def north_south_without_translation() -> Scenario:
     world = Northern(hosts=2, six=True)
     world.network(1)
@@ -179,6 +197,7 @@ SCENARIOS: tuple[Callable[[], Scenario], ...] = (
     a_port_about_to_move,
     flat_network,
     north_south,
+    north_south_by_two_addresses,
     north_south_without_translation,
     north_south_by_the_owner,
     an_instance_with_a_floating_ip_about_to_move,

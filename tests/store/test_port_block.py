@@ -163,7 +163,7 @@ def test_a_host_that_uses_three_quarters_of_its_ports_is_given_a_further_block(s
     before = blocks_of(store, router["id"])["gw-1"]
     size = before[0][1]
     for used, number in ((size * 3 // 4 - 1, 1), (size * 3 // 4, 2), (size * 3 // 4, 2), (size * 2 * 3 // 4, 3)):
-        store.run(lambda tx, used=used: tx.use_ports([("gw-1", router["id"], used, 0)]))
+        store.run(lambda tx, used=used: tx.use_ports([("gw-1", router["id"], used, 0, "")]))
         found = blocks_of(store, router["id"])["gw-1"]
         assert len(found) == number
         assert all(first % size == 0 for first, _ in found)

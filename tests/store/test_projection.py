@@ -86,7 +86,7 @@ def test_a_port_has_its_addresses_in_order_and_its_bindings_by_host(store: Store
             fixed_ips=tuple(FixedIp(SubnetId(subnet), f"10.0.0.{n}") for n in (9, 5)),
             device_id="vm",
             allowed_address_pairs=(AddressPair(mac, "10.0.0.0/28"), AddressPair("02:00:00:00:00:99", "10.0.0.7")),
-            bindings=(Binding(HostName("h1"), active=False), Binding(HostName("h2"))),
+            bindings=(Binding(HostName("h1"), active=False), Binding(HostName("h2"), since=3)),
         )
 
 
@@ -136,7 +136,7 @@ def test_a_routers_gateway_is_what_the_store_gave_it(store: Store) -> None:
                 mac_address=place["mac_address"],
                 transit_ip=place["transit_ip"],
                 transit_mac=place["transit_mac"],
-                blocks=(PortBlock(block, 1024),),
+                blocks=(PortBlock(block, 1024, port["fixed_ips"][0]["ip_address"], given["generation"]),),
             )
             for place, block in zip(given["hosts"], (1024, 2048), strict=True)
         ),

@@ -1,5 +1,7 @@
 """Ports: how far this host's blocks of source ports are used, router by router, and for whom none was left. Pure.
 
+With several gateway addresses each counts by itself: an instance keeps its address and has the ports of that one.
+
 A source port is shared by connections to different destinations, so what counts is the busiest destination (address,
 protocol, port): when it has as many connections as the blocks have ports, the next one finds none. That is read from
 connection tracking only where as many connections as that are tracked at all.
@@ -17,16 +19,19 @@ from onehop.wire import PortUse
 ENOUGH = 0.75
 """The part of its ports that a host may use before it asks for more."""
 
+_Place = tuple[RouterId, str]
+"""A router, and one of its gateway addresses."""
+
 REMEMBERED = 60.0
 """Seconds for which a router says that somebody found no port."""
 
 
 class Blocks(msgspec.Struct, frozen=True):
-    """A router's source ports on a host.
+    """A router's source ports on a host, of one gateway address.
 
     Attributes:
         gateway: the address that is translated to.
-        room: how many ports there are.
+        room: how many ports of it there are.
     """
 
     gateway: str
@@ -39,43 +44,46 @@ class Blocks(msgspec.Struct, frozen=True):
 
 
 def blocks_on(view: Topology, host: HostName, routers: Iterable[RouterId]) -> Iterator[tuple[RouterId, Blocks]]:
-    """Routers that translate by port blocks on a host, with the blocks."""
+    """Routers that translate by port blocks on a host, with the blocks of each gateway address."""
     for router in routers:
         known = view.routers.get(router)
         gateway = known.gateway if known is not None else None
         if gateway is None or not (gateway.enable_snat and gateway.distributed):
             continue
-        address = next((ip.ip_address for ip in gateway.fixed_ips if "." in ip.ip_address), None)
-        room = sum(block.size for place in gateway.hosts if place.host == host for block in place.blocks)
-        if address is not None and room:
-            yield router, Blocks(address, room)
+        addresses = [ip.ip_address for ip in gateway.fixed_ips if "." in ip.ip_address]
+        held = [block for place in gateway.hosts if place.host == host for block in place.blocks]
+        for address in addresses:
+            room = sum(block.size for block in held if (block.address or addresses[0]) == address)
+            if room:
+                yield router, Blocks(address, room)
 
 
 class Ports:
     """Remembers what was measured."""
 
     def __init__(self) -> None:
-        self._failed: dict[RouterId, int] = {}
-        self._short: dict[RouterId, tuple[float, int]] = {}
-        self._asked: set[RouterId] = set()
+        self._failed: dict[_Place, int] = {}
+        self._short: dict[_Place, tuple[float, int]] = {}
+        self._asked: set[_Place] = set()
 
     def take(self, router: RouterId, blocks: Blocks, load: Load, now: float) -> PortUse | None:
         """Take a measurement; returns what the controller is to know of it."""
-        before = self._failed.get(router)
-        self._failed[router] = load.failed
+        place = (router, blocks.gateway)
+        before = self._failed.get(place)
+        self._failed[place] = load.failed
         # Before the first look somebody else may have counted, and a new namespace counts from 0.
         failed = load.failed - before if before is not None and load.failed > before else 0
         # The kernel counts other clashes as well: only where the ports are nearly used up were they what was missing.
         short = failed if load.used >= blocks.enough else 0
         if short:
-            self._short[router] = (now, self._short.get(router, (now, 0))[1] + short)
+            self._short[place] = (now, self._short.get(place, (now, 0))[1] + short)
         if load.used < blocks.enough:
-            self._asked.discard(router)
+            self._asked.discard(place)
             return None
-        if router in self._asked and not short:
+        if place in self._asked and not short:
             return None
-        self._asked.add(router)
-        return PortUse(router=router, used=load.used, failed=short)
+        self._asked.add(place)
+        return PortUse(router=router, address=blocks.gateway, used=load.used, failed=short)
 
     def again(self) -> None:
         """What was said may be forgotten: a session began, or more blocks may be had now."""
@@ -83,12 +91,16 @@ class Ports:
 
     def short(self, now: float) -> Mapping[RouterId, int]:
         """Routers for which lately somebody found no port, and how many did."""
-        self._short = {router: found for router, found in self._short.items() if now - found[0] < REMEMBERED}
-        return {router: number for router, (_, number) in self._short.items()}
+        self._short = {place: found for place, found in self._short.items() if now - found[0] < REMEMBERED}
+        lacking: dict[RouterId, int] = {}
+        for (router, _), (_, number) in self._short.items():
+            # The kernel counts for all addresses of a namespace together.
+            lacking[router] = max(number, lacking.get(router, 0))
+        return lacking
 
     def keep(self, routers: set[RouterId]) -> None:
         """Forget all but these."""
         for known in (self._failed, self._short):
-            for gone in known.keys() - routers:
+            for gone in [place for place in known if place[0] not in routers]:
                 known.pop(gone)
-        self._asked &= routers
+        self._asked = {place for place in self._asked if place[0] in routers}

@@ -3,12 +3,15 @@
 NAT state lives where the instance lives; the owner of an external address only steers, without state.
 """
 
+from collections.abc import Iterator
+
 import msgspec
 
 from onehop.compiler.context import Context
+from onehop.compiler.exits import exits, first_exit
 from onehop.compiler.inside import inside_of
-from onehop.compiler.shares import Forward, Sorter, blocks_of
-from onehop.model.gateway import Gateway, RouterHost
+from onehop.compiler.shares import Forward, Sorter, Span, blocks_of
+from onehop.model.gateway import FIRST_PORT, LAST_PORT, Gateway, RouterHost
 from onehop.model.network import Network
 from onehop.model.router import Router
 from onehop.model.subnet import Subnet
@@ -24,7 +27,9 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
         bridge: the provider bridge here, or None where this host has no external leg.
         owner: this host answers for the gateway addresses; `owner_host` is who does.
         others: the router's other hosts.
-        gateways: the router's IPv4 addresses outside; the first is translated to.
+        gateways: the router's IPv4 addresses outside.
+        exits: fixed IP → gateway address that it is translated to, where that is not `exit`: of this host's instances,
+            on the owner of all.
         inside: inside prefixes, IPv4.
         subnets6, gateways6, inside6: the same of IPv6, which is routed and never translated.
         translated: floating IP → fixed IP, of those translated here; during a move also where the port leaves.
@@ -50,6 +55,7 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
     owner_host: RouterHost | None
     others: tuple[RouterHost, ...]
     gateways: tuple[str, ...]
+    exits: dict[str, str]
     inside: tuple[str, ...]
     subnets6: tuple[Subnet, ...]
     gateways6: tuple[str, ...]
@@ -80,20 +86,34 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
         return naming.transit_leg(self.gateway.port_id)
 
     @property
-    def blocks(self) -> tuple[tuple[int, int], ...]:
-        """This host's ranges of ports for translation, in ascending order.
+    def blocks(self) -> tuple[Span, ...]:
+        """This host's ranges of ports for translation, by gateway address, in ascending order.
 
         An owner that was given none takes the widest range that nobody has: with ports of another host's block the
-        answers would be steered there.
+        answers would be steered there. The owner that translates for all has every port of every address.
         """
-        ranges = tuple(blocks_of(self.me)) if self.gateway.distributed else ()
-        return ranges or ((self._widest_gap(),) if self.owner else ())
+        if self.owner and not self.gateway.distributed:
+            used = {self.gateways[0], *self.exits.values()}
+            return tuple(Span(ip, (FIRST_PORT, LAST_PORT)) for ip in self.gateways if ip in used)
+        spans = tuple(blocks_of(self.me, self.gateways)) if self.gateway.distributed else ()
+        return spans or ((self._widest_gap(),) if self.owner else ())
 
-    def _widest_gap(self) -> tuple[int, int]:
-        taken = sorted(r for other in self.others if self.gateway.distributed for r in blocks_of(other))
-        edges = [1023, *(port for r in taken for port in r), 65536]
-        gaps = [(edges[i] + 1, edges[i + 1] - 1) for i in range(0, len(edges), 2)]
-        return max(gaps, key=lambda gap: (gap[1] - gap[0], -gap[0]))
+    @property
+    def exit(self) -> str:
+        """The gateway address that this host translates to for those who have no other."""
+        first = first_exit(self.me, self.gateways) if self.gateway.distributed else None
+        return first or next((span.address for span in self.blocks), self.gateways[0])
+
+    def _widest_gap(self) -> Span:
+        return max(
+            (gap for ip in self.gateways for gap in self._gaps(ip)),
+            key=lambda gap: (gap.ports[1] - gap.ports[0], -gap.ports[0]),
+        )
+
+    def _gaps(self, ip: str) -> Iterator[Span]:
+        taken = sorted(s.ports for other in self.others for s in blocks_of(other, self.gateways) if s.address == ip)
+        edges = [FIRST_PORT - 1, *(port for ports in taken for port in ports), LAST_PORT + 1]
+        return (Span(ip, (edges[i] + 1, edges[i + 1] - 1)) for i in range(0, len(edges), 2))
 
 
 def norths(context: Context) -> tuple[North, ...]:
@@ -135,6 +155,7 @@ def _north_of(context: Context, router: Router, inside: list[str]) -> North | No
         owner_host=owner_host,
         others=tuple(h for name, h in sorted(places.items()) if name != context.host),
         gateways=gateways,
+        exits=exits(context, router, places if owner else {me.host: me}, gateways),
         inside=tuple(p for p in inside if address.version(p) == 4),
         gateways6=tuple(ip.ip_address for ip in gateway.fixed_ips if address.version(ip.ip_address) == 6),
         inside6=tuple(p for p in inside if address.version(p) == 6),

@@ -170,9 +170,9 @@ def _inside_out(north: North) -> Iterator[str]:
     if owner is None:
         return
     for span in north.blocks:
-        ours = nft.ports(*span)
-        yield f"{_INSIDE} ip daddr {north.gateways[0]} ip protocol {{ tcp, udp }} th dport {ours} return"
-        yield f"{_INSIDE} ip daddr {north.gateways[0]} icmp type echo-reply icmp id {ours} return"
+        ours = nft.ports(*span.ports)
+        yield f"{_INSIDE} ip daddr {span.address} ip protocol {{ tcp, udp }} th dport {ours} return"
+        yield f"{_INSIDE} ip daddr {span.address} icmp type echo-reply icmp id {ours} return"
     yield f"{_INSIDE} ip daddr @gateways {ERRORS} return"
     yield f"{_INSIDE} ip daddr @gateways {UNMARKED} {owner}"
     if not north.blocks and north.gateway.enable_snat:

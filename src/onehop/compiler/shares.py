@@ -1,6 +1,6 @@
 """Shares: which host translates which external address, port or range of ports of a router."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -17,6 +17,13 @@ class Forward(msgspec.Struct, frozen=True):
 
     address: str
     rule: Forwarding
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Ports of a gateway address, from the first to the last."""
+
+    address: str
+    ports: tuple[int, int]
 
 
 class Sorter:
@@ -91,9 +98,13 @@ class Sorter:
         return known is not None and self._external.physical_network in known.physical_networks
 
 
-def blocks_of(host: RouterHost) -> list[tuple[int, int]]:
-    """First and last port of each of a host's blocks, neighbouring ones put together."""
-    return joined((b.first, b.last) for b in host.blocks)
+def blocks_of(host: RouterHost, gateways: Sequence[str]) -> list[Span]:
+    """A host's blocks of the gateway addresses that there are, neighbouring ones put together."""
+    return [
+        Span(ip, ports)
+        for ip in gateways
+        for ports in joined((b.first, b.last) for b in host.blocks if (b.address or gateways[0]) == ip)
+    ]
 
 
 def joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

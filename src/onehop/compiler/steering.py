@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from onehop.compiler import nft
 from onehop.compiler.north import North
-from onehop.compiler.shares import blocks_of
+from onehop.compiler.shares import Span, blocks_of
 from onehop.net import naming
 from onehop.objects import NamedSet
 
@@ -32,8 +32,8 @@ def maps(north: North) -> Iterator[NamedSet]:
     kind = "ipv4_addr . inet_proto . inet_service : mark"
     elements = ((f"{a} . {p} . {nft.ports(*span)}", mark) for a, p, span, mark in _services(north))
     yield nft.mapping("steer_service", kind, elements, interval=True)
-    blocks = [(gateway, span, mark) for gateway in north.gateways[:1] for span, mark in _blocks(north)]
-    echoes = ((f"{gateway} . {nft.ports(*span)}", mark) for gateway, span, mark in blocks)
+    blocks = list(_blocks(north))
+    echoes = ((f"{span.address} . {nft.ports(*span.ports)}", mark) for span, mark in blocks)
     yield nft.mapping("steer_echo", "ip daddr . icmp id : meta mark", echoes, interval=True, typeof=True)
     quoted = (
         (f"{nft.hexadecimal(a)} . {_PROTOCOLS[p]} . {nft.hexadecimals(*span)}", mark)
@@ -41,7 +41,7 @@ def maps(north: North) -> Iterator[NamedSet]:
     )
     kind = f"{_SOURCE} . {_PROTOCOL} . {_PORT} : meta mark"
     yield nft.mapping("steer_quoted", kind, quoted, interval=True, typeof=True)
-    ids = ((f"{nft.hexadecimal(gateway)} . {nft.hexadecimals(*span)}", mark) for gateway, span, mark in blocks)
+    ids = ((f"{nft.hexadecimal(s.address)} . {nft.hexadecimals(*s.ports)}", mark) for s, mark in blocks)
     yield nft.mapping("steer_quoted_id", f"{_SOURCE} . {_ID} : meta mark", ids, interval=True, typeof=True)
 
 
@@ -68,16 +68,15 @@ def _services(north: North) -> Iterator[tuple[str, str, tuple[int, int], str]]:
     for forward, number in north.steered_forwards:
         rule = forward.rule
         yield forward.address, rule.protocol, (rule.external_first, rule.external_last), _mark(number)
-    for gateway in north.gateways[:1]:
-        for span, mark in _blocks(north):
-            for protocol in _PROTOCOLS:
-                yield gateway, protocol, span, mark
+    for span, mark in _blocks(north):
+        for protocol in _PROTOCOLS:
+            yield span.address, protocol, span.ports, mark
 
 
-def _blocks(north: North) -> Iterator[tuple[tuple[int, int], str]]:
+def _blocks(north: North) -> Iterator[tuple[Span, str]]:
     for other in north.others if north.gateway.distributed else ():
-        for block in blocks_of(other):
-            yield block, _mark(other.number)
+        for span in blocks_of(other, north.gateways):
+            yield span, _mark(other.number)
 
 
 def _mark(number: int) -> str:

@@ -5,6 +5,7 @@ that was translated inwards here is translated outwards too: its answer would ot
 """
 
 from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Address
 
 from onehop.compiler import nft
 from onehop.compiler.north import North
@@ -32,6 +33,11 @@ def maps(north: North) -> Iterator[NamedSet]:
     kind = "ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service"
     yield nft.mapping("forward_port", kind, _others(north))
     yield nft.any_set("forwarded", "ipv4_addr . inet_proto . inet_service", _sources(north), interval=True)
+    for ip in _further(north):
+        yield nft.address_set(_exit_set(ip), 4, (fixed for fixed, way in north.exits.items() if way == ip))
+    if north.owner:
+        others = ((fixed, way) for fixed, way in north.exits.items() if way != north.exit)
+        yield nft.mapping("exits", "ipv4_addr : ipv4_addr", others)
     # Which external address belongs to which inside, whatever the ports.
     bound = {*north.translated.items(), *((f.address, f.rule.internal_ip) for f in north.forwards)}
     yield nft.any_set("bindings", "ipv4_addr . ipv4_addr", (f"{external} . {fixed}" for external, fixed in bound))
@@ -53,12 +59,30 @@ def outwards(north: North) -> Iterator[str]:
     yield "snat to ip saddr map @floating_out"
     if not north.gateway.enable_snat:
         yield 'oifname != "qr-*" ip daddr != @floating return'
-    # New connections are spread evenly over the blocks.
-    for left, span in zip(range(len(north.blocks), 0, -1), north.blocks, strict=True):
-        share = f"numgen random mod {left} == 0 " if left > 1 else ""
-        yield f"{_PORTED} {share}snat to {north.gateways[0]}:{nft.ports(*span)}"
+    for ip in _further(north):
+        yield from _spread(north, ip, f"ip saddr @{_exit_set(ip)} ")
+    yield from _spread(north, north.exit, "")
     if north.owner:
-        yield f"snat to {north.gateways[0]}"
+        yield "snat to ip saddr map @exits"
+        yield f"snat to {north.exit}"
+
+
+def _spread(north: North, ip: str, who: str) -> Iterator[str]:
+    """New connections are spread evenly over the blocks of an address."""
+    spans = [span for span in north.blocks if span.address == ip]
+    for left, span in zip(range(len(spans), 0, -1), spans, strict=True):
+        share = f"numgen random mod {left} == 0 " if left > 1 else ""
+        yield f"{who}{_PORTED} {share}snat to {ip}:{nft.ports(*span.ports)}"
+
+
+def _further(north: North) -> list[str]:
+    """Gateway addresses that this host has ports of, but for the one of those who have no other."""
+    held = {span.address for span in north.blocks}
+    return [ip for ip in north.gateways if ip in held and ip != north.exit]
+
+
+def _exit_set(ip: str) -> str:
+    return f"exit_{int(IPv4Address(ip)):08x}"
 
 
 def severed() -> Iterator[str]:

@@ -31,7 +31,7 @@ class Attention:
         self._store = store
         self._liveness = liveness
         self._reached: dict[HostName, tuple[str, ...]] = {}
-        self._uses: dict[tuple[HostName, str], PortUse] = {}
+        self._uses: dict[tuple[HostName, str, str], PortUse] = {}
         self._wake = asyncio.Event()
 
     def hear(self, host: HostName, answering: tuple[str, ...], silent: tuple[str, ...]) -> None:
@@ -46,7 +46,7 @@ class Attention:
     def use(self, host: HostName, uses: tuple[PortUse, ...]) -> None:
         """How far port blocks are used."""
         for use in uses:
-            self._uses[host, use.router] = use
+            self._uses[host, use.router, use.address] = use
         self._wake.set()
 
     def forget(self, host: HostName) -> None:
@@ -66,7 +66,7 @@ class Attention:
                     self._wake.set()
             uses, self._uses = self._uses, {}
             if uses:
-                await self._write(_using([(host, use) for (host, _), use in uses.items()]))
+                await self._write(_using([(key[0], use) for key, use in uses.items()]))
 
     async def _write(self, what: Callable[[Transaction], object]) -> bool:
         """Whether that is done; if not, some time has passed."""
@@ -86,4 +86,4 @@ def _reaching(host: HostName, networks: tuple[str, ...]) -> Callable[[Transactio
 
 
 def _using(uses: list[tuple[HostName, PortUse]]) -> Callable[[Transaction], object]:
-    return lambda tx: tx.use_ports([(host, use.router, use.used, use.failed) for host, use in uses])
+    return lambda tx: tx.use_ports([(host, use.router, use.used, use.failed, use.address) for host, use in uses])

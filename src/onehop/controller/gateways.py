@@ -102,7 +102,8 @@ def complete(context: Context, rows: Sequence[Row]) -> None:
                 "candidate": place["host"] in gateway["candidates"],
                 "mac_address": place["mac_address"],
                 "port_blocks": [
-                    {"first": block["first"], "last": block["first"] + block["size"] - 1} for block in place["blocks"]
+                    {"address": block["address"], "first": block["first"], "last": block["first"] + block["size"] - 1}
+                    for block in place["blocks"]
                 ],
             }
             for place in gateway["hosts"]

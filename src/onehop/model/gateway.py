@@ -18,15 +18,20 @@ GATEWAY_OWNER = "network:router_gateway"
 
 
 class PortBlock(msgspec.Struct, frozen=True):
-    """Source ports (and ICMP ids) that one host uses when it translates to the gateway address.
+    """Source ports (and ICMP ids) of one gateway address, which one host uses when it translates.
 
     Attributes:
         first: lowest, a multiple of `size`, from 1024 up.
         size: how many, a power of two.
+        address: of the gateway's IPv4 addresses; empty is the first.
+        since: the revision at which the host was given it. Instances bound later may use an address that the host had
+            no block of before; see `onehop.compiler.exits`.
     """
 
     first: int
     size: int
+    address: str = ""
+    since: int = 0
 
     @property
     def last(self) -> int:
@@ -60,7 +65,7 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         port_id: the gateway port.
         network_id: the external network.
-        fixed_ips: the router's external addresses; the first IPv4 address is used for translation.
+        fixed_ips: the router's external addresses; IPv4 addresses are translated to, each by its own blocks.
         enable_snat: translate what has no floating IP.
         distributed: translate on the instance's host; False sends it through the owner.
         vni: of the transit network between the router's hosts.

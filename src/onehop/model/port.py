@@ -46,10 +46,12 @@ class Binding(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         host: the host's name.
         active: traffic goes there. At most one binding of a port is active; the others prepare for a move.
+        since: the revision at which it became active; 0 for one that is not.
     """
 
     host: HostName
     active: bool = True
+    since: int = 0
 
 
 class Port(msgspec.Struct, frozen=True, tag_field="kind", tag="port", kw_only=True, gc=False):

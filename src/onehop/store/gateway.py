@@ -77,9 +77,11 @@ def get(session: Session, router_ids: Sequence[str]) -> dict[str, Row]:
         for row in session.read(
             sa.select(PORT_BLOCK)
             .where(PORT_BLOCK.c.router_id.in_(chunk), PORT_BLOCK.c.freed_at.is_(None))
-            .order_by(PORT_BLOCK.c.first)
+            .order_by(PORT_BLOCK.c.address, PORT_BLOCK.c.first)
         ):
-            blocks.setdefault((row.router_id, row.host), []).append({"first": row.first, "size": row.size})
+            blocks.setdefault((row.router_id, row.host), []).append(
+                {"address": row.address, "first": row.first, "size": row.size}
+            )
         for row in session.read(sa.select(PLACE).where(PLACE.c.router_id.in_(chunk)).order_by(PLACE.c.host)):
             given = {n: getattr(row, n) for n in ("host", "number", "mac_address", "transit_ip", "transit_mac")}
             found[row.router_id]["hosts"].append({**given, "blocks": blocks.get((row.router_id, row.host), [])})
@@ -137,11 +139,17 @@ def refill(session: Session) -> int:
     return len(changed)
 
 
-def use_ports(session: Session, uses: Iterable[tuple[str, str, int, int]]) -> None:
+def readdress(session: Session, router_id: str) -> None:
+    """A gateway port's addresses are different now: so are port blocks."""
+    place.readdress(session, router_id)
+    _changed(session, [router_id])
+
+
+def use_ports(session: Session, uses: Iterable[tuple[str, str, int, int, str]]) -> None:
     """Give another block to whoever has used three quarters of what it has; see `Transaction.use_ports`."""
-    for host, router_id, used, _ in uses:
-        had = place.room(session, router_id, host)
-        if had and used >= had * ENOUGH and place.add_block(session, router_id, host) is not None:
+    for host, router_id, used, _, address in uses:
+        had = place.room(session, router_id, host, address)
+        if had and used >= had * ENOUGH and place.add_block(session, router_id, host, address) is not None:
             _changed(session, [router_id])
 
 

@@ -39,7 +39,8 @@ class Gateways:
         """What routers with a gateway were given, by id.
 
         ``port_id``, ``network_id``, ``vni``, ``owner``, ``generation``, ``candidates`` and ``hosts``: a list of
-        ``host``, ``number``, ``mac_address``, ``transit_ip``, ``transit_mac``, ``blocks`` (``first``, ``size``).
+        ``host``, ``number``, ``mac_address``, ``transit_ip``, ``transit_mac``, ``blocks`` (``address``, ``first``,
+        ``size``).
         """
         return gateway.get(self.session, router_ids)
 
@@ -67,8 +68,9 @@ class Gateways:
         """
         return gateway.add_block(self.session, router_id, host)
 
-    def use_ports(self, uses: Sequence[tuple[str, str, int, int]]) -> None:
-        """Hosts say how far they use their port blocks: host, router id, ports used, connections that found none.
+    def use_ports(self, uses: Sequence[tuple[str, str, int, int, str]]) -> None:
+        """Hosts say how far they use their port blocks: host, router id, ports used, connections that found none,
+        and the gateway address whose ports they are ("" of all of them).
 
         Who uses three quarters of what it has is given a further block.
         """

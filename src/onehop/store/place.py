@@ -12,12 +12,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from onehop.model.gateway import FIRST_PORT, LAST_PORT, MAXIMUM_PLACES, PortBlock
+from onehop.net import address
 from onehop.store import allocation, component, pool
 from onehop.store.session import Session
-from onehop.store.table import GATEWAY, PLACE, PORT_BLOCK, TABLES
+from onehop.store.table import GATEWAY, PLACE, PORT_BLOCK, REVISION, TABLES
 
 DEFAULT_BLOCK = 1024
 _BLOCK = PORT_BLOCK.c
+_LIVE = _BLOCK.freed_at.is_(None)
 
 
 def _transit(first: str, last: str) -> pool.Range:
@@ -78,38 +80,93 @@ def add(session: Session, router_id: str, hosts: Iterable[str]) -> bool:
     return added
 
 
-def add_block(session: Session, router_id: str, host: str) -> PortBlock | None:
+def add_block(session: Session, router_id: str, host: str, near: str = "") -> PortBlock | None:
     """Give a host one more port block; None where all are taken or in quarantine.
 
-    What the host itself gave back comes first: nobody else's connections are in it.
+    What the host itself gave back comes first: nobody else's connections are in it. A first block is of the gateway
+    address of which the fewest ports are taken. A further one is of the address where the host's newest is, and of
+    another only when that is full: instances keep their address.
+
+    Args:
+        session, router_id, host: where.
+        near: the address of which more ports are needed; empty is the one of the host's newest block.
     """
     expired = session.time - session.rules.quarantine_seconds
     session.write(sa.delete(PORT_BLOCK).where(_BLOCK.router_id == router_id, _BLOCK.freed_at <= expired))
     taken = _taken(session, router_id)
+    for wanted in _wanted(addresses_of(session, router_id), taken, host, near):
+        found = _take(session, router_id, host, wanted, [row for row in taken if row.address == wanted])
+        if found is not None:
+            return found
+    if _reclaim(session, router_id, keep=[host]):
+        return add_block(session, router_id, host, near)
+    return None
+
+
+def _wanted(addresses: Sequence[str], taken: Sequence[Any], host: str, near: str) -> list[str]:
+    """Addresses of which a host may be given ports, the best one first."""
+    load = {ip: sum(row.size for row in taken if row.address == ip) for ip in addresses}
+    free = sorted(addresses, key=load.__getitem__)
+    mine = [row for row in taken if row.host == host and row.address in load]
+    held = [row for row in mine if row.freed_at is None]
+    if not held:
+        return sorted(free, key=lambda ip: all(row.address != ip for row in mine))
+    newest = max(held, key=lambda row: row.since).address
+    near = near or newest
+    if near != newest:
+        # Its instances stay there; new ones are on the newest already.
+        return [near] if near in load else []
+    return [near, *(ip for ip in free if ip != near)]
+
+
+def _take(session: Session, router_id: str, host: str, ip: str, taken: Sequence[Any]) -> PortBlock | None:
+    """Give a host a block of one address; `taken` are those of that address."""
+    since = int(session.read(sa.select(REVISION.c.value)).scalar_one()) + 1
     mine = next((row for row in taken if row.host == host and row.freed_at is not None), None)
     if mine is not None:
         session.write(
             sa.update(PORT_BLOCK)
-            .where(_BLOCK.router_id == router_id, _BLOCK.first == mine.first)
-            .values(host=host, freed_at=None)
+            .where(_BLOCK.router_id == router_id, _BLOCK.address == ip, _BLOCK.first == mine.first)
+            .values(freed_at=None, since=since)
         )
-        return PortBlock(mine.first, mine.size)
+        return PortBlock(mine.first, mine.size, ip, since)
     size = _block_size(session, router_id)
     first = _free_block(size, [(row.first, row.first + row.size - 1) for row in taken])
-    if first is None and _reclaim(session, router_id, keep=[host]):
-        return add_block(session, router_id, host)
     if first is None:
         return None
-    session.write(sa.insert(PORT_BLOCK), {"router_id": router_id, "first": first, "size": size, "host": host})
-    return PortBlock(first, size)
+    block = {"router_id": router_id, "address": ip, "first": first, "size": size, "host": host, "since": since}
+    session.write(sa.insert(PORT_BLOCK), block)
+    return PortBlock(first, size, ip, since)
+
+
+def readdress(session: Session, router_id: str) -> None:
+    """A gateway has other addresses now: blocks of those that went are freed, hosts without a block are given one."""
+    gone = sa.update(PORT_BLOCK).where(_BLOCK.router_id == router_id, _LIVE)
+    gone = gone.where(_BLOCK.address.not_in(addresses_of(session, router_id)))
+    session.write(gone.values(freed_at=session.time))
+    _refill(session, _without().where(PLACE.c.router_id == router_id))
+
+
+def addresses_of(session: Session, router_id: str) -> list[str]:
+    """A gateway's IPv4 addresses, in the port's order."""
+    ports = TABLES["port"].c
+    held = sa.select(ports.fixed_ips).join(GATEWAY, GATEWAY.c.port_id == ports.id)
+    found = session.read(held.where(GATEWAY.c.router_id == router_id)).scalar_one_or_none() or []
+    return [ip["ip_address"] for ip in found if address.version(ip["ip_address"]) == 4]
 
 
 def refill(session: Session) -> set[str]:
     """Try again to give a block to every host that has a place without one; the routers that changed."""
-    held = sa.select(_BLOCK.first).where(
-        _BLOCK.router_id == PLACE.c.router_id, _BLOCK.host == PLACE.c.host, _BLOCK.freed_at.is_(None)
-    )
-    without = sa.select(PLACE.c.router_id, PLACE.c.host).where(~held.exists()).order_by(PLACE.c.router_id, PLACE.c.host)
+    return _refill(session, _without())
+
+
+def _without() -> sa.Select[str, str]:
+    """Router and host of places without a block."""
+    held = sa.select(_BLOCK.first).where(_BLOCK.router_id == PLACE.c.router_id, _BLOCK.host == PLACE.c.host, _LIVE)
+    return sa.select(PLACE.c.router_id, PLACE.c.host).where(~held.exists()).order_by(PLACE.c.router_id, PLACE.c.host)
+
+
+def _refill(session: Session, without: sa.Select[str, str]) -> set[str]:
     changed: set[str] = set()
     full: set[str] = set()
     for router_id, host in session.read(without).all():
@@ -122,9 +179,11 @@ def refill(session: Session) -> set[str]:
     return changed
 
 
-def room(session: Session, router_id: str, host: str) -> int:
-    """How many source ports a host has of a router."""
-    mine = (_BLOCK.router_id == router_id, _BLOCK.host == host, _BLOCK.freed_at.is_(None))
+def room(session: Session, router_id: str, host: str, ip: str = "") -> int:
+    """How many source ports a host has of a router, of one address or of all."""
+    mine = [_BLOCK.router_id == router_id, _BLOCK.host == host, _LIVE]
+    if ip:
+        mine.append(_BLOCK.address == ip)
     return int(session.read(sa.select(sa.func.coalesce(sa.func.sum(_BLOCK.size), 0)).where(*mine)).scalar_one())
 
 
@@ -141,7 +200,7 @@ def remove(session: Session, host: str, router_ids: Collection[str]) -> None:
         session.write(sa.delete(PLACE).where(PLACE.c.router_id == router_id, PLACE.c.host == host))
         session.write(
             sa.update(PORT_BLOCK)
-            .where(_BLOCK.router_id == router_id, _BLOCK.host == host, _BLOCK.freed_at.is_(None))
+            .where(_BLOCK.router_id == router_id, _BLOCK.host == host, _LIVE)
             .values(freed_at=session.time)
         )
 
@@ -159,7 +218,9 @@ def _reclaim(session: Session, router_id: str, keep: Collection[str]) -> set[int
 
 
 def _taken(session: Session, router_id: str) -> Sequence[Any]:
-    return session.read(sa.select(PORT_BLOCK).where(_BLOCK.router_id == router_id).order_by(_BLOCK.first)).all()
+    return session.read(
+        sa.select(PORT_BLOCK).where(_BLOCK.router_id == router_id).order_by(_BLOCK.address, _BLOCK.first)
+    ).all()
 
 
 def _free_block(size: int, taken: Sequence[pool.Range]) -> int | None:

@@ -15,6 +15,7 @@ from onehop.model.router import ExtraRoute, Router
 from onehop.model.subnet import HostRoute, Subnet
 from onehop.model.topology import Ref, Value
 from onehop.model.topology import ref as ref_of
+from onehop.net.identifier import HostName
 from onehop.store import change
 from onehop.store.session import Result, Session
 from onehop.store.table import GATEWAY, PLACE, PORT_BLOCK, TABLES
@@ -84,11 +85,11 @@ def _subnets(session: Session, ids: Ids) -> Iterator[Value]:
 
 
 def _ports(session: Session, ids: Ids) -> Iterator[Value]:
-    bindings: dict[str, list[Binding]] = {}
+    bound: dict[str, list[tuple[str, bool]]] = {}
     for port, host, status in _rows(session, "binding", ids, "port_id", "port_id", "host", "status"):
-        bindings.setdefault(port, []).append(Binding(host, status == "ACTIVE"))
-    names = ("id", "network_id", "project_id", "mac_address", "fixed_ips", "device_owner", "device_id")
-    for id, network, project, mac, ips, owner, device, up, secure, pairs in _rows(
+        bound.setdefault(port, []).append((host, status == "ACTIVE"))
+    names = ("id", "network_id", "project_id", "mac_address", "fixed_ips", "device_owner", "device_id", "bound_at")
+    for id, network, project, mac, ips, owner, device, since, up, secure, pairs in _rows(
         session, "port", ids, "id", *names, "admin_state_up", "port_security_enabled", "allowed_address_pairs"
     ):
         if owner == FLOATING_OWNER:
@@ -104,7 +105,9 @@ def _ports(session: Session, ids: Ids) -> Iterator[Value]:
             admin_state_up=up,
             port_security_enabled=secure,
             allowed_address_pairs=tuple(AddressPair(p.get("mac_address", mac), p["ip_address"]) for p in pairs),
-            bindings=tuple(sorted(bindings.get(id, ()), key=lambda b: b.host)),
+            bindings=tuple(
+                Binding(HostName(host), active, since if active else 0) for host, active in sorted(bound.get(id, ()))
+            ),
         )
 
 
@@ -138,7 +141,8 @@ def _gateways(session: Session, ids: Ids) -> dict[str, Gateway]:
     blocks: dict[tuple[str, str], list[PortBlock]] = {}
     for row in _own(session, PORT_BLOCK, ids):
         if row.freed_at is None:
-            blocks.setdefault((row.router_id, row.host), []).append(PortBlock(row.first, row.size))
+            block = PortBlock(row.first, row.size, row.address, row.since)
+            blocks.setdefault((row.router_id, row.host), []).append(block)
     hosts: dict[str, list[RouterHost]] = {}
     for row in _own(session, PLACE, ids):
         place = RouterHost(
@@ -147,7 +151,9 @@ def _gateways(session: Session, ids: Ids) -> dict[str, Gateway]:
             mac_address=row.mac_address,
             transit_ip=row.transit_ip,
             transit_mac=row.transit_mac,
-            blocks=tuple(sorted(blocks.get((row.router_id, row.host), ()), key=lambda block: block.first)),
+            blocks=tuple(
+                sorted(blocks.get((row.router_id, row.host), ()), key=lambda block: (block.address, block.first))
+            ),
         )
         hosts.setdefault(row.router_id, []).append(place)
     return {

@@ -95,6 +95,7 @@ def update(session: Session, resource: str, id: Id, changes: Row) -> Row:
         allocation.sync(session, row["id"], row["fixed_ips"])
         if row["device_owner"] == GATEWAY_OWNER:
             session.mark("router", row["device_id"])
+            gateway.readdress(session, row["device_id"])
     if resource == "port" and not {"device_owner", "device_id"}.isdisjoint(different):
         gateway.joined(session, row["network_id"])
     if resource == "subnet":

@@ -175,13 +175,17 @@ PORT_BLOCK = sa.Table(
     "port_block",
     METADATA,
     sa.Column("router_id", TEXT, sa.ForeignKey("gateway.router_id", ondelete="CASCADE"), nullable=False),
+    sa.Column("address", TEXT, nullable=False),
     sa.Column("first", sa.Integer(), nullable=False),
     sa.Column("size", sa.Integer(), nullable=False),
     sa.Column("host", TEXT, nullable=False),
+    sa.Column("since", sa.BigInteger(), nullable=False),
     sa.Column("freed_at", sa.Double(), nullable=True),
-    sa.PrimaryKeyConstraint("router_id", "first"),
+    sa.PrimaryKeyConstraint("router_id", "address", "first"),
 )
-"""Who has which source ports of a router's gateway address; with `freed_at` who had them, in quarantine."""
+"""Who has which source ports of which IPv4 address of a gateway, since which revision; with `freed_at` who had them, in
+quarantine.
+"""
 
 TAG = sa.Table(
     "tag",

@@ -251,6 +251,8 @@ def _check_place(value: RouterHost) -> None:
     if not address.contains("169.254.0.0/16", value.transit_ip):
         raise AddressError(f"{value.transit_ip} is no transit address: it must lie in 169.254.0.0/16")
     for block in value.blocks:
+        if block.address:
+            _ip4(block.address)
         power = block.size > 0 and block.size & (block.size - 1) == 0
         if not power or block.first % block.size or block.first < FIRST_PORT or block.last > LAST_PORT:
             raise AddressError(f"{block.size} ports from {block.first} on are no port block")

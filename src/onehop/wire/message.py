@@ -197,11 +197,13 @@ class PortUse(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         router: its id.
+        address: the gateway address whose ports they are; empty is all of them.
         used: source ports (and ICMP ids) in use, of the destination protocol that uses most.
         failed: connections that found no port since the last time it was said.
     """
 
     router: Name
+    address: Name = ""
     used: Annotated[int, Meta(ge=0)]
     failed: Annotated[int, Meta(ge=0)] = 0
 

@@ -2,8 +2,9 @@
 
 from onehop.agent.hub import Hub
 from onehop.agent.meter import Meter
-from onehop.agent.ports import REMEMBERED, Blocks, Ports
+from onehop.agent.ports import REMEMBERED, Blocks, Ports, blocks_on
 from onehop.compiler.state import Local, Plug
+from onehop.model.gateway import PortBlock
 from onehop.net import naming
 from onehop.net.identifier import RouterId
 from onehop.objects import Bridge, Link
@@ -20,20 +21,40 @@ BLOCKS = Blocks("203.0.113.10", 1024)
 def test_a_host_that_uses_three_quarters_of_its_ports_says_so_once() -> None:
     ports = Ports()
     assert ports.take(R, BLOCKS, Load(767), 1.0) is None
-    assert ports.take(R, BLOCKS, Load(768), 2.0) == PortUse(router=R, used=768)
+    assert ports.take(R, BLOCKS, Load(768), 2.0) == PortUse(router=R, address=BLOCKS.gateway, used=768)
     assert ports.take(R, BLOCKS, Load(800), 3.0) is None
     ports.again()
-    assert ports.take(R, BLOCKS, Load(800), 4.0) == PortUse(router=R, used=800)
+    assert ports.take(R, BLOCKS, Load(800), 4.0) == PortUse(router=R, address=BLOCKS.gateway, used=800)
 
 
 def test_what_failed_counts_from_the_first_look_and_only_while_ports_are_scarce() -> None:
     ports = Ports()
     ports.take(R, BLOCKS, Load(1000, 50), 1.0)
     assert ports.short(1.0) == {}
-    assert ports.take(R, BLOCKS, Load(1020, 53), 2.0) == PortUse(router=R, used=1020, failed=3)
+    assert ports.take(R, BLOCKS, Load(1020, 53), 2.0) == PortUse(router=R, address=BLOCKS.gateway, used=1020, failed=3)
     ports.take(R, BLOCKS, Load(10, 60), 3.0)
     assert ports.short(3.0) == {R: 3}
     assert ports.short(2.0 + REMEMBERED) == {}
+
+
+def test_each_gateway_address_counts_by_itself() -> None:
+    world = Northern(hosts=1)
+    world.network(1, six=False)
+    world.router(1, [1])
+    second = "203.0.113.20"
+    held = [PortBlock(1024, 1024), PortBlock(4096, 512, second, 9), PortBlock(8192, 512, second, 9)]
+    world.gateway(1, 1, further=[second, "203.0.113.30"], blocks={1: held})
+    router = RouterId(world.router_id(1))
+    found = list(blocks_on(world.topology(), world.host(1), [router]))
+    assert found == [(router, Blocks(gateway_ip(1), 1024)), (router, Blocks(second, 1024))]
+    ports = Ports()
+    for now, failed in ((1.0, 0), (2.0, 7)):
+        uses = [
+            ports.take(router, blocks, load, now)
+            for (_, blocks), load in zip(found, (Load(10, failed), Load(1000, failed)), strict=True)
+        ]
+    assert uses == [None, PortUse(router=router, address=second, used=1000, failed=7)]
+    assert ports.short(2.0) == {router: 7}
 
 
 def test_the_busiest_destination_is_what_counts() -> None:
@@ -62,7 +83,7 @@ def test_a_router_that_lacks_ports_goes_on_and_says_so_until_that_is_past() -> N
     meter = Meter(Hub(), lambda _: None)
     place = (naming.router_namespace(router), gateway_ip(1))
     bench.kernel.loads[place] = Load(1000, 0)
-    assert meter.measure(bench.engine) == (PortUse(router=router, used=1000),)
+    assert meter.measure(bench.engine) == (PortUse(router=router, address=gateway_ip(1), used=1000),)
     bench.kernel.loads[place] = Load(1024, 9)
     meter.measure(bench.engine)
     bench.work()
