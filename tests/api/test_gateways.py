@@ -185,7 +185,8 @@ def test_a_router_that_no_gateway_host_can_lead_out_says_so(api: Api, store: Sto
     assert (shown["status"], shown["status_reason"]) == ("ACTIVE", "")
     (place,) = shown["gateway_hosts"]
     assert (place["host"], place["owner"], place["candidate"]) == (host, True, True)
-    assert place["port_blocks"] == [{"first": 1024, "last": 2047}]
+    (fixed,) = shown["external_gateway_info"]["external_fixed_ips"]
+    assert place["port_blocks"] == [{"address": fixed["ip_address"], "first": 1024, "last": 2047}]
 
 
 def test_hosts_of_a_gateway_are_for_administrators(api: Api, member: Api, external: Row, gateway_host: str) -> None:
@@ -230,3 +231,26 @@ def test_gateways_and_networks_share_the_vnis(make_api: Callable[..., Api], exte
     assert api.refused("network", **segment) == (409, "TunnelIdInUse")
     api.update("router", router["id"], external_gateway_info=None)
     assert api.network(**segment)["provider:segmentation_id"] == taken
+
+
+def test_each_address_of_a_gateway_has_port_blocks_and_one_that_goes_takes_them_along(
+    api: Api, store: Store, external: Row
+) -> None:
+    hosts = [add_gateway_host(store, n) for n in (1, 2)]
+
+    def shown(*last: int) -> dict[str, list[Row]]:
+        wanted = [{"ip_address": f"172.29.0.{n}"} for n in last]
+        places = api.gateway(router, external, external_fixed_ips=wanted)["gateway_hosts"]
+        return {place["host"]: place["port_blocks"] for place in places}
+
+    router = api.router()
+    first = {"first": 1024, "last": 2047}
+    both = shown(7, 5)
+    assert sorted(both[host][0]["address"] for host in hosts) == ["172.29.0.5", "172.29.0.7"]
+    assert shown(5, 7, 9) == both
+    assert shown(7, 9) == {
+        host: blocks if blocks[0]["address"] == "172.29.0.7" else [{"address": "172.29.0.9", **first}]
+        for host, blocks in both.items()
+    }
+    (port,) = gateway_ports(api, router)
+    assert [ip["ip_address"] for ip in port["fixed_ips"]] == ["172.29.0.7", "172.29.0.9"]

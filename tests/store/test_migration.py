@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from onehop.errors import NewerDatabaseError, SettingsError, StoreError
-from onehop.store import Store, migration
+from onehop.store import Store, Transaction, migration
 from tests.conftest import POSTGRESQL, SQLITE
 from tests.store import rows
 
@@ -142,3 +142,57 @@ def test_what_a_database_of_the_first_schema_holds_is_kept(new_database_url: New
     assert (row["name"], row["revision_number"], row["status"], row["status_reason"]) == ("blue", 3, "ACTIVE", "")
     store.run(lambda tx: rows.subnet(tx, "n", "10.0.0.0/24"))
     store.close()
+
+
+@pytest.mark.parametrize("kind", [SQLITE, POSTGRESQL])
+def test_port_blocks_of_an_older_database_are_of_the_first_ipv4_address(
+    new_database_url: NewDatabase, kind: str
+) -> None:
+    url = new_database_url(kind, False)
+    store = Store.open(url)
+    host = rows.add_gateway_host(store, 1, "external", "lan")
+
+    def make(tx: Transaction) -> list[tuple[str, str]]:
+        made = []
+        for cidr, physical in (("172.29.0.0/24", "external"), ("172.30.0.0/24", "lan")):
+            outside = rows.external(tx, cidr, physical)
+            (subnet,) = tx.select("subnet", {"network_id": [outside["id"]]})
+            router = rows.router(tx)["id"]
+            port = rows.gateway(tx, router, outside)["port_id"]
+            last = f"{cidr.rpartition('.')[0]}.240"
+            fixed = [tx.claim_ip(port, subnet["id"], last), *rows.known(tx, "port", port)["fixed_ips"]]
+            tx.update("port", port, {"fixed_ips": fixed})
+            made.append((router, last))
+        return made
+
+    made = store.run(make)
+    store.close()
+    _back_to_0002(url)
+    store = Store.open(url)
+    with store.read() as tx:
+        assert migration.differences(tx.connection) == []
+        for router, first in made:
+            (place,) = tx.gateways([router])[router]["hosts"]
+            assert (place["host"], place["blocks"]) == (host, [{"address": first, "first": 1024, "size": 1024}])
+        freed = tx.connection.exec_driver_sql("SELECT address, first, host, freed_at FROM port_block WHERE host = 'h'")
+        assert [tuple(row) for row in freed] == [(made[0][1], 2048, "h", 5.5)]
+    assert store.run(lambda tx: tx.add_port_block(made[1][0], host))
+    store.close()
+
+
+def _back_to_0002(url: str) -> None:
+    """The table as it was, with what is in it, and a block in quarantine."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        found = connection.exec_driver_sql("SELECT router_id, first, size, host FROM port_block ORDER BY address").all()
+        connection.exec_driver_sql("DROP TABLE port_block")
+        connection.exec_driver_sql(
+            "CREATE TABLE port_block (router_id TEXT NOT NULL, first INTEGER NOT NULL, size INTEGER NOT NULL, "
+            "host TEXT NOT NULL, freed_at DOUBLE PRECISION, CONSTRAINT port_block_pkey PRIMARY KEY (router_id, first))"
+        )
+        held = sa.table("port_block", *map(sa.column, ("router_id", "first", "size", "host", "freed_at")))
+        blocks = [row._asdict() for row in found]
+        connection.execute(sa.insert(held), [{**block, "freed_at": None} for block in blocks])
+        connection.execute(sa.insert(held), {**blocks[0], "first": 2048, "host": "h", "freed_at": 5.5})
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
+    engine.dispose()
