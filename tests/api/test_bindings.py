@@ -56,19 +56,21 @@ def test_a_move_prepares_activates_and_releases(api: Api, store: Store, host: st
             value = tx.values([("port", port["id"])])["port", port["id"]]
         return value.bindings  # type: ignore[union-attr]  # the value of a port is a Port
 
+    since = store.revision()
     prepared = api.send("POST", path, {"binding": {"host": other_host}})
     assert prepared.status == 201
     assert prepared.body["binding"]["status"] == "INACTIVE"
-    assert set(bindings()) == {Binding(host=host, active=True), Binding(host=other_host, active=False)}
+    assert set(bindings()) == {Binding(host, True, since), Binding(other_host, False)}
     assert api.get(f"ports/{port['id']}")["port"]["binding:host_id"] == host
 
     activated = api.put(f"{path}/{other_host}/activate", None)
     assert activated["binding"]["status"] == "ACTIVE"
-    assert set(bindings()) == {Binding(host=host, active=False), Binding(host=other_host, active=True)}
+    since = store.revision()
+    assert set(bindings()) == {Binding(host, False), Binding(other_host, True, since)}
     assert api.get(f"ports/{port['id']}")["port"]["binding:host_id"] == other_host
 
     api.delete(f"{path}/{host}")
-    assert bindings() == (Binding(host=other_host, active=True),)
+    assert bindings() == (Binding(other_host, True, since),)
 
 
 def test_the_first_binding_of_a_port_is_active(api: Api, host: str) -> None:
