@@ -25,7 +25,8 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
         router, gateway, me: as the controller says; `me` is this host's place among the router's hosts.
         external: the external network, `subnets` its IPv4 subnets.
         bridge: the provider bridge here, or None where this host has no external leg.
-        owner: this host answers for the gateway addresses; `owner_host` is who does.
+        owner: this host answers for the gateway addresses; `owner_host` is who does, None while
+            that is to be this host and it has no external leg.
         others: the router's other hosts.
         gateways: the router's IPv4 addresses outside.
         exits: fixed IP → gateway address that it is translated to, where that is not `exit`: of this host's instances,
@@ -136,8 +137,10 @@ def _north_of(context: Context, router: Router, inside: list[str]) -> North | No
         return None
     bridge = context.local.physical_networks.get(external.physical_network or "")
     owner = gateway.owner == context.host and bridge is not None
-    owner_host = places.get(gateway.owner) if gateway.owner is not None else None
-    sorter = Sorter(context, external, places, me, me if owner else owner_host if owner_host != me else None)
+    # Who is to own them and has no leg (any more) answers for nothing, and cannot send anything to itself.
+    answerer = gateway.owner if owner or gateway.owner != context.host else None
+    owner_host = places.get(answerer) if answerer is not None else None
+    sorter = Sorter(context, external, places, me, owner_host)
     for floating_ip in context.view.floating_ips_of(router.id):
         sorter.add(floating_ip)
     gateways = tuple(ip.ip_address for ip in gateway.fixed_ips if address.version(ip.ip_address) == 4)

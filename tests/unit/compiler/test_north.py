@@ -9,7 +9,8 @@ from onehop.model.gateway import PortBlock
 from onehop.model.port import Binding, Port
 from onehop.net import naming
 from onehop.net.identifier import HostName
-from onehop.objects import Address, KernelObject, Key, Link, Rule, Ruleset, nftables
+from onehop.objects import Address, KernelObject, Key, Link, Route, Rule, Ruleset, nftables
+from onehop.objects.route import MAIN
 from onehop.reconciler import Create, Delete, Replace, diff
 from tests.northern import PHYSICAL, Northern, forward, gateway_ip, router_of
 
@@ -206,3 +207,23 @@ def test_floating_ips_and_forwardings_are_elements_and_change_no_rule() -> None:
             assert isinstance(old, Ruleset)
             assert isinstance(new, Ruleset)
             assert old.has_structure_of(new), key
+
+
+def test_an_owner_that_lost_its_leg_sends_nothing_to_itself_until_another_owns() -> None:
+    """The kernel refuses a default by an address of its own ("Nexthop has invalid gateway")."""
+    world, _ = _world(owner=A)
+    name = HostName(world.host(A))
+    view = world.topology()
+    parts = compile_host(view, name, Local(plugs={p.id: Plug(p.id, "vm") for p in view.bound_on(name)})).values()
+    lost = {key: claim.object for part in parts for key, claim in part.claims.items()}
+    assert not [o for o in lost.values() if isinstance(o, Route) and o.destination == "0.0.0.0/0" and o.table == MAIN]
+    assert f"meta mark set {naming.steering_mark(A):#010x}" not in _table(lost)
+    world.gateway(1, B)
+    moved = compile_host(world.topology(), name, Local()).values()
+    defaults = [
+        claim.object
+        for part in moved
+        for claim in part.claims.values()
+        if isinstance(claim.object, Route) and (claim.object.destination, claim.object.table) == ("0.0.0.0/0", MAIN)
+    ]
+    assert [hop.gateway for route in defaults for hop in route.hops] == [f"169.254.1.{B}"]
