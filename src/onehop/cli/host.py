@@ -1,5 +1,6 @@
 """`onehop host`: runs where the controller runs, on its store."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from onehop.store import Store
 
 app = new("Add, list, drain and remove hosts.")
+
+PATIENCE_SECONDS = 10.0
+"""So long without progress, and nobody is handing over."""
+
+LOOK_SECONDS = 0.2
 
 Config = Annotated[Path, typer.Option(help="The controller's configuration file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -86,7 +92,10 @@ def drain(
     config: Config = DEFAULT_CONTROLLER_FILE,
     undo: Annotated[bool, typer.Option("--undo", help="Let it own routers' addresses again.")] = False,
 ) -> None:
-    """Hand over every router that a gateway host owns, at once, and give it no more. Its instances stay."""
+    """Hand over what a gateway host owns, some routers at a time, and give it no more. Its instances stay.
+
+    Waits until it is done. A controller does it, also when this command was interrupted.
+    """
     from onehop.errors import NotFoundError
 
     with _store(config) as (_, store):
@@ -95,7 +104,27 @@ def drain(
         if found is None:
             raise NotFoundError(f"there is no host {name}; `onehop host list` shows those there are")
         store.run(lambda tx: tx.update("agent", found.id, {"admin_state_up": undo}))
-    typer.echo(f"{name} may own routers' addresses again" if undo else f"{name} owns no router's addresses any more")
+        done = undo or _await_relief(store, name)
+    if undo:
+        typer.echo(f"{name} may own routers' addresses again")
+    elif done:
+        typer.echo(f"{name} owns no router's addresses any more")
+    else:
+        typer.echo(f"{name} is drained, but still owns routers' addresses: a controller hands them over when one runs")
+
+
+def _await_relief(store: "Store", name: str) -> bool:
+    """Wait until a drained host has nothing left to hand over; False where nothing happens any more."""
+    left, changed = None, time.monotonic()
+    while time.monotonic() < changed + PATIENCE_SECONDS:
+        with store.read() as tx:
+            burden = tx.burden(name)
+        if burden == (0, 0):
+            return True
+        if burden != left:
+            left, changed = burden, time.monotonic()
+        time.sleep(LOOK_SECONDS)
+    return False
 
 
 def _show_token(name: str, word: str, seconds: int, json: bool) -> None:

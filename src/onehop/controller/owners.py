@@ -1,4 +1,4 @@
-"""Owners: takes what lost hosts own and gives it to others; what leads to their instances is down.
+"""Owners: takes what lost and drained hosts own and gives it to others; what leads to lost ones' instances is down.
 
 A host that comes back owns nothing until it is given something: there is no pre-emption. Generations decide between an
 old and a new owner; the store raises them with each change.
@@ -16,6 +16,13 @@ from onehop.store import Store
 
 LOG = logger("owners")
 TICK_SECONDS = 0.05
+PACE_SECONDS = 0.5
+AT_ONCE = 8
+"""A drained host is relieved of so many routers at a time: the work of a hand-over must not make packets wait."""
+
+PARTING_SECONDS = 1.5
+"""After it owns nothing, a drained host steers on for so long what still comes to it (an ARP interval, and the way)."""
+
 WRITTEN_SECONDS = 0.6
 """A sign of life is written down at most so much later than it was heard."""
 
@@ -34,9 +41,46 @@ class Owners:
         self._liveness = liveness
         self._part = part
         self._handled: frozenset[HostName] = frozenset()
+        self._looked_at = -1
+        self._relieved_at = float("-inf")
 
     async def run(self) -> None:
-        """Judge until cancelled."""
+        """Judge, and relieve drained hosts, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._judge())
+            group.create_task(self._drain())
+
+    async def _drain(self) -> None:
+        while True:
+            await asyncio.sleep(PACE_SECONDS)
+            try:
+                await asyncio.to_thread(self.relieve, time.monotonic())
+            except StoreError as error:
+                LOG.error("drained hosts could not be relieved and are relieved later", error=str(error))
+
+    def relieve(self, now: float) -> int:
+        """Take the next few routers from drained hosts; returns how many.
+
+        Raises:
+            StoreError: the database cannot be used now.
+        """
+        revision = self._store.revision()
+        if revision == self._looked_at:
+            return 0
+        with self._store.read() as tx:
+            drained = any(not host.admin_state_up for host in tx.hosts())
+        moved = self._store.run(lambda tx: tx.relieve(AT_ONCE)) if drained else 0
+        if moved:
+            self._relieved_at = now
+        elif drained and now < self._relieved_at + PARTING_SECONDS:
+            return 0
+        elif drained:
+            moved = self._store.run(lambda tx: tx.dismiss(AT_ONCE))
+        if not moved:
+            self._looked_at = revision
+        return moved
+
+    async def _judge(self) -> None:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             suspects = self._liveness.suspects()

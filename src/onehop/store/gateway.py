@@ -41,7 +41,7 @@ def put(session: Session, router_id: str, port_id: str, network_id: str, vnis: t
     """Give a router a gateway; see `Transaction.put_gateway`."""
     vni = allocation.allocate_vni(session, *vnis)
     allocation.claim_vni(session, vni, "router", router_id)
-    candidates = _ordered(router_id, [], _eligible(session, network_id), _load(session))
+    candidates = _ordered(router_id, [], _reaching(session, network_id) - drained(session), load(session))
     row = {
         "router_id": router_id,
         "port_id": port_id,
@@ -54,14 +54,14 @@ def put(session: Session, router_id: str, port_id: str, network_id: str, vnis: t
     session.write(sa.insert(GATEWAY), row)
     networks, _ = component.component(session, component.networks_of(session, router_id))
     place.add(session, router_id, {*candidates, *component.hosts_on(session, networks)})
-    _changed(session, [router_id])
+    changed(session, [router_id])
 
 
 def clear(session: Session, router_id: str) -> None:
     """Take a router's gateway away; see `Transaction.clear_gateway`."""
     allocation.claim_vni(session, None, "router", router_id)
     session.write(sa.delete(GATEWAY).where(_G.router_id == router_id))
-    _changed(session, [router_id])
+    changed(session, [router_id])
 
 
 def get(session: Session, router_ids: Sequence[str]) -> dict[str, Row]:
@@ -93,32 +93,32 @@ def assign_owner(session: Session, router_id: str, host: str | None) -> int:
     row = session.read(sa.select(_G.owner, _G.generation, _G.candidates).where(_G.router_id == router_id)).first()
     if row is None or (host is not None and host not in row.candidates):
         raise NotFoundError(f"host {host} is no candidate of router {router_id}, which can therefore not be its owner")
-    return int(row.generation) if row.owner == host else _assign(session, {router_id: host})
+    return int(row.generation) if row.owner == host else assign(session, {router_id: host})
 
 
 def hand_over(session: Session, lost: Collection[str]) -> int:
     """Give what lost hosts own to others; see `Transaction.hand_over`."""
     owned = sa.select(_G.router_id, _G.candidates).where(_G.owner.in_(sorted(lost))).order_by(_G.router_id)
-    load = _load(session)
+    loads, leaving = load(session), drained(session)
     heirs: dict[str, str | None] = {}
     for row in session.read(owned).all():
         left = [host for host in row.candidates if host not in lost]
         if left:
-            heir = heirs[row.router_id] = min(left, key=lambda host: load[host])
-            load[heir] += 1
-    _assign(session, heirs)
+            heir = heirs[row.router_id] = min(left, key=lambda host: (host in leaving, loads[host]))
+            loads[heir] += 1
+    assign(session, heirs)
     presence.lose_hosts(session, lost)
     return len(heirs)
 
 
-def _assign(session: Session, owners: Mapping[str, str | None]) -> int:
+def assign(session: Session, owners: Mapping[str, str | None]) -> int:
     """Give routers to owners that they did not have; the generation from then on."""
     if not owners:
         return 0
     generation = _generation(session)
     session.write(_ASSIGN, [{"which": id, "heir": host, "number": generation} for id, host in owners.items()])
     presence.reset_owned(session, list(owners))
-    _changed(session, owners)
+    changed(session, owners)
     return generation
 
 
@@ -128,21 +128,21 @@ def add_block(session: Session, router_id: str, host: str) -> bool:
         raise NotFoundError(f"host {host} has no place in router {router_id}")
     given = place.add_block(session, router_id, host) is not None
     if given:
-        _changed(session, [router_id])
+        changed(session, [router_id])
     return given
 
 
 def refill(session: Session) -> int:
     """Give blocks to hosts without one; see `Transaction.refill_port_blocks`."""
-    changed = place.refill(session)
-    _changed(session, changed)
-    return len(changed)
+    refilled = place.refill(session)
+    changed(session, refilled)
+    return len(refilled)
 
 
 def readdress(session: Session, router_id: str) -> None:
     """A gateway port's addresses are different now: so are port blocks."""
     place.readdress(session, router_id)
-    _changed(session, [router_id])
+    changed(session, [router_id])
 
 
 def use_ports(session: Session, uses: Iterable[tuple[str, str, int, int, str]]) -> None:
@@ -150,7 +150,7 @@ def use_ports(session: Session, uses: Iterable[tuple[str, str, int, int, str]]) 
     for host, router_id, used, _, address in uses:
         had = place.room(session, router_id, host, address)
         if had and used >= had * ENOUGH and place.add_block(session, router_id, host, address) is not None:
-            _changed(session, [router_id])
+            changed(session, [router_id])
 
 
 def bound(session: Session, port_id: str, host: str) -> None:
@@ -161,7 +161,7 @@ def bound(session: Session, port_id: str, host: str) -> None:
     if not routers:
         return
     unplaced = session.read(_UNPLACED, {"these": sorted(routers), "host": host}).scalars().all()
-    _changed(session, [router_id for router_id in unplaced if place.add(session, router_id, [host])])
+    changed(session, [router_id for router_id in unplaced if place.add(session, router_id, [host])])
 
 
 def joined(session: Session, network_id: str) -> None:
@@ -171,42 +171,51 @@ def joined(session: Session, network_id: str) -> None:
     if not with_gateway:
         return
     hosts = component.hosts_on(session, networks)
-    _changed(session, [router_id for router_id in with_gateway if place.add(session, router_id, hosts)])
+    changed(session, [router_id for router_id in with_gateway if place.add(session, router_id, hosts)])
 
 
 def host_changed(session: Session) -> None:
-    """What gateway hosts reach is different now: candidates come and go, and a lost owner is replaced."""
-    load = _load(session)
-    eligible: dict[str, set[str]] = {}
+    """What gateway hosts reach is different now: candidates come and go, and a lost owner is replaced.
+
+    A host that is drained becomes no candidate; of what it is one of already it is relieved by `onehop.store.drain`.
+    """
+    loads, leaving = load(session), drained(session)
+    reaching: dict[str, set[str]] = {}
     candidates: dict[str, list[str]] = {}
     owners: dict[str, str | None] = {}
     fresh: set[str] = set()
     for row in session.read(sa.select(GATEWAY).order_by(_G.router_id)).all():
-        if row.network_id not in eligible:
-            eligible[row.network_id] = _eligible(session, row.network_id)
-        if set(row.candidates) == eligible[row.network_id]:
+        if row.network_id not in reaching:
+            reaching[row.network_id] = _reaching(session, row.network_id)
+        eligible = reaching[row.network_id] - (leaving - set(row.candidates))
+        if set(row.candidates) == eligible:
             continue
-        found = candidates[row.router_id] = _ordered(row.router_id, row.candidates, eligible[row.network_id], load)
+        found = candidates[row.router_id] = _ordered(row.router_id, row.candidates, eligible, loads)
         if not set(found) <= set(row.candidates):
             fresh.add(row.router_id)
         if row.owner not in found:
-            heir = found[0] if found else None
-            load[heir or ""] += 1
+            heir = next((host for host in found if host not in leaving), found[0] if found else None)
+            loads[heir or ""] += 1
             if heir != row.owner:
                 owners[row.router_id] = heir
-    if candidates:
-        session.write(_CANDIDATES, [{"which": id, "found": found} for id, found in candidates.items()])
-    _assign(session, owners)
+    put_candidates(session, candidates)
+    assign(session, owners)
     for router_id in sorted(fresh):
         place.add(session, router_id, candidates[router_id])
-    _changed(session, candidates)
+    changed(session, candidates)
+
+
+def put_candidates(session: Session, candidates: Mapping[str, Sequence[str]]) -> None:
+    """Note who may own some routers; agents are told by `changed`."""
+    if candidates:
+        session.write(_CANDIDATES, [{"which": id, "found": list(found)} for id, found in candidates.items()])
 
 
 def forget_host(session: Session, host: str) -> None:
     """A host is gone: its places too, and what it owned has another owner."""
     placed = session.read(sa.select(PLACE.c.router_id).where(PLACE.c.host == host)).scalars().all()
     place.remove(session, host, placed)
-    _changed(session, placed)
+    changed(session, placed)
     host_changed(session)
 
 
@@ -225,14 +234,19 @@ def _rank(router_id: str, host: str) -> bytes:
     return blake2b(f"{router_id} {host}".encode(), digest_size=8).digest()
 
 
-def _eligible(session: Session, network_id: str) -> set[str]:
-    """Gateway hosts, not drained, that reach the network's physical network."""
+def drained(session: Session) -> set[str]:
+    """Hosts that are to own nothing."""
+    return set(session.read(sa.select(_AGENT.host).where(~_AGENT.admin_state_up)).scalars())
+
+
+def _reaching(session: Session, network_id: str) -> set[str]:
+    """Gateway hosts that reach the network's physical network."""
     physical = session.read(
         sa.select(_NETWORK.provider_physical_network).where(_NETWORK.id == network_id)
     ).scalar_one_or_none()
     if physical is None:
         return set()
-    said = session.read(sa.select(_AGENT.host, _AGENT.configurations).where(_AGENT.admin_state_up))
+    said = session.read(sa.select(_AGENT.host, _AGENT.configurations))
     return {
         host
         for host, about in said
@@ -240,7 +254,8 @@ def _eligible(session: Session, network_id: str) -> set[str]:
     }
 
 
-def _load(session: Session) -> Counter[str]:
+def load(session: Session) -> Counter[str]:
+    """How many routers each host owns."""
     owned = sa.select(_G.owner, sa.func.count().label("owned")).where(_G.owner.is_not(None)).group_by(_G.owner)
     return Counter({row.owner: row.owned for row in session.read(owned)})
 
@@ -250,7 +265,7 @@ def _generation(session: Session) -> int:
     return int(session.read(sa.select(REVISION.c.value)).scalar_one()) + 1
 
 
-def _changed(session: Session, router_ids: Iterable[str]) -> None:
+def changed(session: Session, router_ids: Iterable[str]) -> None:
     """Tell agents of these routers."""
     listed = list(router_ids)
     for router_id in listed:

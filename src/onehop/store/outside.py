@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from onehop.store import allocation, gateway
+from onehop.store import allocation, drain, gateway
 from onehop.store.record import Row
 from onehop.store.session import Session
 
@@ -59,6 +59,24 @@ class Gateways:
         more; they have to say it again.
         """
         return gateway.hand_over(self.session, lost)
+
+    def relieve(self, limit: int) -> int:
+        """Give up to `limit` routers that drained hosts own to other candidates, spread by load; how many.
+
+        The drained hosts stay candidates, and keep what they need to steer what still comes to them.
+        """
+        return drain.relieve(self.session, limit)
+
+    def dismiss(self, limit: int) -> int:
+        """Let drained hosts be candidates of up to `limit` routers no more; how many.
+
+        To be done after `relieve`: who owns a router that has no other candidate owns nothing either from then on.
+        """
+        return drain.dismiss(self.session, limit)
+
+    def burden(self, host: str) -> tuple[int, int]:
+        """Of how many routers a host is the owner, and of how many a candidate."""
+        return drain.burden(self.session, host)
 
     def add_port_block(self, router_id: str, host: str) -> bool:
         """Give a host one more port block of a router; False where none is free.
