@@ -94,15 +94,16 @@ def server(path: Path) -> Iterator[None]:
         process.wait()
 
 
-def throughput(path: Path, seconds: int) -> float:
-    """Gbit/s of one TCP connection, as received."""
-    answer = _iperf(path, seconds)
+def throughput(path: Path, seconds: int, reverse: bool = False) -> float:
+    """Gbit/s of one TCP connection, as received; `reverse`: the server sends."""
+    answer = _iperf(path, seconds, *_direction(reverse))
     return float(answer["end"]["sum_received"]["bits_per_second"]) / 1e9
 
 
-def packet_rate(path: Path, seconds: int) -> float:
-    """Thousands of small UDP datagrams a second that arrive."""
-    total = _iperf(path, seconds, "--udp", "--bitrate", "0", "--length", "64")["end"]["sum"]
+def packet_rate(path: Path, seconds: int, reverse: bool = False) -> float:
+    """Thousands of small UDP datagrams a second that arrive; `reverse`: the server sends."""
+    options = ("--udp", "--bitrate", "0", "--length", "64", *_direction(reverse))
+    total = _iperf(path, seconds, *options)["end"]["sum"]
     return float(total["packets"] - total["lost_packets"]) / float(total["seconds"]) / 1e3
 
 
@@ -115,6 +116,10 @@ def round_trip(path: Path, count: int) -> float:
     times = sorted(float(time) for time in re.findall(r"time=([\d.]+) ms", printed))
     kept = times[: len(times) - len(times) // 20]
     return statistics.fmean(kept) * 1e3
+
+
+def _direction(reverse: bool) -> tuple[str, ...]:
+    return ("--reverse",) if reverse else ()
 
 
 def _iperf(path: Path, seconds: int, *options: str) -> dict:  # type: ignore[type-arg]  # iperf3's own document
