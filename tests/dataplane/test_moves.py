@@ -35,7 +35,7 @@ def _move(site: Site, world: World, source: Box, guest: Box, target: str, family
     """Move an instance; how many probes were lost meanwhile."""
     with probing(site.directory, source.name, guest.name, guest.address(family)) as probes:
         world.move(guest, target)
-    assert probes.result.sent > 100
+    assert probes.result.sent > 10
     assert probes.result.answered_from == (guest.address(family),)
     assert guest.name in site.namespaces(target)
     assert not any(guest.name in site.namespaces(host) for host in site.hosts if host != target)
