@@ -44,6 +44,11 @@ class Prober:
         _say(self._sender, "settle\n")
         _hear(self._sender, "settled\n")
 
+    def go_on(self, probes: int) -> None:
+        """Let at least so many more probes be sent and come back, at most 5 seconds for each of them."""
+        for _ in range(probes):
+            self.settle()
+
     def end(self) -> None:
         """Wait for what is under way; then there is a result."""
         if self._result is None:
