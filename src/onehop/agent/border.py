@@ -11,8 +11,9 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
-from onehop.agent.engine import Engine, Outcome
+from onehop.agent.engine import Engine
 from onehop.agent.hub import Hub
+from onehop.agent.outcome import Outcome
 from onehop.log import logger
 from onehop.net.announcement import arp_probe, arp_sender
 

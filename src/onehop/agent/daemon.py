@@ -11,11 +11,12 @@ from pathlib import Path
 from onehop.agent import renewal, show, underlay
 from onehop.agent.border import Border
 from onehop.agent.desk import Desk
-from onehop.agent.engine import Engine, Outcome
+from onehop.agent.engine import Engine
 from onehop.agent.hub import Hub
 from onehop.agent.legs import Legs
 from onehop.agent.localcopy import LocalCopy
 from onehop.agent.meter import Meter
+from onehop.agent.outcome import Outcome
 from onehop.agent.plugs import Plugs
 from onehop.agent.prober import Prober
 from onehop.agent.reach import targets

@@ -17,18 +17,18 @@ import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 
-import msgspec
-
 from onehop.agent.advertiser import Advertiser
+from onehop.agent.agenda import Agenda
 from onehop.agent.board import Board, Entry, judge, neighbours
 from onehop.agent.collector import uncollected
 from onehop.agent.desire import Desire, partition_of_namespace
 from onehop.agent.device import Devices
 from onehop.agent.hands import Hands
 from onehop.agent.holding import STRAY
+from onehop.agent.outcome import Outcome
 from onehop.agent.outward import Outward
 from onehop.agent.sight import Sight
-from onehop.agent.tenure import Question, Tenure
+from onehop.agent.tenure import Tenure
 from onehop.agent.verdict import wrong
 from onehop.compiler.state import Claim, Local
 from onehop.kernel.base import Kernel
@@ -43,36 +43,8 @@ from onehop.reconciler.backoff import Backoff
 from onehop.reconciler.plan import Op, Plan
 
 LOG = logger("agent")
-BATCH = 64
-"""Partitions in one pass, so that the first of many are reported before the last are made."""
-
-READ = 1
-"""Of these as many as are read first, each with what pairs join it to: some 3 ms, for which other changes wait."""
-
 EVERYTHING = "*"
 """Stands for the whole host among what is to be retried."""
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What a pass changed.
-
-    Attributes:
-        revision: of the view.
-        changed: states that are different now; None: nothing is held of it any more.
-        settled: nothing is dirty any more; what fails is waiting for its retry.
-        errors: number of kernel objects that are not as they should be.
-        equipped: how often the plugs had changed before it.
-        questions: what is to be asked for on the external networks.
-        ears: whom to listen for there, if that is different now; see `Permits.ears`.
-    """
-
-    revision: int
-    changed: Mapping[Ref, Entry | None]
-    settled: bool
-    errors: int
-    equipped: int
-    questions: tuple[Question, ...] = ()
-    ears: Mapping[Question, str] | None = None
 
 
 class Engine:
@@ -99,12 +71,7 @@ class Engine:
         self._hands = Hands(kernel, self._sight, self.desire, self._advertiser, self._look_for_strays, self._published)
         self._devices = Devices(self._sight, self._hands.execute)
         self.tenure = Tenure(kernel, lambda: secrets.randbelow(1000) / 1000, self._outward.silence)
-        self._changed: set[str] = set()
-        """Of which something else is wanted: they go before those that are only looked at."""
-        self._hurried = False
-        self._seen: set[str] = set()
-        """Read with everything else, and not compared yet."""
-        self._doubtful: set[str] = set()
+        self._agenda = Agenda()
         self._all_doubtful = True
 
     # what happened
@@ -121,7 +88,7 @@ class Engine:
         if confirmed or permits.confirmed:
             self.tenure.turn(self.desire.view, view, changes, self.desire, self._sight.holding)
         touched = self.desire.advance(view, changes)
-        self._changed |= touched
+        self._agenda.changed |= touched
         self.complete = True
         if confirmed:
             self.confirm(True)
@@ -133,11 +100,11 @@ class Engine:
     def equip(self, local: Local) -> None:
         """The plugs changed."""
         self.equipped += 1
-        self._changed |= self.desire.plug(local)
+        self._agenda.changed |= self.desire.plug(local)
 
     def confirm(self, confirmed: bool) -> None:
         """A controller says that the view is the newest, or can be heard no more."""
-        self._changed |= self.tenure.permits.confirm(confirmed, self._clock())
+        self._agenda.changed |= self.tenure.permits.confirm(confirmed, self._clock())
 
     def heard(self, said: Iterable[tuple[str, str, str]], confirmed: bool) -> None:
         """Others say to have external addresses: bridge, address, MAC; see `Tenure.heard`."""
@@ -147,7 +114,7 @@ class Engine:
         for bridge, address, mac in said:
             name = self.tenure.heard(bridge, address, mac, confirmed, now)
             if name is not None:
-                self._doubtful.add(name)
+                self._agenda.doubtful.add(name)
 
     def load(self, namespace: str, gateway: str, enough: int) -> Load:
         """How far source ports are used; see `Kernel.load`."""
@@ -156,7 +123,7 @@ class Engine:
     def shortage(self, routers: Mapping[RouterId, int]) -> None:
         """For connections of these routers no source port was left lately: so many of each, and none of others."""
         for router in self.desire.short.keys() | routers.keys():
-            self._changed.add(naming.router_partition(router))
+            self._agenda.changed.add(naming.router_partition(router))
         self.desire.short = dict(routers)
 
     def doubt(self, namespace: str, link: str | None, heard: float = math.inf) -> None:
@@ -176,7 +143,7 @@ class Engine:
             suspects = {name} if name is not None else set()
         else:
             suspects = {name for name in self.desire.partitions if not name.startswith("router/")}
-        self._doubtful |= {name for name in suspects if not self._sight.read_since(name, heard)}
+        self._agenda.doubtful |= {name for name in suspects if not self._sight.read_since(name, heard)}
 
     def doubt_all(self) -> None:
         """It is time to look at everything."""
@@ -197,7 +164,7 @@ class Engine:
         if self._all_doubtful:
             return False
         # A host that could not be read is left alone until that is tried again.
-        return not (self._sight.complete and (self._changed or self._seen or self._doubtful))
+        return not (self._sight.complete and self._agenda)
 
     def due(self) -> float | None:
         """When the next retry is to be made, by the clock."""
@@ -225,16 +192,14 @@ class Engine:
             self._looked(self._sight.look_on(self.desire))
         if not self._sight.complete:
             return Outcome(self.desire.view.revision, changed, False, 0, self.equipped)
-        doubtful = self._doubtful | (due - {EVERYTHING})
+        doubtful = self._agenda.doubtful | (due - {EVERYTHING})
         questions, free = self.tenure.ask(self._clock())
-        self._changed |= free
-        dirty = self._batch(doubtful)
+        self._agenda.changed |= free
+        dirty = self._agenda.batch(doubtful, lambda name: self._sight.joined(name, self.desire))
         for name in dirty:
             self.tenure.permit(name, self.desire, self._sight.holding, self._clock())
         doubtful &= dirty
-        self._changed -= dirty
-        self._seen -= dirty
-        self._doubtful -= dirty
+        self._agenda.strike(dirty)
         reasons = self._hands.reconcile(
             dirty, doubtful.union(*(self._sight.joined(name, self.desire) for name in doubtful))
         )
@@ -242,7 +207,7 @@ class Engine:
         for name in {n for partition in dirty for n in neighbours(partition, self.desire)}:
             changed.update(self.board.put(name, judge(name, self.desire, self.failing)))
         errors = sum(map(len, self.failing.values()))
-        settled = not self._changed
+        settled = not self._agenda.changed
         return Outcome(
             self.desire.view.revision, changed, settled, errors, self.equipped, tuple(questions), self.tenure.ears()
         )
@@ -284,7 +249,7 @@ class Engine:
         """
         owner = self._devices.adopt(name, self.desire)
         if owner is not None:
-            self._doubtful.add(owner)
+            self._agenda.doubtful.add(owner)
 
     # inside
 
@@ -295,38 +260,14 @@ class Engine:
         key = ("link", naming.HOST, link)
         return next((name for name, keys in self.failing.items() if key in keys), None)
 
-    def _batch(self, doubtful: set[str]) -> set[str]:
-        """Some of the dirty partitions, with all that pairs join them to: both ends are in one plan.
-
-        What is wanted anew goes by itself, and every other time what is only looked at, a little at a time.
-        """
-        dirty = self._changed if self._hurries() else self._changed | self._seen | doubtful
-        batch: set[str] = set()
-        read = 0
-        for name in sorted(dirty, key=lambda name: (name not in self._changed, name)):
-            read += name in doubtful and name not in self._changed and name not in batch
-            if len(batch) >= BATCH or read > READ:
-                break
-            todo = [name]
-            while todo:
-                found = todo.pop()
-                if found not in batch:
-                    batch.add(found)
-                    todo.extend(self._sight.joined(found, self.desire) - batch if found in dirty else ())
-        return batch
-
-    def _hurries(self) -> bool:
-        self._hurried = bool(self._changed) and not self._hurried
-        return self._hurried
-
     def _published(self, done: Iterable[Op]) -> None:
         self._outward.publish(done, self._sight.holding, self._clock())
 
     def _look_for_strays(self) -> None:
         """Nobody knows where to look for these but everywhere. They wait for their retry like everything that fails."""
         self._look_at_everything()
-        self._changed.discard(STRAY)
-        self._seen.discard(STRAY)
+        self._agenda.changed.discard(STRAY)
+        self._agenda.seen.discard(STRAY)
 
     def _look_at_everything(self) -> None:
         """Read the whole host; every partition is compared afterwards."""
@@ -338,7 +279,7 @@ class Engine:
         self._all_doubtful = False
         if whole:
             self._retry.succeeded(EVERYTHING)
-            self._seen |= self._known()
+            self._agenda.seen |= self._known()
         else:
             self._retry.failed(EVERYTHING, self._clock())
 

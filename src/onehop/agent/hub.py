@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from onehop.agent.board import Entry
-from onehop.agent.engine import Engine, Outcome
+from onehop.agent.engine import Engine
+from onehop.agent.outcome import Outcome
 from onehop.agent.worker import Worker
 from onehop.model.topology import Ref
 

@@ -3,18 +3,17 @@
 import asyncio
 import contextlib
 import secrets
-import ssl
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from onehop import __version__
-from onehop.agent import credential
 from onehop.agent.board import Entry, status_of
-from onehop.agent.engine import Outcome
+from onehop.agent.greeting import call, welcomed, why
+from onehop.agent.outcome import Outcome
 from onehop.agent.reach import Verdict
 from onehop.errors import OnehopError, StateError, WireError
 from onehop.log import logger
@@ -22,7 +21,6 @@ from onehop.model.topology import Ref, Topology, Value
 from onehop.settings import AgentSettings
 from onehop.system import until_one_ends
 from onehop.wire import (
-    MAX_FRAME,
     MAX_VALUES,
     PROTOCOL_VERSION,
     Applied,
@@ -47,8 +45,6 @@ from onehop.wire.digest import digest_of
 
 LOG = logger("agent")
 FIRST_SECONDS = 0.2
-ANSWER_SECONDS = 15
-PING_SECONDS = 5
 FRESH_SECONDS = 2.5
 """A controller that was silent for longer confirms nothing: it gives a sign of life each second."""
 
@@ -171,7 +167,7 @@ class Source:
                 await self._session()
                 self.error = "the controller closed the connection"
             except (ConnectionClosed, InvalidHandshake, OnehopError, OSError, TimeoutError) as error:
-                self.error = _why(error)
+                self.error = why(error)
             self._connection, self._asked, self._answered = None, 0, 0
             if self._synced is not None:
                 wait = FIRST_SECONDS
@@ -183,20 +179,7 @@ class Source:
             wait = min(wait * 2, self._settings.reconnect_seconds)
 
     async def _session(self) -> None:
-        context = credential.client_context(Path(self._settings.state_dir))
-        async with connect(
-            f"wss://{self.controller}/v1/stream",
-            ssl=context,
-            server_hostname=credential.CONTROLLER_NAME,
-            proxy=None,
-            compression=None,
-            max_size=MAX_FRAME,
-            open_timeout=ANSWER_SECONDS,
-            ping_interval=PING_SECONDS,
-            ping_timeout=3 * PING_SECONDS,
-            close_timeout=2,
-            user_agent_header=None,
-        ) as connection:
+        async with call(self.controller, Path(self._settings.state_dir)) as connection:
             welcome = await self._greet(connection)
             self._full_due = True
             self._connection = connection
@@ -223,15 +206,7 @@ class Source:
                 )
             )
         )
-        async with asyncio.timeout(ANSWER_SECONDS):
-            answer = decode_from_controller(await connection.recv())
-        if isinstance(answer, Refused):
-            raise StateError(answer.reason)
-        if not isinstance(answer, Welcome):
-            raise WireError("the controller did not begin with a Welcome")
-        if answer.version != PROTOCOL_VERSION:
-            raise WireError(f"the controller speaks version {answer.version} of the protocol, not {PROTOCOL_VERSION}")
-        return answer
+        return await welcomed(connection)
 
     async def _listen(self, connection: ClientConnection) -> None:
         values: list[Value] | None = None
@@ -315,15 +290,3 @@ class Source:
                 await connection.send(encode(Usage(routers=uses[:MAX_VALUES])))
             answering, silent = (tuple(sorted(hosts)) for hosts in (self._verdict.answering, self._verdict.silent))
             await connection.send(encode(Heartbeat(revision=self.applied, answering=answering, silent=silent)))
-
-
-def _why(error: BaseException) -> str:
-    """One sentence for a person."""
-    if isinstance(error, InvalidStatus):
-        body = bytes(error.response.body or b"").decode("utf-8", "replace").strip()
-        return body or f"the controller answered with HTTP status {error.response.status_code}"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the controller's certificate is not one of our CA ({error.verify_message}); let this host join again"
-    if isinstance(error, TimeoutError):
-        return "the controller does not answer"
-    return str(error) or type(error).__name__

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from onehop.agent.engine import Engine, Outcome
+from onehop.agent.engine import Engine
+from onehop.agent.outcome import Outcome
 from onehop.log import logger
 from onehop.model.locality import changed_between
 from onehop.model.topology import Ref, Topology, Value, ref

@@ -8,12 +8,13 @@ chunk of it encoded. So a slow agent costs memory in proportion to its share, ne
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-import msgspec
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
+from onehop.controller.ear import Deaf, Ear
+from onehop.controller.memory import Memory
 from onehop.controller.share import Shares
 from onehop.errors import WireError
 from onehop.log import logger
@@ -29,7 +30,6 @@ from onehop.wire import (
     FromController,
     Hello,
     InSync,
-    PortUse,
     Reach,
     Refused,
     ResourceStatus,
@@ -44,65 +44,8 @@ from onehop.wire import Heartbeat as WireHeartbeat
 LOG = logger("stream")
 CHUNK = min(MAX_VALUES, 250)
 MAX_STATUSES = 200_000
-MAX_REMEMBERED = 20_000
 
 T = TypeVar("T")
-
-
-class Memory(msgspec.Struct):
-    """What is known of a host's view, also while it is away, so that it can resume.
-
-    Attributes:
-        base: a revision that the host acknowledged, or None.
-        refs: superset of what changed in its share since; with more than `MAX_REMEMBERED` the host starts anew.
-    """
-
-    base: int | None = None
-    refs: set[Ref] = msgspec.field(default_factory=set)
-
-    def add(self, refs: set[Ref]) -> None:
-        """These changed."""
-        if self.base is None:
-            return
-        self.refs |= refs
-        if len(self.refs) > MAX_REMEMBERED:
-            self.base = None
-            self.refs.clear()
-
-    def since(self, revision: int) -> set[Ref] | None:
-        """Superset of what changed since a view of that revision; None where that is not known."""
-        return set(self.refs) if self.base is not None and revision >= self.base else None
-
-
-class Ear(Protocol):
-    """Whoever is to know what an agent says of its host, besides statuses."""
-
-    def hear(self, host: HostName, answering: tuple[str, ...], silent: tuple[str, ...]) -> None:
-        """A sign of life, and which other hosts this one reaches."""
-        ...
-
-    def reach(self, host: HostName, physical_networks: tuple[str, ...]) -> None:
-        """The host reaches other physical networks than before."""
-        ...
-
-    def use(self, host: HostName, uses: tuple[PortUse, ...]) -> None:
-        """How far port blocks are used."""
-        ...
-
-
-class Deaf:
-    """Nobody."""
-
-    def hear(self, host: HostName, answering: tuple[str, ...], silent: tuple[str, ...]) -> None:
-        """Nothing."""
-
-    def reach(self, host: HostName, physical_networks: tuple[str, ...]) -> None:
-        """Nothing."""
-
-    def use(self, host: HostName, uses: tuple[PortUse, ...]) -> None:
-        """Nothing."""
-
-
 Report = Callable[[HostName, int, int, list[ResourceStatus], bool], None]
 
 

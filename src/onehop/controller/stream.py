@@ -24,9 +24,10 @@ from onehop.controller.attention import Attention
 from onehop.controller.feed import Feed
 from onehop.controller.join import join, renew
 from onehop.controller.liveness import Liveness
+from onehop.controller.memory import Memory
 from onehop.controller.owners import Owners
 from onehop.controller.report import Reports
-from onehop.controller.session import Memory, Session
+from onehop.controller.session import Session
 from onehop.errors import OnehopError, WireError
 from onehop.log import logger
 from onehop.model.topology import Ref

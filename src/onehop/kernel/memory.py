@@ -7,23 +7,20 @@ namespace by its mark, a table by its name; what is put there by `plant` with ``
 import errno
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from onehop.errors import KernelError
-from onehop.kernel.memory_device import Device, Space
+from onehop.kernel.memory_sight import see, see_namespace
 from onehop.kernel.memory_world import World
-from onehop.net.naming import HOST, MARK, TABLE
+from onehop.net.naming import HOST
 from onehop.objects import (
     BridgeFdb,
     KernelObject,
     Key,
     Link,
     Namespace,
-    Neighbour,
     Sysctl,
-    Veth,
-    VxlanFdb,
 )
 from onehop.objects.conntrack import Load, Translations
 from onehop.reconciler.needs import Fallout
@@ -79,15 +76,15 @@ class MemoryKernel:
             foreign: set[Key] = set()
             if scope.namespace == HOST and scope.links is None:
                 for name in self.world.spaces:
-                    self._see_namespace(name, objects, foreign)
+                    see_namespace(self.world, name, objects, foreign)
             space = self.world.spaces.get(scope.namespace)
             if space is None:
                 return Observation()
             if scope.namespace != HOST:
-                self._see_namespace(scope.namespace, objects, foreign)
+                see_namespace(self.world, scope.namespace, objects, foreign)
                 if foreign:
                     return Observation(foreign=frozenset(foreign))
-            for found in self._see(space, scope, foreign):
+            for found in see(self.world, space, scope, foreign):
                 objects[found.key] = found
             return Observation(objects, frozenset(foreign))
 
@@ -257,65 +254,3 @@ class MemoryKernel:
                 link = getattr(touched, "link", None)
         for events in self._watchers:
             events.put((touched.namespace, link))
-
-    def _see_namespace(self, name: str, objects: dict[Key, KernelObject], foreign: set[Key]) -> None:
-        if name == HOST:
-            return
-        found = Namespace(namespace=name, mark=self.world.spaces[name].mark)
-        if found.mark.startswith(MARK):
-            objects[found.key] = found
-        else:
-            foreign.add(found.key)
-
-    def _see(self, space: Space, scope: Scope, foreign: set[Key]) -> Iterator[KernelObject]:
-        for name, device in space.devices.items():
-            if scope.links is not None and name not in scope.links:
-                continue
-            if self._is_ours(device.link):
-                yield from self._see_device(device)
-                if scope.links is None or device.link.master in scope.links:
-                    yield from self._see_guest(space, device)
-            else:
-                foreign.add(device.link.key)
-        if scope.links is None:
-            yield from (route for key, route in space.routes.items() if key not in space.alien)
-            yield from (rule for key, rule in space.rules.items() if key not in space.alien)
-        for ruleset in space.rulesets.values():
-            if not ruleset.table.startswith(TABLE):
-                continue
-            if scope.tables is None or (ruleset.family, ruleset.table) in scope.tables:
-                yield ruleset
-        for path in sorted(scope.sysctls):
-            if path in space.sysctls:
-                yield Sysctl(namespace=scope.namespace, path=path, value=space.sysctls[path], link=_link_of(path))
-
-    def _is_ours(self, link: Link) -> bool:
-        """Whether a link bears our mark, or none while the other end of its pair bears it."""
-        if link.alias or not isinstance(link.spec, Veth):
-            return link.alias.startswith(MARK)
-        there = self.world.spaces.get(link.spec.peer_namespace)
-        peer = None if there is None else there.devices.get(link.spec.peer_name)
-        return peer is not None and peer.link.alias.startswith(MARK)
-
-    def _see_guest(self, space: Space, port: Device) -> Iterator[KernelObject]:
-        """What somebody else's bridge holds of a port of ours."""
-        bridge = space.devices.get(port.link.master or "")
-        if bridge is not None and not self._is_ours(bridge.link):
-            yield from (entry for entry in bridge.bridge_fdb.values() if entry.port == port.link.name)
-
-    @staticmethod
-    def _see_device(device: Device) -> Iterator[KernelObject]:
-        yield device.link
-        yield from device.addresses
-        hanging: tuple[dict[Key, Neighbour], dict[Key, BridgeFdb], dict[Key, VxlanFdb]]
-        hanging = (device.neighbours, device.bridge_fdb, device.vxlan_fdb)
-        for entries in hanging:
-            yield from entries.values()
-
-
-def _link_of(path: str) -> str | None:
-    """The link of ``net/ipv4/conf/<link>/…`` and ``net/ipv6/neigh/<link>/…``."""
-    parts = path.split("/")
-    if len(parts) == 5 and parts[2] in ("conf", "neigh") and parts[3] not in ("all", "default"):
-        return parts[3]
-    return None

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from onehop.errors import NotFoundError
 from onehop.store import allocation, component, place, presence
+from onehop.store.derivation import derive_routers
 from onehop.store.record import Row
 from onehop.store.session import Session
 from onehop.store.table import GATEWAY, PLACE, PORT_BLOCK, REVISION, TABLES
@@ -271,4 +272,4 @@ def changed(session: Session, router_ids: Iterable[str]) -> None:
     for router_id in listed:
         if not session.dirty.get(("router", router_id), False):
             session.mark("router", router_id)
-    presence.derive_routers(session, listed)
+    derive_routers(session, listed)

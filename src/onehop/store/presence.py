@@ -1,29 +1,20 @@
-"""What hosts say of resources, and the API's ``status`` that follows from it and from ports' bindings.
+"""What hosts say of resources, and when it counts: from the binding on that it was said of.
 
 Statuses are no part of the change log: they say what became of a wish, and are no wish.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import sqlalchemy as sa
 
 from onehop.errors import NotFoundError, ReferencedError
-from onehop.model.port import INTERFACE_OWNERS
 from onehop.model.topology import Ref
+from onehop.store.derivation import CHUNK, DERIVED, derive_floating_ips, derive_ports, short
 from onehop.store.prepared import Prepared
 from onehop.store.record import Status
 from onehop.store.session import Session
-from onehop.store.table import CERTIFICATE, GATEWAY, HOST_STATUS, LIVENESS, OWN_COLUMNS, REVISION, TABLES
+from onehop.store.table import CERTIFICATE, HOST_STATUS, LIVENESS, OWN_COLUMNS, REVISION, TABLES
 
-REASON_LENGTH = 1024
-UNREACHED = (
-    "no gateway host reaches the external network: set gateway_host and physical_networks in an agent's configuration"
-)
-_CHUNK = 500
-_RANK = {"DOWN": 0, "ACTIVE": 1, "ERROR": 2}
-_LEG_OWNERS = sorted(INTERFACE_OWNERS)
 _PORT = TABLES["port"].c
 _SAID = HOST_STATUS.c
 _BINDING = TABLES["binding"].c
@@ -72,8 +63,8 @@ def reset_owned(session: Session, router_ids: Sequence[str]) -> None:
     """Routers' owners changed: how the floating IPs are that the owner publishes has to be said anew."""
     port = TABLES["port"].c
     bound = sa.select(port.id).where(port.id == _FLOATING.port_id, port.binding_host_id != "")
-    for start in range(0, len(router_ids), _CHUNK):
-        theirs = _FLOATING.router_id.in_(router_ids[start : start + _CHUNK])
+    for start in range(0, len(router_ids), CHUNK):
+        theirs = _FLOATING.router_id.in_(router_ids[start : start + CHUNK])
         session.write(sa.update(TABLES["floatingip"]).where(theirs, ~bound.exists()).values(_AGAIN))
         there = sa.select(_FLOATING.id).where(theirs, _FLOATING.status != "DOWN")
         derive_floating_ips(session, list(session.read(there).scalars()))
@@ -99,8 +90,8 @@ def put(
         if kind not in TABLES:
             continue
         ids = sorted(said)
-        for start in range(0, len(ids), _CHUNK):
-            chunk = {id: said[id] for id in ids[start : start + _CHUNK]}
+        for start in range(0, len(ids), CHUNK):
+            chunk = {id: said[id] for id in ids[start : start + CHUNK]}
             changed += _put_kind(session, host, kind, chunk, revision)
     return changed
 
@@ -126,10 +117,10 @@ def forget_host(session: Session, host: str) -> None:
     bound = session.read(sa.select(sa.func.count()).select_from(bindings).where(bindings.c.host == host)).scalar_one()
     if bound:
         raise ReferencedError(f"{bound} ports are bound to host {host}: move or unbind them first")
-    spoken_of = sa.select(_SAID.kind, _SAID.id).where(_SAID.host == host, _SAID.kind.in_(sorted(_DERIVED)))
+    spoken_of = sa.select(_SAID.kind, _SAID.id).where(_SAID.host == host, _SAID.kind.in_(sorted(DERIVED)))
     said = session.read(spoken_of).all()
     session.write(sa.delete(HOST_STATUS).where(_SAID.host == host))
-    for kind, derive in _DERIVED.items():
+    for kind, derive in DERIVED.items():
         derive(session, [id for of_kind, id in said if of_kind == kind])
     certificates = sa.update(CERTIFICATE).where(CERTIFICATE.c.host == host, CERTIFICATE.c.revoked_at.is_(None))
     session.write(certificates.values(revoked_at=session.time))
@@ -156,15 +147,15 @@ def _put_kind(session: Session, host: str, kind: str, said: Mapping[str, Status]
             continue
         if before is None and status.state is None:
             continue
-        if before is not None and before[:2] == (status.state, _short(status)) and before[2] >= bound_at[id]:
+        if before is not None and before[:2] == (status.state, short(status)) and before[2] >= bound_at[id]:
             continue
         news[id] = status
     if not news:
         return []
     _replace(session, host, kind, news, revision)
-    changed = _DERIVED[kind](session, list(news)) if kind in _DERIVED else []
+    changed = DERIVED[kind](session, list(news)) if kind in DERIVED else []
     if kind == "port":
-        changed += _derive_ports(session, host, {id: s for id, s in news.items() if revision >= bound_at[id]})
+        changed += derive_ports(session, host, {id: s for id, s in news.items() if revision >= bound_at[id]})
     return changed
 
 
@@ -178,162 +169,9 @@ def _existing(session: Session, kind: str, ids: Iterable[str]) -> dict[str, int]
 def _replace(session: Session, host: str, kind: str, news: Mapping[str, Status], revision: int) -> None:
     session.write(sa.delete(HOST_STATUS).where(_SAID.kind == kind, _SAID.host == host, _SAID.id.in_(news)))
     rows = [
-        {"kind": kind, "id": id, "host": host, "state": s.state, "reason": _short(s), "revision": revision}
+        {"kind": kind, "id": id, "host": host, "state": s.state, "reason": short(s), "revision": revision}
         for id, s in news.items()
         if s.state is not None
     ]
     if rows:
         session.write(sa.insert(HOST_STATUS), rows)
-
-
-def _derive_ports(session: Session, host: str, news: Mapping[str, Status]) -> list[Ref]:
-    columns = sa.select(_PORT.id, _PORT.status, _PORT.status_reason)
-    mine = session.read(columns.where(_PORT.id.in_(news), _PORT.binding_host_id == host))
-    before = {id: (status, reason) for id, status, reason in mine}
-    after = {id: (news[id].state or "DOWN", _short(news[id])) for id in before}
-    return _set(session, "port", before, after)
-
-
-def derive_routers(session: Session, ids: Sequence[str]) -> list[Ref]:
-    """Work out routers' statuses: an error of any host, or that nobody reaches the outside, is an error."""
-    return [
-        ref for start in range(0, len(ids), _CHUNK) for ref in _derive_routers(session, ids[start : start + _CHUNK])
-    ]
-
-
-def _derive_routers(session: Session, ids: Sequence[str]) -> list[Ref]:
-    router = TABLES["router"].c
-    columns = sa.select(router.id, router.status, router.status_reason).where(router.id.in_(ids))
-    before = {id: (status, reason) for id, status, reason in session.read(columns)}
-    after = dict.fromkeys(before, ("ACTIVE", ""))
-    lost = sa.select(GATEWAY.c.router_id).where(GATEWAY.c.router_id.in_(ids), GATEWAY.c.owner.is_(None))
-    after.update(dict.fromkeys(session.read(lost).scalars(), ("ERROR", UNREACHED)))
-    bad = sa.select(_SAID.id, _SAID.host, _SAID.state, _SAID.reason).where(
-        _SAID.kind == "router", _SAID.id.in_(ids), _SAID.reason != ""
-    )
-    # What goes on, though not as well as it should, comes last: an error of any host outweighs it.
-    for id, host, state, reason in session.read(bad.order_by(_SAID.state != "ACTIVE", _SAID.host.desc())):
-        if state == "ERROR" or (state == "ACTIVE" and after[id][0] == "ACTIVE"):
-            after[id] = (state, f"{host}: {reason}"[:REASON_LENGTH])
-    return _set(session, "router", before, {id: after[id] for id in before})
-
-
-def _derive_networks(session: Session, ids: Sequence[str]) -> list[Ref]:
-    """Work out networks' statuses: an error of any host is an error."""
-    network = TABLES["network"].c
-    return _derive_by_any(session, "network", sa.select(network.id, network.status, network.status_reason), ids)
-
-
-def _derive_legs(session: Session, ids: Sequence[str]) -> list[Ref]:
-    """Work out the statuses of those of some ports that are router interfaces: an error of any host is an error, and
-    while no host holds one it is down.
-    """
-    columns = sa.select(_PORT.id, _PORT.status, _PORT.status_reason)
-    return _derive_by_any(session, "port", columns.where(_PORT.device_owner.in_(_LEG_OWNERS)), ids, "DOWN")
-
-
-def _derive_by_any(
-    session: Session, kind: str, columns: sa.Select[Any], ids: Sequence[str], silent: str = "ACTIVE"
-) -> list[Ref]:
-    """An error of any host, else that any host has it, else what one says; `silent` where none says anything."""
-    changed: list[Ref] = []
-    for start in range(0, len(ids), _CHUNK):
-        chunk = ids[start : start + _CHUNK]
-        found = session.read(columns.where(TABLES[kind].c.id.in_(chunk)))
-        before = {id: (status, reason) for id, status, reason in found}
-        after = dict.fromkeys(before, (silent, ""))
-        said = sa.select(_SAID.id, _SAID.host, _SAID.state, _SAID.reason).where(
-            _SAID.kind == kind, _SAID.id.in_(before)
-        )
-        for id, host, state, reason in session.read(said.order_by(_SAID.host.desc())):
-            if _RANK[state] >= _RANK[after[id][0]]:
-                after[id] = (state, f"{host}: {reason}"[:REASON_LENGTH] if reason else "")
-        changed += _set(session, kind, before, after)
-    return changed
-
-
-def derive_floating_ips(session: Session, ids: Sequence[str]) -> list[Ref]:
-    """Work out floating IPs' statuses from what hosts said since each leads where it does.
-
-    An error of any host is one. ``ACTIVE`` takes all that the answer takes: the host of the instance, and, where that
-    has no leg outside, or there is none, the owner who publishes the address.
-    """
-    changed: list[Ref] = []
-    for start in range(0, len(ids), _CHUNK):
-        chunk = ids[start : start + _CHUNK]
-        columns = sa.select(_FLOATING.id, _FLOATING.status, _FLOATING.status_reason).where(_FLOATING.id.in_(chunk))
-        before = {id: (status, reason) for id, status, reason in session.read(columns)}
-        said = (
-            sa.select(_SAID.id, _SAID.host, _SAID.state, _SAID.reason)
-            .join_from(HOST_STATUS, TABLES["floatingip"], _FLOATING.id == _SAID.id)
-            .where(_SAID.kind == "floatingip", _SAID.id.in_(chunk), _SAID.revision >= _FLOATING.bound_at)
-            .order_by(_SAID.host.desc())
-        )
-        heard: dict[str, dict[str, tuple[str, str]]] = {}
-        for id, host, state, reason in session.read(said):
-            heard.setdefault(id, {})[host] = (state, f"{host}: {reason}"[:REASON_LENGTH] if reason else "")
-        needed = _needed(session, list(heard))
-        after = {id: _together(heard.get(id, {}), needed.get(id, frozenset())) for id in before}
-        changed += _set(session, "floatingip", before, after)
-    return changed
-
-
-def _together(heard: Mapping[str, tuple[str, str]], needed: Collection[str]) -> tuple[str, str]:
-    """What some hosts said, put together."""
-    found = list(heard.values())
-    bad = [said for said in found if said[0] == "ERROR"]
-    if bad:
-        return bad[-1]
-    if needed and all(heard.get(host, ("", ""))[0] == "ACTIVE" for host in needed):
-        return ("ACTIVE", "")
-    return next((said for said in reversed(found) if said[0] == "DOWN"), ("DOWN", ""))
-
-
-def _needed(session: Session, ids: Sequence[str]) -> dict[str, frozenset[str]]:
-    """The hosts without which each floating IP does not answer; none where nobody publishes it."""
-    network, agent = TABLES["network"].c, TABLES["agent"].c
-    rows = session.read(
-        sa.select(_FLOATING.id, _PORT.binding_host_id, GATEWAY.c.owner, network.provider_physical_network)
-        .select_from(
-            TABLES["floatingip"]
-            .outerjoin(TABLES["port"], _PORT.id == _FLOATING.port_id)
-            .outerjoin(GATEWAY, GATEWAY.c.router_id == _FLOATING.router_id)
-            .outerjoin(TABLES["network"], network.id == _FLOATING.floating_network_id)
-        )
-        .where(_FLOATING.id.in_(ids))
-    ).all()
-    hosts = sorted({host for _, host, _, _ in rows if host})
-    said = session.read(sa.select(agent.host, agent.configurations).where(agent.host.in_(hosts))) if hosts else ()
-    reached = {host: frozenset(about.get("physical_networks", ())) for host, about in said}
-    needed: dict[str, frozenset[str]] = {}
-    for id, host, owner, physical in rows:
-        if host and physical in reached.get(host, ()):
-            needed[id] = frozenset({host})
-        elif owner is not None:
-            needed[id] = frozenset({owner, host} if host else {owner})
-    return needed
-
-
-_DERIVED: Mapping[str, Callable[[Session, Sequence[str]], list[Ref]]] = MappingProxyType(
-    {"router": derive_routers, "floatingip": derive_floating_ips, "network": _derive_networks, "port": _derive_legs}
-)
-"""Kinds whose status follows from what several hosts say."""
-
-
-def _set(
-    session: Session, kind: str, before: Mapping[str, tuple[str, str]], after: Mapping[str, tuple[str, str]]
-) -> list[Ref]:
-    """Write the statuses that differ."""
-    different = [id for id in after if after[id] != before[id]]
-    if different:
-        table = TABLES[kind]
-        statement = sa.update(table).where(table.c.id == sa.bindparam("which"))
-        parameters: list[dict[str, Any]] = [
-            {"which": id, "status": after[id][0], "status_reason": after[id][1]} for id in different
-        ]
-        session.write(statement, parameters)
-    return [(kind, id) for id in different]
-
-
-def _short(status: Status) -> str:
-    return status.reason[:REASON_LENGTH]

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from onehop.agent.board import Entry
-from onehop.agent.engine import Engine, Outcome
+from onehop.agent.engine import Engine
+from onehop.agent.outcome import Outcome
 from onehop.compiler.host import compile_host
 from onehop.compiler.state import Local, Plug
 from onehop.kernel.memory import MemoryKernel

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from onehop.agent.engine import Engine, Outcome
+from onehop.agent.engine import Engine
+from onehop.agent.outcome import Outcome
 from onehop.agent.worker import Worker
 from onehop.compiler.state import Local
 from onehop.kernel.memory import MemoryKernel

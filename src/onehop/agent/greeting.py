@@ -1,0 +1,68 @@
+"""The first words with a controller: whom to call and how, what its answer means, and why there is none."""
+
+import asyncio
+import ssl
+from pathlib import Path
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+
+from onehop.agent import credential
+from onehop.errors import StateError, WireError
+from onehop.wire import MAX_FRAME, PROTOCOL_VERSION, Refused, Welcome, decode_from_controller
+
+ANSWER_SECONDS = 15
+PING_SECONDS = 5
+
+
+def call(controller: str, state_dir: Path) -> connect:
+    """A connection to a controller's stream, to be entered, with this host's certificate.
+
+    Args:
+        controller: its address.
+        state_dir: where the certificate lies.
+    """
+    return connect(
+        f"wss://{controller}/v1/stream",
+        ssl=credential.client_context(state_dir),
+        server_hostname=credential.CONTROLLER_NAME,
+        proxy=None,
+        compression=None,
+        max_size=MAX_FRAME,
+        open_timeout=ANSWER_SECONDS,
+        ping_interval=PING_SECONDS,
+        ping_timeout=3 * PING_SECONDS,
+        close_timeout=2,
+        user_agent_header=None,
+    )
+
+
+async def welcomed(connection: ClientConnection) -> Welcome:
+    """The controller's answer to a Hello.
+
+    Raises:
+        StateError: it refuses this host; the reason is its own.
+        WireError: it says something else, or speaks another version.
+        TimeoutError: it says nothing.
+    """
+    async with asyncio.timeout(ANSWER_SECONDS):
+        answer = decode_from_controller(await connection.recv())
+    if isinstance(answer, Refused):
+        raise StateError(answer.reason)
+    if not isinstance(answer, Welcome):
+        raise WireError("the controller did not begin with a Welcome")
+    if answer.version != PROTOCOL_VERSION:
+        raise WireError(f"the controller speaks version {answer.version} of the protocol, not {PROTOCOL_VERSION}")
+    return answer
+
+
+def why(error: BaseException) -> str:
+    """One sentence for a person."""
+    if isinstance(error, InvalidStatus):
+        body = bytes(error.response.body or b"").decode("utf-8", "replace").strip()
+        return body or f"the controller answered with HTTP status {error.response.status_code}"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the controller's certificate is not one of our CA ({error.verify_message}); let this host join again"
+    if isinstance(error, TimeoutError):
+        return "the controller does not answer"
+    return str(error) or type(error).__name__
