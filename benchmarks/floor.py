@@ -77,22 +77,11 @@ class Floor:
         self._netlink.send(
             [change(link, index) for link in links]
             + [packing.change_link(index[link.name], up=True) for link in links if link.up]
-            + [packing.new_bridge_entry(index[e.port], mac(e.mac)) for e in wanted.here["bridge_fdb"]]
-            + [
-                packing.new_vxlan_entry(index[e.link], mac(e.mac), e.vtep, e.mac == ALL_ZERO)
-                for e in wanted.here["vxlan_fdb"]
-            ]
-            + [packing.new_neighbour(index[n.link], n.address, mac(n.mac)) for n in wanted.here["neighbour"]]
+            + entries(wanted, index)
         )
 
     def _inside(self, wanted: Wanted) -> None:
-        check(_libc.unshare(CLONE_NEWNET), "unshare")
-        inside = packing.Batch()
-        inside.send([packing.change_link(1, packing.text(20, wanted.mark), up=True)])
-        path = sandbox.RUN / wanted.name
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o444))
-        sandbox.mount("/proc/thread-self/ns/net", path, "none", MS_BIND)
-        write([setting for setting in wanted.inside["sysctl"] if setting.link is None])
+        inside = new_namespace(wanted)
         index: dict[str, int] = {}
         batch: list[bytes] = []
         for number, link in enumerate(wanted.inside["link"], 10):
@@ -115,6 +104,30 @@ class Floor:
         write([setting for setting in wanted.inside["sysctl"] if setting.link is not None])
         inside.close()
         check(_libc.setns(self._root, CLONE_NEWNET), "setns")
+
+
+def new_namespace(wanted: Wanted) -> packing.Batch:
+    """Make a router's namespace and enter it, marked, named, with the settings that concern no link."""
+    check(_libc.unshare(CLONE_NEWNET), "unshare")
+    inside = packing.Batch()
+    inside.send([packing.change_link(1, packing.text(20, wanted.mark), up=True)])
+    path = sandbox.RUN / wanted.name
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o444))
+    sandbox.mount("/proc/thread-self/ns/net", path, "none", MS_BIND)
+    write([setting for setting in wanted.inside["sysctl"] if setting.link is None])
+    return inside
+
+
+def entries(wanted: Wanted, index: dict[str, int]) -> list[bytes]:
+    """FDB entries and neighbours of the host's links."""
+    return [
+        *(packing.new_bridge_entry(index[e.port], mac(e.mac)) for e in wanted.here["bridge_fdb"]),
+        *(
+            packing.new_vxlan_entry(index[e.link], mac(e.mac), e.vtep, e.mac == ALL_ZERO)
+            for e in wanted.here["vxlan_fdb"]
+        ),
+        *(packing.new_neighbour(index[n.link], n.address, mac(n.mac)) for n in wanted.here["neighbour"]),
+    ]
 
 
 def create(link: Link, index: dict[str, int]) -> bytes:

@@ -6,11 +6,24 @@ import os
 import socket
 import struct
 
-from benchmarks import floor, packing, sandbox, scenario, scenario_north
-from benchmarks.floor import CLONE_NEWNET, MS_BIND, Floor, Wanted, check, create, free, load, mac, nft_context, write
+from benchmarks import floor, packing, scenario, scenario_north
+from benchmarks.floor import (
+    CLONE_NEWNET,
+    Floor,
+    Wanted,
+    check,
+    create,
+    entries,
+    free,
+    load,
+    mac,
+    new_namespace,
+    nft_context,
+    write,
+)
 from onehop.compiler.host import compile_host
 from onehop.net.naming import PROTOCOL
-from onehop.objects import ALL_ZERO, Bridge, Link, Route, Rule, Tap, Vxlan
+from onehop.objects import Bridge, Link, Route, Rule, Tap, Vxlan
 
 _TUNSETIFF, _TUNSETPERSIST = 0x400454CA, 0x400454CB
 _TAP = 0x1002
@@ -36,22 +49,11 @@ class NorthFloor(Floor):
         self._netlink.send(
             [change(link, index) for link in links]
             + [packing.change_link(index[link.name], up=True) for link in links if link.up]
-            + [packing.new_bridge_entry(index[e.port], mac(e.mac)) for e in wanted.here["bridge_fdb"]]
-            + [
-                packing.new_vxlan_entry(index[e.link], mac(e.mac), e.vtep, e.mac == ALL_ZERO)
-                for e in wanted.here["vxlan_fdb"]
-            ]
-            + [packing.new_neighbour(index[n.link], n.address, mac(n.mac)) for n in wanted.here["neighbour"]]
+            + entries(wanted, index)
         )
 
     def _inside(self, wanted: Wanted) -> None:
-        check(_libc.unshare(CLONE_NEWNET), "unshare")
-        inside = packing.Batch()
-        inside.send([packing.change_link(1, packing.text(20, wanted.mark), up=True)])
-        path = sandbox.RUN / wanted.name
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o444))
-        sandbox.mount("/proc/thread-self/ns/net", path, "none", MS_BIND)
-        write([setting for setting in wanted.inside["sysctl"] if setting.link is None])
+        inside = new_namespace(wanted)
         index: dict[str, int] = {}
         links: list[Link] = wanted.inside["link"]
         batch: list[bytes] = []

@@ -2,14 +2,13 @@
 back, against the floor that packs exactly the same objects by hand; as `benchmarks.realise` does for routers without.
 """
 
-import statistics
 import subprocess
 from collections.abc import Callable, Iterator
 
 from benchmarks import floor_north, scenario_north
 from benchmarks.host import Host, NotRealisedError
 from benchmarks.realise import in_new_host, timed
-from benchmarks.report import Row, main, say
+from benchmarks.report import Row, against_floor, main, say
 
 ROUTERS = 50
 TURNS = 5
@@ -62,20 +61,7 @@ def measure() -> Iterator[Row]:
     """Wall clock and CPU."""
     say(f"realise {ROUTERS} routers with a gateway and two floating IPs, {TURNS} turns each of ours and the floor's")
     turns = [(turn_of_ours(), turn_of_floor()) for _ in range(TURNS)]
-    for column, name in ((0, "wall clock"), (1, "CPU")):
-        ours = [mine[column] for mine, _ in turns]
-        base = [bare[column] for _, bare in turns]
-        ratios = [a / b for a, b in zip(ours, base, strict=True)]
-        yield Row(
-            what=f"realise {ROUTERS} routers with gateway, SNAT and 2 floating IPs, each ({name})",
-            value=statistics.median(ours),
-            unit="ms",
-            baseline=statistics.median(base),
-            ratio=statistics.median(ratios),
-            spread=(min(ratios), max(ratios)),
-            reach="≤ 2.5 of the floor",
-            met=statistics.median(ratios) <= 2.5,
-        )
+    yield from against_floor(f"realise {ROUTERS} routers with gateway, SNAT and 2 floating IPs, each", turns)
 
 
 if __name__ == "__main__":

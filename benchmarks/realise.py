@@ -6,14 +6,13 @@ untimed, which must find nothing to do. Each turn of either is in a host namespa
 """
 
 import ctypes
-import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 from benchmarks import floor, sandbox, scenario
 from benchmarks.host import Host, NotRealisedError
-from benchmarks.report import Row, main, say
+from benchmarks.report import Row, against_floor, main, say
 
 ROUTERS = 50
 TURNS = 5
@@ -85,20 +84,7 @@ def measure() -> Iterator[Row]:
     """Wall clock and CPU."""
     say(f"realise {ROUTERS} routers, {TURNS} turns each of ours and the floor's")
     turns = [(turn_of_ours(ROUTERS), turn_of_floor(ROUTERS)) for _ in range(TURNS)]
-    for column, name in ((0, "wall clock"), (1, "CPU")):
-        ours = [mine[column] for mine, _ in turns]
-        base = [bare[column] for _, bare in turns]
-        ratios = [a / b for a, b in zip(ours, base, strict=True)]
-        yield Row(
-            what=f"realise {ROUTERS} routers, each ({name})",
-            value=statistics.median(ours),
-            unit="ms",
-            baseline=statistics.median(base),
-            ratio=statistics.median(ratios),
-            spread=(min(ratios), max(ratios)),
-            reach="≤ 2.5 of the floor",
-            met=statistics.median(ratios) <= 2.5,
-        )
+    yield from against_floor(f"realise {ROUTERS} routers, each", turns)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,29 @@ def pairs(what: str, unit: str, ours: Sequence[float], base: Sequence[float], at
     )
 
 
+def against_floor(what: str, turns: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Iterable[Row]:
+    """Rows of wall clock and CPU, each in ms: at most 2.5 times the floor.
+
+    Args:
+        what: as in `Row`.
+        turns: wall clock and CPU of ours and of the floor, in turns.
+    """
+    for column, name in ((0, "wall clock"), (1, "CPU")):
+        ours = [mine[column] for mine, _ in turns]
+        base = [bare[column] for _, bare in turns]
+        ratios = [a / b for a, b in zip(ours, base, strict=True)]
+        yield Row(
+            what=f"{what} ({name})",
+            value=statistics.median(ours),
+            unit="ms",
+            baseline=statistics.median(base),
+            ratio=statistics.median(ratios),
+            spread=(min(ratios), max(ratios)),
+            reach="≤ 2.5 of the floor",
+            met=statistics.median(ratios) <= 2.5,
+        )
+
+
 def table(rows: Iterable[Row]) -> str:
     """The rows as a Markdown table that is also easy to read as it is."""
     head = ("what", "measured", "baseline", "ratio (spread)", "to reach", "")

@@ -8,7 +8,7 @@ import pytest
 from onehop.client import Client
 from onehop.lab import build
 from onehop.lab.state import Directory
-from tests.dataplane.site import Box, Net, Site, World
+from tests.dataplane.site import Box, Net, Site, World, settled
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -35,12 +35,8 @@ def site() -> Iterator[Site]:
 @pytest.fixture
 def world(site: Site) -> Iterator[World]:
     """A world of one test; what an earlier one left stopped is started."""
-    build.up(site.directory, print)
-    made = World(site, site.client)
-    try:
+    with settled(site) as made:
         yield made
-    finally:
-        made.close()
 
 
 class Square:
@@ -62,9 +58,5 @@ class Square:
 @pytest.fixture(scope="module")
 def square(site: Site) -> Iterator[Square]:
     """The world of walks 1 and 2, for the tests of a module that do not change it."""
-    build.up(site.directory, print)
-    world = World(site, site.client)
-    try:
+    with settled(site) as world:
         yield Square(world)
-    finally:
-        world.close()

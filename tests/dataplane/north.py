@@ -60,6 +60,14 @@ class North(World):
     def _clear(self) -> None:
         self.client.put(f"/v2.0/routers/{self.router_id}", {"router": {"external_gateway_info": {}}})
 
+    def restore(self) -> None:
+        """Start whatever a test stopped, and wait until all is as it should be."""
+        for name, host in self.site.directory.read().hosts.items():
+            if not host.running:
+                self.power_on(name)
+        build.up(self.site.directory, print, 3, 2, 1)
+        self.ready()
+
     def close(self) -> None:
         """Remove everything."""
         self.echo.close()
@@ -148,3 +156,14 @@ def north_site(name: str) -> Iterator[Site]:
         yield here
     finally:
         here.down()
+
+
+@contextmanager
+def north_world(name: str) -> Iterator[North]:
+    """A `North` in such a lab of its own."""
+    with north_site(name) as site:
+        made = North(site)
+        try:
+            yield made
+        finally:
+            made.close()

@@ -271,3 +271,14 @@ class World:
     def move(self, box: Box, host: str) -> None:
         """Move an instance."""
         migration.move(self.site.directory, box.name, host)
+
+
+@contextmanager
+def settled(site: Site) -> Iterator[World]:
+    """A world; what an earlier test left stopped is started."""
+    build.up(site.directory, print)
+    made = World(site, site.client)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from onehop.lab import build, instance, plan, power
+from onehop.lab import instance, plan, power
 from onehop.lab.prober import probing
 from onehop.net.address import eui64, link_local
 from tests.dataplane.capture import Frame, capture
-from tests.dataplane.site import Box, Net, Site, World, until
+from tests.dataplane.site import Box, Net, Site, World, settled, until
 
 PATIENCE = 5.0
 AT_ONCE = 0.5
@@ -35,12 +35,8 @@ class Sown:
 @pytest.fixture(scope="module")
 def sown(site: Site) -> Iterator[Sown]:
     """The world, for tests that do not change it."""
-    build.up(site.directory, print)
-    world = World(site, site.client)
-    try:
+    with settled(site) as world:
         yield Sown(world)
-    finally:
-        world.close()
 
 
 def _routes(site: Site, box: Box) -> str:

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from onehop.lab import build, plan, power
+from onehop.lab import plan, power
 from onehop.lab.prober import probing
 from onehop.lab.streaming import serving, streaming
 from tests.dataplane.capture import capture
-from tests.dataplane.north import DETECTION, SLACK, North, north_site
+from tests.dataplane.north import DETECTION, SLACK, North, north_world
 from tests.dataplane.site import until
 from tests.dataplane_north.echo import PORT, ping, tcp, udp
 
@@ -27,23 +27,14 @@ OUTSIDE = plan.OUTSIDE
 @pytest.fixture(scope="module")
 def whole() -> Iterator[North]:
     """The world, once for the module."""
-    with north_site(f"north-{os.getpid()}") as site:
-        made = North(site)
-        try:
-            yield made
-        finally:
-            made.close()
+    with north_world(f"north-{os.getpid()}") as made:
+        yield made
 
 
 @pytest.fixture
 def north(whole: North) -> North:
     """The world with everything running, whatever the test before did."""
-    site = whole.site
-    stopped = [name for name, host in site.directory.read().hosts.items() if not host.running]
-    for name in stopped:
-        whole.power_on(name)
-    build.up(site.directory, print, 3, 2, 1)
-    whole.ready()
+    whole.restore()
     return whole
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from onehop.lab import plan
 from tests.dataplane.capture import capture
-from tests.dataplane.north import North, north_site
+from tests.dataplane.north import North, north_world
 from tests.dataplane.site import until
 from tests.dataplane_north.echo import PORT, echoes, ping, tcp, udp
 
@@ -20,12 +20,8 @@ MOST = 5.0
 
 @pytest.fixture(scope="module")
 def north() -> Iterator[North]:
-    with north_site(f"edits-{os.getpid()}") as site:
-        made = North(site)
-        try:
-            yield made
-        finally:
-            made.close()
+    with north_world(f"edits-{os.getpid()}") as made:
+        yield made
 
 
 def _edit(north: North, kind: str, identifier: str, **changes: object) -> None:

@@ -10,7 +10,7 @@ import pytest
 from onehop.lab import plan
 from onehop.lab.prober import probing
 from onehop.lab.streaming import PORT, serving, streaming
-from tests.dataplane.north import North, north_site
+from tests.dataplane.north import North, north_world
 from tests.dataplane.site import Box
 
 OUTSIDE = plan.OUTSIDE
@@ -27,12 +27,8 @@ AT_ONCE = 0.5
 
 @pytest.fixture(scope="module")
 def north() -> Iterator[North]:
-    with north_site(f"moves-{os.getpid()}") as site:
-        made = North(site)
-        try:
-            yield made
-        finally:
-            made.close()
+    with north_world(f"moves-{os.getpid()}") as made:
+        yield made
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from onehop.lab import build, fabric, plan, power
+from onehop.lab import fabric, plan, power
 from onehop.lab.prober import probing
 from onehop.lab.streaming import PORT as STREAM_PORT
 from onehop.lab.streaming import serving
 from onehop.net.announcement import gratuitous_arp
 from tests.dataplane.capture import capture
-from tests.dataplane.north import DETECTION, SLACK, North, north_site
+from tests.dataplane.north import DETECTION, SLACK, North, north_world
 from tests.dataplane.site import until
 from tests.dataplane_north.echo import ping, tcp
 
@@ -28,24 +28,18 @@ INTERVAL = 1.0
 @pytest.fixture(scope="module")
 def whole() -> Iterator[North]:
     """The world, once for the module."""
-    with north_site(f"owners-{os.getpid()}") as site:
-        made = North(site)
+    with north_world(f"owners-{os.getpid()}") as made:
         try:
             yield made
         finally:
             _mend(made)
-            made.close()
 
 
 @pytest.fixture
 def north(whole: North) -> North:
     """The world with everything running and connected, whatever the test before did."""
     _mend(whole)
-    for name, host in whole.site.directory.read().hosts.items():
-        if not host.running:
-            whole.power_on(name)
-    build.up(whole.site.directory, print, 3, 2, 1)
-    whole.ready()
+    whole.restore()
     return whole
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from onehop.lab import plan
 from onehop.net import naming
-from tests.dataplane.north import North, north_site
+from tests.dataplane.north import North, north_world
 
 pytestmark = pytest.mark.slow
 
@@ -19,12 +19,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def north() -> Iterator[North]:
     """A router with a gateway, and on three hosts instances with and without floating IPs."""
-    with north_site(f"trace-{os.getpid()}") as site:
-        made = North(site)
-        try:
-            yield made
-        finally:
-            made.close()
+    with north_world(f"trace-{os.getpid()}") as made:
+        yield made
 
 
 def trace(north: North, *arguments: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Short ways to ask what a router's gateway was given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from onehop.store import Row, Store, Transaction
+from onehop.store import Row, Rules, Store, Transaction
 from tests.store import rows
 
 
@@ -29,3 +30,13 @@ def routed(tx: Transaction, **values: object) -> tuple[Row, Row]:
     """A network, and a router with a leg on it."""
     network = rows.network(tx)
     return network, rows.router(tx, network["id"], **values)
+
+
+@contextmanager
+def clocked(database_url: str, now: list[float]) -> Iterator[Store]:
+    """A store whose clock is set by the test, with a quarantine of ten minutes."""
+    opened = Store.open(database_url, clock=lambda: now[0], rules=Rules(quarantine_seconds=600))
+    try:
+        yield opened
+    finally:
+        opened.close()

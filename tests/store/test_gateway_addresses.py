@@ -6,9 +6,9 @@ import pytest
 
 from onehop.model.gateway import Gateway
 from onehop.model.router import Router
-from onehop.store import Row, Rules, Store, Transaction
+from onehop.store import Row, Store, Transaction
 from tests.store import rows
-from tests.store.outside import given, routed
+from tests.store.outside import clocked, given, routed
 
 pytestmark = pytest.mark.slow
 
@@ -23,11 +23,8 @@ def now() -> list[float]:
 @pytest.fixture
 def store(database_url: str, now: list[float]) -> Iterator[Store]:
     """A store whose clock is set by the test."""
-    opened = Store.open(database_url, clock=lambda: now[0], rules=Rules(quarantine_seconds=600))
-    try:
+    with clocked(database_url, now) as opened:
         yield opened
-    finally:
-        opened.close()
 
 
 class Outside:

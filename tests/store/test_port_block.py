@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from onehop.errors import NotFoundError
-from onehop.store import Row, Rules, Status, Store, Transaction
+from onehop.store import Row, Status, Store, Transaction
 from tests.store import rows
-from tests.store.outside import blocks_of, given, hosts_of, routed, run
+from tests.store.outside import blocks_of, clocked, given, hosts_of, routed, run
 from tests.store.rows import add_gateway_host
 
 pytestmark = pytest.mark.slow
@@ -21,11 +21,8 @@ def now() -> list[float]:
 @pytest.fixture
 def store(database_url: str, now: list[float]) -> Iterator[Store]:
     """A store whose clock is set by the test."""
-    opened = Store.open(database_url, clock=lambda: now[0], rules=Rules(quarantine_seconds=600))
-    try:
+    with clocked(database_url, now) as opened:
         yield opened
-    finally:
-        opened.close()
 
 
 def test_a_removed_host_gives_its_places_back(store: Store, now: list[float]) -> None:

@@ -1,7 +1,6 @@
 """Probing a path in a lab while something is done to it; see `onehop.lab.probe` for the programs."""
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,8 +8,7 @@ import msgspec
 
 from onehop.errors import StateError
 from onehop.lab import probe
-from onehop.lab.execute import target
-from onehop.lab.namespace import inside
+from onehop.lab.program import program
 from onehop.lab.state import Directory
 
 _END_SECONDS = 20
@@ -77,29 +75,13 @@ def probing(directory: Directory, source: str, sink: str, address: str) -> Itera
         address: its address.
     """
     family = "6" if ":" in address else "4"
-    with _program(directory, sink, "echo", family) as echo:
+    with program(directory, sink, probe.__file__, "echo", family) as echo:
         _hear(echo, "ready\n")
-        with _program(directory, source, "send", family, address) as sender:
+        with program(directory, source, probe.__file__, "send", family, address) as sender:
             prober = Prober(sender)
             prober.settle()
             yield prober
             prober.end()
-
-
-@contextmanager
-def _program(directory: Directory, name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    pins, netns = target(directory, directory.read(), name)
-    command = [sys.executable, "-I", "-S", probe.__file__, *arguments]
-    process = inside(
-        pins,
-        lambda: subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE),
-        netns,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def _say(process: subprocess.Popen[str], word: str) -> None:

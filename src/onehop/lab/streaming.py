@@ -1,7 +1,6 @@
 """A TCP stream in a lab while something is done to it; see `onehop.lab.stream` for the programs."""
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,8 +8,7 @@ import msgspec
 
 from onehop.errors import StateError
 from onehop.lab import stream
-from onehop.lab.execute import target
-from onehop.lab.namespace import inside
+from onehop.lab.program import program
 from onehop.lab.state import Directory
 
 PORT = 7010
@@ -53,7 +51,7 @@ class Stream:
 @contextmanager
 def serving(directory: Directory, name: str, port: int = PORT) -> Iterator[None]:
     """Let an instance or node send back what comes on a TCP port."""
-    with _program(directory, name, "serve", str(port)) as server:
+    with program(directory, name, stream.__file__, "serve", str(port), stderr=subprocess.DEVNULL) as server:
         if _hear(server) != "ready":
             raise StateError(f"nothing can listen on port {port} of {name}")
         yield
@@ -66,26 +64,8 @@ def streaming(directory: Directory, name: str, address: str, port: int = PORT) -
     Raises:
         StateError: it could not be opened.
     """
-    with _program(directory, name, "call", address, str(port)) as caller:
+    with program(directory, name, stream.__file__, "call", address, str(port), stderr=subprocess.DEVNULL) as caller:
         yield Stream(caller)
-
-
-@contextmanager
-def _program(directory: Directory, name: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    pins, netns = target(directory, directory.read(), name)
-    command = [sys.executable, "-I", "-S", stream.__file__, *arguments]
-    process = inside(
-        pins,
-        lambda: subprocess.Popen(
-            command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ),
-        netns,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def _hear(process: subprocess.Popen[str]) -> str:
