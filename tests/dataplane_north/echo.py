@@ -125,18 +125,11 @@ def _answer(source: str, octets: bytes) -> Answer:
     return Answer(source, seen, int(port), rest)
 
 
-def tcp(
-    place: Place,
-    target: str,
-    port: int = PORT,
-    octets: bytes = b"hello",
-    source: int = 0,
-    patience: float = PATIENCE,
-) -> Answer | None:
-    """Ask over TCP; None where nobody answers within so many seconds (each time that something is awaited)."""
+def tcp(place: Place, target: str, port: int = PORT, octets: bytes = b"hello", source: int = 0) -> Answer | None:
+    """Ask over TCP; None where nobody answers."""
     sock = place.inside(lambda: socket.socket(socket.AF_INET6 if ":" in target else socket.AF_INET, socket.SOCK_STREAM))
     with sock:
-        sock.settimeout(patience)
+        sock.settimeout(PATIENCE)
         if source:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(("", source))

@@ -16,7 +16,7 @@ from onehop.model.gateway import PortBlock
 from onehop.model.port import Binding
 from onehop.net import naming
 from tests.dataplane_north.agreement import Asked, disagreements, question, world_of
-from tests.dataplane_north.echo import PATIENCE, PORT, connected, echoes, ping, tcp, udp
+from tests.dataplane_north.echo import PORT, connected, echoes, ping, tcp, udp
 from tests.dataplane_north.site import OUTSIDE
 from tests.dataplane_north.stage import FLOATING, GATEWAY, A, B, C, Stage
 from tests.dataplane_north.test_errors import learned_by_the_far_end
@@ -118,7 +118,7 @@ def test_the_mtu_of_the_way_out_is_learned_by_the_instance(stage: TwoAddresses, 
     stage.upstream.run("ip link set out0 mtu 1300")
     place.run("ip route flush cache")
     try:
-        answer = tcp(place, OUTSIDE, octets=bytes(50_000), patience=4 * PATIENCE)
+        answer = tcp(place, OUTSIDE, octets=bytes(50_000))
         assert answer is not None
         assert "mtu 1300" in place.run(f"ip route get {OUTSIDE}")
     finally:
