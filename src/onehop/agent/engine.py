@@ -229,6 +229,10 @@ class Engine:
         questions, free = self.tenure.ask(self._clock())
         self._changed |= free
         dirty = self._batch(doubtful)
+        if self._filters() and any(name.startswith("net/") for name in dirty):
+            # So that no tap comes up in a plan that does not say whether its rules stand.
+            dirty.add(naming.SECURITY_PARTITION)
+        insecure = naming.SECURITY_PARTITION in self.failing
         for name in dirty:
             self.tenure.permit(name, self.desire, self._sight.holding, self._clock())
         doubtful &= dirty
@@ -239,7 +243,10 @@ class Engine:
             dirty, doubtful.union(*(self._sight.joined(name, self.desire) for name in doubtful))
         )
         self._settle(dirty, reasons)
-        for name in {n for partition in dirty for n in neighbours(partition, self.desire)}:
+        judged = {n for partition in dirty for n in neighbours(partition, self.desire)}
+        if insecure or naming.SECURITY_PARTITION in self.failing:
+            judged |= {name for name in self.desire.partitions if name.startswith("net/")}
+        for name in judged:
             changed.update(self.board.put(name, judge(name, self.desire, self.failing)))
         errors = sum(map(len, self.failing.values()))
         settled = not self._changed
@@ -287,6 +294,11 @@ class Engine:
             self._doubtful.add(owner)
 
     # inside
+
+    def _filters(self) -> bool:
+        """Whether security groups have, or had, a say here."""
+        name = naming.SECURITY_PARTITION
+        return any(name in known for known in (self.desire.partitions, self._sight.holding.partitions, self.failing))
 
     def _known(self) -> set[str]:
         return self.desire.partitions.keys() | self._sight.holding.partitions.keys() | self.failing.keys()

@@ -10,6 +10,7 @@ from onehop.net.advertisement import Advertisement
 from onehop.net.identifier import PortId
 from onehop.net.naming import VXLAN_PORT
 from onehop.objects import KernelObject, Key, Link
+from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Translations
 
 
@@ -73,12 +74,13 @@ class Partition(msgspec.Struct, frozen=True):
     """The part of a host's state that is compiled, observed and diffed on its own.
 
     Attributes:
-        name: ``net/<network id>`` or ``router/<router id>``.
+        name: ``net/<network id>``, ``router/<router id>``, ``gate/<router id>``, or ``host/security``.
         claims: by the object's key.
         refused: resources that could not be compiled, with the reason.
         flawed: resources that are as they should be, but cannot do all that they are for, with the reason.
         translations: of a router with a gateway: what its connections may be translated to and from.
         advertisements: of a router: what its legs tell instances, by link.
+        admissions: of ``host/security``: which tracked connections the rules of today would let begin.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Partition(msgspec.Struct, frozen=True):
     flawed: Mapping[Ref, str] = {}
     translations: Translations | None = None
     advertisements: tuple[Advertisement, ...] = ()
+    admissions: Admissions | None = None
 
 
 HostState = Mapping[str, Partition]

@@ -21,6 +21,8 @@ from onehop.controller.networks import Networks
 from onehop.controller.port_forwardings import PortForwardings
 from onehop.controller.ports import Ports
 from onehop.controller.routers import Routers
+from onehop.controller.security_groups import SecurityGroups
+from onehop.controller.security_rules import SecurityRules
 from onehop.controller.subnets import Subnets
 from onehop.errors import NotFoundError
 from onehop.model.kind import Json
@@ -33,6 +35,8 @@ _TYPES: Mapping[str, type[Logic]] = MappingProxyType(
     {
         "network": Networks,
         "subnet": Subnets,
+        "security_group": SecurityGroups,
+        "security_group_rule": SecurityRules,
         "port": Ports,
         "binding": Bindings,
         "router": Routers,
@@ -76,6 +80,14 @@ class Operations:
             self._owner = None if resource.owned else parent
             if not context.caller.is_admin and policy.RIGHTS[resource.name].change == "admin":
                 raise forbidden(f"{resource.parent.resource}_{resource.name}")
+
+    def lacks(self) -> bool:
+        """Whether something must be made before a list can be shown."""
+        return self._logic.lacks(self._context)
+
+    def prepare(self) -> None:
+        """Make what is lacking."""
+        self._logic.prepare(self._context)
 
     def list_all(self, pairs: Pairs, url: str) -> Row:
         """All that match a query string; `url` is the list's own, for links."""

@@ -27,6 +27,14 @@ class Logic:
     def __init__(self, resource: Resource) -> None:
         self.resource = resource
 
+    def lacks(self, context: Context) -> bool:
+        """Whether something must be made before the caller can be shown a list."""
+        del context
+        return False
+
+    def prepare(self, context: Context) -> None:
+        """Make what is lacking."""
+
     def create(self, context: Context, values: Row) -> Row:
         """Make a resource from canonical values with defaults; the answer is its row."""
         return context.tx.insert(self.resource.name, self.stored(values))

@@ -2,18 +2,20 @@
 
 An administrator sees and changes everything. For all others:
 
-===============  ==============================================  =========  ==============
-resource         seen                                            created    changed by
-===============  ==============================================  =========  ==============
-network          own, shared, external                           by members  own: members
-subnet           own, and those of own and of shared networks    by members  own: members
-port             own, and those on own networks                  by members  own: members
-binding          never (403 where the port is seen)              never      never
-router           own                                             by members  own: members
-floatingip       own                                             by members  own: members
-port_forwarding  those of floating IPs that are seen             by members  as its floating IP
-agent            never (an empty list)                           never      never
-===============  ==============================================  =========  ==============
+===================  ==============================================  ==========  ==============
+resource             seen                                            created     changed by
+===================  ==============================================  ==========  ==============
+network              own, shared, external                           by members  own: members
+subnet               own, and those of own and of shared networks    by members  own: members
+port                 own, and those on own networks                  by members  own: members
+binding              never (403 where the port is seen)              never       never
+security_group       own                                             by members  own: members
+security_group_rule  own, and those of own groups                    by members  own: members
+router               own                                             by members  own: members
+floatingip           own                                             by members  own: members
+port_forwarding      those of floating IPs that are seen             by members  as its floating IP
+agent                never (an empty list)                           never       never
+===================  ==============================================  ==========  ==============
 
 What is not seen is 404; what is seen but may not be changed is 403. A reader changes nothing; a user without any of the
 roles sees nothing either (403). Attributes that are
@@ -57,6 +59,8 @@ RIGHTS: Mapping[str, Rights] = MappingProxyType(
         ),
         "port": Rights(({"project_id": (MINE,)}, {"network_id.project_id": (MINE,)}), "owner"),
         "binding": Rights((), "admin"),
+        "security_group": Rights(({"project_id": (MINE,)},), "owner"),
+        "security_group_rule": Rights(({"project_id": (MINE,)}, {"security_group_id.project_id": (MINE,)}), "owner"),
         "router": Rights(({"project_id": (MINE,)},), "owner"),
         "floatingip": Rights(({"project_id": (MINE,)},), "owner"),
         "port_forwarding": Rights(({},), "owner"),

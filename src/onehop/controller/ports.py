@@ -9,6 +9,7 @@ from onehop.controller.context import Context
 from onehop.controller.faults import FaultError, bad_request, forbidden
 from onehop.controller.interfaces import check_interface_subnets, refuse_next_hops, refuse_used_by_routes
 from onehop.controller.logic import Logic
+from onehop.controller.security_groups import wanted_groups
 from onehop.model.floating_ip import FLOATING_OWNER
 from onehop.model.gateway import GATEWAY_OWNER
 from onehop.model.network import NETWORK
@@ -18,7 +19,14 @@ from onehop.store import Row
 _OWNERS_ONLY = ("mac_address", "port_security_enabled", "allowed_address_pairs")
 """On another project's network set by administrators only: they decide whom a port can pretend to be."""
 
-_FIXED_ON_INTERFACES = ("device_id", "device_owner", "mac_address", "allowed_address_pairs", "port_security_enabled")
+_FIXED_ON_INTERFACES = (
+    "device_id",
+    "device_owner",
+    "mac_address",
+    "allowed_address_pairs",
+    "port_security_enabled",
+    "security_groups",
+)
 
 
 _OUTSIDE = (GATEWAY_OWNER, FLOATING_OWNER)
@@ -43,6 +51,7 @@ class Ports(Logic):
             _refuse_leg_mac(context, network["id"], values["mac_address"])
         values.setdefault("port_security_enabled", network["port_security_enabled"])
         values["allowed_address_pairs"] = pairs.checked(values)
+        values["security_groups"] = wanted_groups(context, values)
         addressing = Addressing(context, values["id"], values["mac_address"], network["id"])
         requested = values.get("fixed_ips")
         values["fixed_ips"] = addressing.default() if requested is None else addressing.wanted(requested)
@@ -76,6 +85,8 @@ class Ports(Logic):
             reach.leave(context, row, kept=changes["fixed_ips"])
         if not {"allowed_address_pairs", "port_security_enabled"}.isdisjoint(changed):
             changes["allowed_address_pairs"] = pairs.checked(wanted)
+        if not {"security_groups", "port_security_enabled"}.isdisjoint(changed):
+            changes["security_groups"] = wanted_groups(context, wanted)
         host, profile = changes.pop("binding:host_id", None), changes.get("binding:profile")
         updated = super().update(context, row, changes)
         if interface and "fixed_ips" in changed:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations
 from onehop.reconciler.plan import Observation, Plan, Report, Scope
 
@@ -67,6 +68,14 @@ class Kernel(Protocol):
 
         Raises:
             KernelError: it could not be read.
+        """
+        ...
+
+    def bar(self, admissions: Admissions) -> int:
+        """Bar every tracked connection of the host that would not be let begin, let all others go; how many are barred.
+
+        Raises:
+            KernelError: they could not be read.
         """
         ...
 

@@ -18,6 +18,8 @@ from onehop.kernel.neighbourhood import Neighbourhood
 from onehop.kernel.observe import Observer
 from onehop.kernel.rulesets import Rulesets
 from onehop.kernel.space import Spaces
+from onehop.net import naming
+from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations
 from onehop.reconciler.plan import Observation, Plan, Report, Scope
 
@@ -153,6 +155,15 @@ class LinuxKernel:
             return Load() if space is None else outward.load(space, gateway, enough)
 
         return self._inside(lambda: self._rested(measure))
+
+    def bar(self, admissions: Admissions) -> int:
+        """Bar connections; see `onehop.kernel.base.Kernel.bar`."""
+
+        def judge() -> int:
+            space = self._spaces.open(naming.HOST)
+            return 0 if space is None else outward.bar(space, admissions)
+
+        return self._inside(lambda: self._rested(judge))
 
     def _rested(self, work: Callable[[], T]) -> T:
         try:

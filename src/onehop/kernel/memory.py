@@ -25,6 +25,7 @@ from onehop.objects import (
     Veth,
     VxlanFdb,
 )
+from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations
 from onehop.reconciler.needs import Fallout
 from onehop.reconciler.plan import Create, Failure, Observation, Op, Plan, Replace, Report, Scope
@@ -48,6 +49,7 @@ class MemoryKernel:
         writes: number of ops carried out.
         announced: namespace, link and frame of everything announced.
         emitted: namespace, link and packet of everything emitted.
+        admitted: what was allowed each time that connections were barred.
         allowed: namespace → translations that were allowed when connections were last cut.
         loads: namespace and address → how far the source ports are used, for tests to say.
         world: the state itself, for tests that want to look or to break something behind everybody's back.
@@ -59,6 +61,7 @@ class MemoryKernel:
         self._lock = threading.RLock()
         self._traps: list[_Trap] = []
         self._left: int | None = None
+        self.admitted: list[Admissions] = []
         self.announced: list[tuple[str, str, bytes]] = []
         self.emitted: list[tuple[str, str, bytes]] = []
         self.allowed: dict[str, Translations] = {}
@@ -168,6 +171,11 @@ class MemoryKernel:
         """See `onehop.kernel.base.Kernel.load`. It tracks nothing; `loads` says what to answer."""
         found = self.loads.get((namespace, gateway), Load())
         return found if found.used >= enough else Load(0, found.failed)
+
+    def bar(self, admissions: Admissions) -> int:
+        """Bar connections; see `onehop.kernel.base.Kernel.bar`. It holds none, and keeps what it was told."""
+        self.admitted.append(admissions)
+        return 0
 
     def close(self) -> None:
         """End all watches."""

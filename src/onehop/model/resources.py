@@ -12,11 +12,15 @@ from onehop.model.network import NETWORK
 from onehop.model.port import BINDING, PORT
 from onehop.model.resource import Resource
 from onehop.model.router import ROUTER
+from onehop.model.security_group import SECURITY_GROUP
+from onehop.model.security_rule import SECURITY_GROUP_RULE
 from onehop.model.subnet import SUBNET
 
 RESOURCES: tuple[Resource, ...] = (
     NETWORK,
     SUBNET,
+    SECURITY_GROUP,
+    SECURITY_GROUP_RULE,
     PORT,
     BINDING,
     ROUTER,

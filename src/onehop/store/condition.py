@@ -9,7 +9,7 @@ from onehop.errors import InputError
 from onehop.model.attribute import Attribute
 from onehop.model.resources import BY_NAME
 from onehop.store import tag
-from onehop.store.table import ALLOCATION, TABLES
+from onehop.store.table import ALLOCATION, SECURITY_GROUP_PORT, TABLES
 
 Condition = sa.ColumnElement[bool]
 
@@ -54,6 +54,9 @@ def _one(resource: str, name: str, values: Sequence[Any]) -> Condition:
     if name == "changed_since" and "updated_at" in TABLES[resource].c:
         recent: Condition = TABLES[resource].c.updated_at >= max(values)
         return recent
+    if resource == "port" and name == "security_groups":
+        having = sa.select(SECURITY_GROUP_PORT.c.port_id).where(_equal(SECURITY_GROUP_PORT.c.security_group_id, values))
+        return TABLES["port"].c.id.in_(having)
     head, dot, rest = name.partition(".")
     attribute = spec.attribute(head)
     if attribute is None or attribute.column is None or attribute.column.type == "json":

@@ -75,6 +75,7 @@ class Transaction(Gateways, Membership):
                 - ``network_id.shared``: an attribute of the row that a reference names;
                 - of ports ``fixed_ips.ip_address``, ``fixed_ips.subnet_id``, ``fixed_ips.ip_address_substr``; several
                   of these hold for one and the same address;
+                - of ports ``security_groups``: has one of these;
                 - of resources with tags ``tags`` (has all), ``tags-any``, ``not-tags`` (has not all), ``not-tags-any``;
                 - ``changed_since``: ``updated_at`` is this time or later.
             any_of: if there are any, at least one of these must hold too (whose and shared things).

@@ -22,6 +22,7 @@ class Passing:
         frame: as it is now.
         incoming, outgoing: links; empty where there is none (yet).
         mark: of the packet.
+        zone: in which it is tracked.
         tracked: its connection, or None.
         untracked: a rule keeps it out of connection tracking.
         looked: connection tracking has seen it.
@@ -32,6 +33,7 @@ class Passing:
         self.incoming = incoming
         self.outgoing = outgoing
         self.mark = 0
+        self.zone = 0
         self.tracked: Tracked | None = None
         self.untracked = False
         self.looked = False
@@ -57,6 +59,9 @@ class Passing:
         """See `onehop.verify.nft.evaluate.Subject`."""
         if field.name == "meta mark":
             self.mark = value
+            return
+        if field.name == "ct zone":
+            self.zone = value
             return
         if field.name.startswith("@th"):
             self.packet = _raw_written(self.packet, field.name, value)
@@ -192,6 +197,9 @@ _READ: Mapping[str, Callable[[Passing], Atom | None]] = MappingProxyType(
         "tcp flags": _ip(0, lambda p: p.flags, 6),
         "udp sport": _ip(0, lambda p: p.source_port, 17),
         "udp dport": _ip(0, lambda p: p.destination_port, 17),
+        "sctp dport": _ip(0, lambda p: int.from_bytes(p.transport()[2:4]), 132),
+        "dccp dport": _ip(0, lambda p: int.from_bytes(p.transport()[2:4]), 33),
+        "udplite dport": _ip(0, lambda p: int.from_bytes(p.transport()[2:4]), 136),
         "th sport": _port(0),
         "th dport": _port(1),
         "meta mark": lambda p: p.mark,
@@ -204,6 +212,8 @@ _READ: Mapping[str, Callable[[Passing], Atom | None]] = MappingProxyType(
         "ct state": _state,
         "ct status": _tracked(lambda t: t.connection.status),
         "ct direction": _tracked(lambda t: int(t.is_reply)),
+        "ct mark": _tracked(lambda t: 0),  # noqa: ARG005  # what is barred began before the trace
+        "ct zone": lambda p: p.zone,
         "ct original ip saddr": _tracked(lambda t: _number(t.connection.original.source)),
         "ct original ip daddr": _tracked(lambda t: _number(t.connection.original.destination)),
         "ct reply ip saddr": _tracked(lambda t: _number(t.connection.reply.source)),

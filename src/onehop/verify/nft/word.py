@@ -38,6 +38,9 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "tcp flags": "tcp_flag",
         "udp sport": "inet_service",
         "udp dport": "inet_service",
+        "sctp dport": "inet_service",
+        "dccp dport": "inet_service",
+        "udplite dport": "inet_service",
         "th sport": "inet_service",
         "th dport": "inet_service",
         "meta mark": "mark",
@@ -51,6 +54,8 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "ct state": "ct_state",
         "ct status": "ct_status",
         "ct direction": "ct_dir",
+        "ct mark": "mark",
+        "ct zone": "integer16",
         "ct original ip saddr": "ipv4_addr",
         "ct original ip daddr": "ipv4_addr",
         "ct reply ip saddr": "ipv4_addr",
@@ -75,6 +80,7 @@ _WRITABLE = frozenset(
         "ip6 saddr",
         "ip6 daddr",
         "meta mark",
+        "ct zone",
     }
 )
 
@@ -83,10 +89,15 @@ _NAMES: Mapping[str, Mapping[str, int]] = MappingProxyType(
     {
         "inet_proto": {
             "icmp": 1,
+            "igmp": 2,
             "tcp": 6,
             "udp": 17,
+            "dccp": 33,
             "gre": 47,
             "esp": 50,
+            "ah": 51,
+            "vrrp": 112,
+            "udplite": 136,
             "ipv6-icmp": 58,
             "icmpv6": 58,
             "sctp": 132,
