@@ -19,6 +19,7 @@ from onehop.compiler.interfaces import interfaces
 from onehop.compiler.networks import networks
 from onehop.compiler.northbound import northbound
 from onehop.compiler.policy import policy
+from onehop.compiler.protection import protection
 from onehop.compiler.routing import routing, untracked
 from onehop.compiler.state import HostState, Local, Partition, Wish, merge
 from onehop.model.locality import home_of
@@ -32,6 +33,7 @@ Feature = Callable[[Context], Iterator[tuple[str, Wish]]]
 FEATURES: tuple[Feature, ...] = (
     networks,
     guard,
+    protection,
     instances,
     forwarding,
     interfaces,

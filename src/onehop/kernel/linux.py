@@ -18,7 +18,9 @@ from onehop.kernel.neighbourhood import Neighbourhood
 from onehop.kernel.observe import Observer
 from onehop.kernel.rulesets import Rulesets
 from onehop.kernel.space import Spaces
+from onehop.net.naming import HOST
 from onehop.objects.conntrack import Load, Translations
+from onehop.objects.counter import Counts
 from onehop.reconciler.plan import Observation, Plan, Report, Scope
 
 T = TypeVar("T")
@@ -153,6 +155,15 @@ class LinuxKernel:
             return Load() if space is None else outward.load(space, gateway, enough)
 
         return self._inside(lambda: self._rested(measure))
+
+    def count(self, family: str, table: str | None = None) -> Counts:
+        """Read counters; see `onehop.kernel.base.Kernel.count`."""
+
+        def read() -> Counts:
+            space = self._spaces.open(HOST)
+            return {} if space is None else outward.count(space, family, table)
+
+        return self._inside(lambda: self._rested(read))
 
     def _rested(self, work: Callable[[], T]) -> T:
         try:

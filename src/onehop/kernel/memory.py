@@ -26,6 +26,7 @@ from onehop.objects import (
     VxlanFdb,
 )
 from onehop.objects.conntrack import Load, Translations
+from onehop.objects.counter import Count, Counts
 from onehop.reconciler.needs import Fallout
 from onehop.reconciler.plan import Create, Failure, Observation, Op, Plan, Replace, Report, Scope
 
@@ -50,6 +51,7 @@ class MemoryKernel:
         emitted: namespace, link and packet of everything emitted.
         allowed: namespace → translations that were allowed when connections were last cut.
         loads: namespace and address → how far the source ports are used, for tests to say.
+        counted: what has passed, by table and counter; put there by tests.
         world: the state itself, for tests that want to look or to break something behind everybody's back.
     """
 
@@ -63,6 +65,7 @@ class MemoryKernel:
         self.emitted: list[tuple[str, str, bytes]] = []
         self.allowed: dict[str, Translations] = {}
         self.loads: dict[tuple[str, str], Load] = {}
+        self.counted: dict[tuple[str, str], Count] = {}
         self._watchers: list[queue.SimpleQueue[tuple[str, str | None] | None]] = []
 
     # ---- the contract
@@ -168,6 +171,16 @@ class MemoryKernel:
         """See `onehop.kernel.base.Kernel.load`. It tracks nothing; `loads` says what to answer."""
         found = self.loads.get((namespace, gateway), Load())
         return found if found.used >= enough else Load(0, found.failed)
+
+    def count(self, family: str, table: str | None = None) -> Counts:
+        """See `onehop.kernel.base.Kernel.count`."""
+        with self._lock:
+            tables = self.world.spaces[HOST].rulesets.values()
+            return {
+                one.table: {name: self.counted.get((one.table, name), Count()) for name in one.counters}
+                for one in tables
+                if one.counters and one.family == family and table in (None, one.table)
+            }
 
     def close(self) -> None:
         """End all watches."""

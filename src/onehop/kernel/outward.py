@@ -1,13 +1,15 @@
-"""Effects on a namespace that leave no object behind: what is sent there, and connections that are cut."""
+"""Effects on a namespace that leave no object behind: what is sent there, connections that are cut, counters read."""
 
+import errno
 import socket
 from collections.abc import Iterable
 
 from onehop.errors import KernelError
 from onehop.kernel.space import Space
 from onehop.net import address
-from onehop.objects import conntrack
+from onehop.objects import conntrack, counter, nftables
 from onehop.objects.conntrack import Load, Translations
+from onehop.objects.counter import Counts
 
 _TARGET = slice(24, 40)
 """Of an IPv6 header: where the packet goes (RFC 8200, section 3)."""
@@ -79,3 +81,23 @@ def load(space: Space, gateway: str, enough: int) -> Load:
         found = (conntrack.decode(message) for message in space.netfilter.dump(*conntrack.dump()))
         used = conntrack.busiest((tracked for tracked in found if tracked is not None), gateway)
     return Load(used, failed)
+
+
+def count(space: Space, family: str, table: str | None) -> Counts:
+    """What the named counters of a table of ours say, or of all of ours of a family.
+
+    Raises:
+        KernelError: they could not be read.
+    """
+    try:
+        messages = space.netfilter.dump(*counter.dump(family, table))
+    except KernelError as error:
+        if error.errno == errno.ENOENT:
+            return {}
+        raise
+    counts: Counts = {}
+    for found in filter(None, map(counter.decode, messages)):
+        name, of, value = found
+        if nftables.is_ours(name):
+            counts.setdefault(name, {})[of] = value
+    return counts

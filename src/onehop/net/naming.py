@@ -152,6 +152,11 @@ def network_table(network: NetworkId) -> str:
     return f"{TABLE}-net-{network}"
 
 
+def tap_table(network: NetworkId, port: PortId) -> str:
+    """The netdev table that checks what an instance sends: ``onehop-net-<id>-tap<first 11 of the port id>``."""
+    return f"{network_table(network)}-{tap(port)}"
+
+
 def gate_table(router: RouterId) -> str:
     """The netdev table that keeps a provider bridge's questions from a router: ``onehop-gate-<id>``."""
     return f"{TABLE}-gate-{router}"

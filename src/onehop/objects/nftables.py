@@ -26,6 +26,7 @@ _SET = re.compile(
     r"(?:\t\telements = \{ (?P<elements>.*) \}\n)?"
     r"\t\}\n\n?"
 )
+_COUNTER = re.compile(r"\tcounter (?P<name>\S+) \{\n\t\}\n\n?")
 _DEVICES = re.compile(r"hook (?:ingress|egress) (?:device \"([^\"]+)\"|devices = \{([^}]*)\})")
 
 
@@ -71,7 +72,8 @@ def _declaration(wanted: Ruleset, anew: bool) -> str:
 
 def text_of(wanted: Ruleset) -> str:
     """What stands between the table's braces."""
-    return "\n".join(part for part in (*map(_set_text, wanted.sets), wanted.body) if part)
+    counters = (f"\tcounter {name} {{\n\t}}\n" for name in wanted.counters)
+    return "\n".join(part for part in (*counters, *map(_set_text, wanted.sets), wanted.body) if part)
 
 
 def _set_text(one: NamedSet) -> str:
@@ -80,6 +82,16 @@ def _set_text(one: NamedSet) -> str:
     elements = f"\t\telements = {{ {', '.join(one.elements)} }}\n" if one.elements else ""
     word = "typeof" if one.typeof else "type"
     return f"\t{'map' if one.value else 'set'} {one.name} {{\n\t\t{word} {words}\n{flags}{elements}\t}}\n"
+
+
+def counters_and_rest(text: str) -> tuple[tuple[str, ...], str]:
+    """What stands between a table's braces, taken apart into the names of its counters and what follows them."""
+    found: list[str] = []
+    at = 0
+    while match := _COUNTER.match(text, at):
+        found.append(match["name"])
+        at = match.end()
+    return tuple(found), text[at:]
 
 
 def sets_and_rest(text: str) -> tuple[tuple[NamedSet, ...], str]:
@@ -106,8 +118,17 @@ def sets_and_rest(text: str) -> tuple[tuple[NamedSet, ...], str]:
 
 def ruleset_of(namespace: str, family: str, table: str, text: str) -> Ruleset:
     """The table with this text between its braces."""
-    sets, body = sets_and_rest(text)
-    return Ruleset(namespace=namespace, family=family, table=table, sets=sets, body=body, devices=devices_of(body))
+    counters, rest = counters_and_rest(text)
+    sets, body = sets_and_rest(rest)
+    return Ruleset(
+        namespace=namespace,
+        family=family,
+        table=table,
+        counters=counters,
+        sets=sets,
+        body=body,
+        devices=devices_of(body),
+    )
 
 
 def to_list(family: str, table: str) -> str:
