@@ -6,9 +6,8 @@ reason. The chains are the same for every port (a port with address pairs has tw
 
 Refused: MACs and addresses that are not the port's, in Ethernet, IP, ARP (RFC 826) and neighbour discovery (RFC 4861,
 its link-layer options included); answers of a DHCP or DHCPv6 server; router advertisements and redirects; tags
-(802.1Q, 802.1ad) and every protocol but IPv4, IPv6, ARP and RARP; and headers that cannot be read to the end. A fragment
-passes only where what it belongs to has shown its first octets: without them nobody can put it together (RFC 7113,
-RFC 6980).
+(802.1Q, 802.1ad) and every protocol but IPv4, IPv6, ARP and RARP; and headers that cannot be read to the end. Later
+fragments pass, but nobody can put them together where the first was refused (RFC 7113, RFC 6980).
 
 Address pairs open addresses, with these ends: a pair never opens the MAC or address of a router's leg or of a bound
 port; a prefix opens no gateway's and no other port's address either, bound or not. Link-local addresses may be chosen

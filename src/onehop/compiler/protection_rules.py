@@ -128,12 +128,17 @@ def _ipv4() -> Iterator[tuple[str, str, Sequence[str]]]:
 
 def _ipv6(accept: str) -> Iterator[tuple[str, str, Sequence[str]]]:
     own = "ether saddr . ip6 saddr @own6"
-    yield "ipv6", "", (f"meta l4proto tcp {own} accept", f"udp dport != 546 {own} accept", "goto ipv6-rest")
+    # Only where no extension header is in between: see below.
+    direct = (f"ip6 nexthdr tcp {own} accept", f"ip6 nexthdr udp udp dport != 546 {own} accept")
+    yield "ipv6", "", (*direct, "goto ipv6-rest")
     yield (
         "ipv6-rest",
         "",
         (
             _STRANGE_MAC,
+            # A first fragment must show what it carries. If it ended among its options, the rule would read on in what
+            # pads the frame, and be told what the next fragment does not hold.
+            f"frag nexthdr {{ ip, ipv6-route, ipv6-frag, ah, ipv6-opts }} {_drop('unreadable-header')}",
             "meta l4proto vmap { udp : jump ipv6-udp, ipv6-icmp : jump ipv6-icmp }",
             "meta l4proto != 255 goto ipv6-source",
             _drop("unreadable-header"),
