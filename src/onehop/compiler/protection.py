@@ -90,8 +90,7 @@ def _others(context: Context, segment: Segment) -> _Others:
     gateways = {subnet.gateway_ip for subnet in segment.subnets.values() if subnet.gateway_ip is not None}
     legs = [port for port in ports if port.router_id is not None]
     gateways |= {ip.ip_address for leg in legs for ip in leg.fixed_ips}
-    macs = {naming.bridge_mac(network.id), *segment.own}
-    macs |= {naming.probe_mac(host, leg.id) for leg in legs for host in view.hosts}
+    macs = set(segment.own)
     for router in view.gateways_on(network.id):
         macs |= {place.mac_address for place in router.gateway.hosts} if router.gateway is not None else set()
     return _Others(frozenset(macs), frozenset(gateways), held, known)
