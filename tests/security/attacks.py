@@ -123,7 +123,8 @@ def _arp(to: Packet, me: Who, victim: Who, claimed: Who, gateway: Who) -> Iterat
     yield _shot("arp: another is at mine, on IEEE 802", why, to / other)
     short = Ether(src=me.mac, dst=victim.mac, type=0x0806) / Raw(_short_arp(me, claimed))
     yield _shot("arp with short hardware addresses", why, short)
-    rarp = Ether(src=me.mac, dst=BROADCAST, type=0x8035) / ARP(op=3, hwsrc=claimed.mac, psrc="0.0.0.0")  # noqa: S104
+    asks = ARP(op=3, hwsrc=claimed.mac, psrc="0.0.0.0")  # noqa: S104  # an address in a packet
+    rarp = Ether(src=me.mac, dst=BROADCAST, type=0x8035) / asks
     yield _shot("rarp about another's MAC", why, rarp)
 
 

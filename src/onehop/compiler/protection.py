@@ -1,8 +1,9 @@
 """Protection: what an instance may say it is. One netdev table for each instance's port, at the first hook of its tap.
 
-Every frame passes it before the bridge learns or floods anything. The common case comes first and costs one look-up: a
-frame of the port's MAC with an address of the port's. All else is judged behind it, and what is refused is counted by
-reason. The chains are the same for every port (a port with address pairs has two more); what differs are elements.
+Every frame passes it before the bridge learns or floods anything. The common case comes first and is two comparisons: a
+frame of the port's MAC with the port's first address. All else is judged behind it, and what is refused is counted by
+reason. The chains are the same for every port (a port with address pairs has two more), but for that first address; all
+others are elements.
 
 Refused: MACs and addresses that are not the port's, in Ethernet, IP, ARP (RFC 826) and neighbour discovery (RFC 4861,
 its link-layer options included); answers of a DHCP or DHCPv6 server; router advertisements and redirects; tags
@@ -141,14 +142,18 @@ def _table(segment: Segment, port: Port, identity: _Identity) -> Ruleset:
         table=naming.tap_table(network.id, port.id),
         counters=COUNTERS,
         sets=tuple(_sets(identity, vxlan is not None)),
-        body=_body(tap, vxlan),
+        body=_body(tap, vxlan, port.mac_address, _first(port, 4), _first(port, 6)),
         devices=(tap,) if vxlan is None else (tap, vxlan),
     )
 
 
+def _first(port: Port, version: int) -> str | None:
+    return next((ip.ip_address for ip in port.fixed_ips if address.version(ip.ip_address) == version), None)
+
+
 @lru_cache(maxsize=4096)
-def _body(tap: str, vxlan: str | None) -> str:
-    return nft.body(*(nft.chain(name, rules, hook) for name, hook, rules in chains(tap, vxlan)))
+def _body(tap: str, vxlan: str | None, mac: str, first4: str | None, first6: str | None) -> str:
+    return nft.body(*(nft.chain(name, rules, hook) for name, hook, rules in chains(tap, vxlan, mac, first4, first6)))
 
 
 def _sets(identity: _Identity, moves: bool) -> Iterator[NamedSet]:

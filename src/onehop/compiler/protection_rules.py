@@ -14,7 +14,9 @@ is the target of a solicitation or advertisement, ``@th,192,16`` kind and length
 the MAC in that (of a router solicitation at 64 and 80), ``@nh,64,128`` the source of an IPv6 packet, ``@nh,64,48`` the
 sender's MAC in RARP.
 
-``ether type`` is read from the frame and so shows a tag; what nft calls protocol is what is behind the tag.
+A port's first address of each family is besides compared by a rule, before anything is looked up: that takes half of
+the time. ``@ll,48,64`` is the source MAC and the type that follows it in the frame. The type in the frame shows a tag;
+what nft calls protocol is what is behind the tag, and nft, given names, may take the one for the other.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,6 +47,10 @@ _FIXED_PARTS = "0x108000604"
 """Of ARP about IPv4 on Ethernet: hardware, protocol, and the lengths of their addresses."""
 
 
+def _hex(digits: str) -> str:
+    return hex(int(digits, 16))
+
+
 def _drop(reason: str) -> str:
     return f'counter name "{reason}" drop'
 
@@ -52,17 +58,31 @@ def _drop(reason: str) -> str:
 _STRANGE_MAC = f"ether saddr != @macs {_drop('source-mac')}"
 
 
-def chains(tap: str, vxlan: str | None) -> Iterator[tuple[str, str, Sequence[str]]]:
+def chains(
+    tap: str, vxlan: str | None, mac: str, first4: str | None, first6: str | None
+) -> Iterator[tuple[str, str, Sequence[str]]]:
     """Names, hooks and rules of the chains.
 
     Args:
         tap: the instance's link.
         vxlan: the network's tunnel, where addresses of the port may move between hosts; else None.
+        mac, first4, first6: the port's own MAC, and its first address of each family.
     """
+    number = mac.replace(":", "")
+    source4 = (
+        (f"@ll,48,64 {_hex(number + '0800')} @nh,96,32 {nft.hexadecimal(first4)} goto ipv4-first",) if first4 else ()
+    )
+    source6 = (
+        (f"@ll,48,64 {_hex(number + '86dd')} @nh,64,128 {nft.raw_address([first6])[0]} goto ipv6-first",)
+        if first6
+        else ()
+    )
     yield (
         f"from-{tap}",
         nft.netdev_hook("ingress", tap, "drop"),
         (
+            *source4,
+            *source6,
             "ether type vmap { ip : goto ipv4, arp : goto arp-frame, 0x8035 : goto rarp-frame, ip6 : goto ipv6 }",
             f"ether type {{ 8021q, 8021ad }} {_drop('vlan-tag')}",
             _drop("ethernet-type"),
@@ -100,6 +120,7 @@ def _arp(accept: str) -> Iterator[tuple[str, str, Sequence[str]]]:
 
 def _ipv4() -> Iterator[tuple[str, str, Sequence[str]]]:
     own = "ether saddr . ip saddr @own4 accept"
+    yield "ipv4-first", "", ("ip protocol != udp accept", "udp dport != 68 accept", "goto ipv4-rest")
     yield "ipv4", "", (f"ip protocol != udp {own}", f"udp dport != 68 {own}", "goto ipv4-rest")
     yield (
         "ipv4-rest",
@@ -129,8 +150,10 @@ def _ipv4() -> Iterator[tuple[str, str, Sequence[str]]]:
 def _ipv6(accept: str) -> Iterator[tuple[str, str, Sequence[str]]]:
     own = "ether saddr . ip6 saddr @own6"
     # Only where no extension header is in between: see below.
-    direct = (f"ip6 nexthdr tcp {own} accept", f"ip6 nexthdr udp udp dport != 546 {own} accept")
-    yield "ipv6", "", (*direct, "goto ipv6-rest")
+    echo = "ip6 nexthdr ipv6-icmp icmpv6 type { echo-request, echo-reply }"
+    direct = ("ip6 nexthdr tcp", "ip6 nexthdr udp udp dport != 546", echo)
+    yield "ipv6-first", "", (*(f"{rule} accept" for rule in direct), "goto ipv6-rest")
+    yield "ipv6", "", (*(f"{rule} {own} accept" for rule in direct), "goto ipv6-rest")
     yield (
         "ipv6-rest",
         "",

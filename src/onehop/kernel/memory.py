@@ -179,7 +179,7 @@ class MemoryKernel:
             return {
                 one.table: {name: self.counted.get((one.table, name), Count()) for name in one.counters}
                 for one in tables
-                if one.counters and one.family == family and table in (None, one.table)
+                if one.table.startswith(TABLE) and one.counters and one.family == family and table in (None, one.table)
             }
 
     def close(self) -> None:

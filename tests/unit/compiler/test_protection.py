@@ -49,13 +49,11 @@ def test_a_port_may_say_its_mac_its_addresses_and_its_link_local() -> None:
     assert not found["wide4"] | found["wide6"] | found["foreign4"] | found["foreign6"]
 
 
-def test_another_address_of_a_port_is_an_element_and_no_rule() -> None:
+def test_a_further_address_of_a_port_is_an_element_and_no_rule() -> None:
     world, port = _world()
     other, same = _world()
-    other.values = [
-        replace(v, fixed_ips=(replace(v.fixed_ips[0], ip_address="10.0.1.99"), v.fixed_ips[1])) if v == same else v
-        for v in other.values
-    ]
+    further = replace(same.fixed_ips[0], ip_address="10.0.1.99")
+    other.values = [replace(v, fixed_ips=(*v.fixed_ips, further)) if v == same else v for v in other.values]
     before, after = _table(world, port), _table(other, same)
     assert before is not None
     assert after is not None
@@ -63,13 +61,30 @@ def test_another_address_of_a_port_is_an_element_and_no_rule() -> None:
     assert [a.name for a, _ in before.differing(after)] == ["own4"]
 
 
-def test_every_port_has_the_same_chains_but_for_its_device() -> None:
+def test_every_port_has_the_same_chains_but_for_its_device_and_first_addresses() -> None:
     bodies = set()
     for pairs in ((), ((MAC, "10.0.1.200"),), ((MAC, "10.0.1.201"), (MAC, "0.0.0.0/0"))):
         table = _table(*_world(*pairs))
         assert table is not None
         bodies.add(table.body)
     assert len(bodies) == 2  # without pairs, and with
+
+
+def test_the_first_address_is_compared_before_anything_is_looked_up() -> None:
+    table = _table(*_world())
+    assert table is not None
+    rules = [line.strip() for line in table.body.splitlines()]
+    first = rules.index("@ll,48,64 0xfa163e0100010800 @nh,96,32 0xa00010a goto ipv4-first")
+    assert first < next(number for number, rule in enumerate(rules) if "vmap" in rule)
+
+
+def test_a_port_without_addresses_may_say_its_mac_only() -> None:
+    world, port = _world()
+    bare = replace(port, fixed_ips=())
+    world.values[world.values.index(port)] = bare
+    found = _elements(world, bare)
+    assert (found["own4"], found["macs"]) == (set(), {MAC})
+    assert found["own6"] == {f"{MAC} . fe80::f816:3eff:fe01:1"}
 
 
 def test_a_single_pair_is_a_mac_and_an_address_together() -> None:
