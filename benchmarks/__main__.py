@@ -18,7 +18,18 @@ import msgspec
 
 from benchmarks.report import Row, table
 
-MODULES = ("realise", "gateway", "change", "observe", "floating_ip", "east_west", "protection", "api", "memory", "owner")
+MODULES = (
+    "realise",
+    "gateway",
+    "change",
+    "observe",
+    "floating_ip",
+    "east_west",
+    "protection",
+    "api",
+    "memory",
+    "owner",
+)
 RESULT = Path("build/bench.json")
 PAGE = Path("docs/performance.md")
 BEGIN, END = "<!-- table: written by `python -m benchmarks --publish` -->\n", "<!-- end of table -->\n"

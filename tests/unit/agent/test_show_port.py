@@ -12,7 +12,7 @@ from onehop.errors import NotFoundError
 from onehop.net import naming
 from onehop.objects.counter import Count
 from tests.unit.agent.bench import Bench, routed
-from tests.unit.agent.test_agent import Place, place  # noqa: F401  # a fixture
+from tests.unit.agent.place import Place
 
 
 @pytest.mark.slow
