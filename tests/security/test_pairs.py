@@ -67,10 +67,15 @@ def _pair_frames(me: Who, to: Who) -> dict[str, Packet | bytes]:
         "vrrp6 from the virtual MAC": Ether(src=VIRTUAL_MAC, dst=group6)
         / IPv6(src=local, dst="ff02::12", nh=112, hlim=255)
         / Raw(b"1\7d\1\0d\0\0"),
+        "vrrp6 from the virtual MAC and the own link-local": Ether(src=VIRTUAL_MAC, dst=group6)
+        / IPv6(src=me.local, dst="ff02::12", nh=112, hlim=255)
+        / Raw(b"1\7d\1\0d\0\0"),
         "udp from the virtual address": vmac / IP(src=VIRTUAL4, dst=to.v4) / udp_,
         "udp6 from the virtual address": vmac / IPv6(src=VIRTUAL6, dst=to.v6) / udp_,
         "udp from the further address": own / IP(src=FURTHER4, dst=to.v4) / udp_,
         "udp6 from the further address": own / IPv6(src=FURTHER6, dst=to.v6) / udp_,
+        "udp from the virtual address and the own MAC": own / IP(src=VIRTUAL4, dst=to.v4) / udp_,
+        "gratuitous arp of the virtual address at the own MAC": gratuitous_arp(me.mac, VIRTUAL4),
         "gratuitous arp of the virtual address": gratuitous_arp(VIRTUAL_MAC, VIRTUAL4),
         "gratuitous arp of the further address": gratuitous_arp(me.mac, FURTHER4),
         "advertisement of the virtual address": unsolicited_advertisement(VIRTUAL_MAC, VIRTUAL6),
@@ -79,18 +84,14 @@ def _pair_frames(me: Who, to: Who) -> dict[str, Packet | bytes]:
 
 
 def _wrong_frames(me: Who, to: Who) -> dict[str, Packet | bytes]:
-    """By name, what even a port with those pairs must not say: a pair is a MAC and an address together."""
+    """By name, what even a port with those pairs must not say: a pair's MAC goes with the pair's address."""
     udp_ = UDP(sport=4000, dport=4001)
+    vmac = Ether(src=VIRTUAL_MAC, dst=to.mac)
     return {
-        "the further address from the virtual MAC": Ether(src=VIRTUAL_MAC, dst=to.mac)
-        / IP(src=FURTHER4, dst=to.v4)
-        / udp_,
-        "the virtual address from the own MAC": Ether(src=me.mac, dst=to.mac) / IP(src=VIRTUAL4, dst=to.v4) / udp_,
-        "the virtual address is at mine": gratuitous_arp(me.mac, VIRTUAL4),
+        "the further address from the virtual MAC": vmac / IP(src=FURTHER4, dst=to.v4) / udp_,
         "the further address is at the virtual MAC": gratuitous_arp(VIRTUAL_MAC, FURTHER4),
-        "the victim's address from the virtual MAC": Ether(src=VIRTUAL_MAC, dst=to.mac)
-        / IP(src=to.v4, dst=to.v4)
-        / udp_,
+        "the victim's address from the virtual MAC": vmac / IP(src=to.v4, dst=to.v4) / udp_,
+        "the victim's address is at the virtual MAC": gratuitous_arp(VIRTUAL_MAC, to.v4),
     }
 
 

@@ -10,9 +10,10 @@ its link-layer options included); answers of a DHCP or DHCPv6 server; router adv
 (802.1Q, 802.1ad) and every protocol but IPv4, IPv6, ARP and RARP; and headers that cannot be read to the end. Later
 fragments pass, but nobody can put them together where the first was refused (RFC 7113, RFC 6980).
 
-Address pairs open addresses, with these ends: a pair never opens the MAC or address of a router's leg or of a bound
-port; a prefix opens no gateway's and no other port's address either, bound or not. Link-local addresses may be chosen
-freely, but for those that follow from a MAC (EUI-64): these belong to the one whose MAC it is.
+Address pairs open addresses, from the MAC that they name and from the port's own, with these ends: a pair never opens
+the MAC or address of a router's leg or of a bound port; a prefix opens no gateway's and no other port's address either,
+bound or not. Link-local addresses may be chosen freely, but for those that follow from a MAC (EUI-64): these belong to
+the one whose MAC it is.
 
 `Port.port_security_enabled` is the only switch; device_owner, names and profiles are not looked at.
 """
@@ -103,7 +104,7 @@ def _is_held(port: Port) -> bool:
 
 
 def _identity(port: Port, others: _Others) -> _Identity:
-    own = {ip.ip_address for ip in port.fixed_ips}
+    own = {ip.ip_address for ip in port.fixed_ips} | {address.link_local(port.mac_address)}
     pairs = {(port.mac_address, ip) for ip in own}
     macs = {port.mac_address}
     wide: list[str] = []
@@ -119,8 +120,9 @@ def _identity(port: Port, others: _Others) -> _Identity:
         elif others.held.get(single := ip.partition("/")[0], port.id) == port.id:
             pairs.add((mac, single))
             moving.append(single)
-    # A virtual MAC also speaks of itself by the port's own address: advertisements of VRRP (RFC 9568) do.
-    pairs |= {(mac, ip) for mac in macs for ip in own}
+    # Who has a virtual MAC speaks from it with the port's own address too, as advertisements of VRRP do (RFC 9568), and
+    # answers for the virtual address from the port's own MAC, as Linux does where two links are on one subnet.
+    pairs |= {(mac, ip) for mac in macs for ip in own} | {(port.mac_address, ip) for _, ip in pairs}
     pairs |= {(mac, address.link_local(mac)) for mac in macs}
     foreign = {ip for ip in others.gateways if address.contains(_LINK_LOCAL, ip)}
     if wide:

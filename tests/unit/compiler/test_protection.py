@@ -87,11 +87,13 @@ def test_a_port_without_addresses_may_say_its_mac_only() -> None:
     assert found["own6"] == {f"{MAC} . fe80::f816:3eff:fe01:1"}
 
 
-def test_a_single_pair_is_a_mac_and_an_address_together() -> None:
-    found = _elements(*_world(("00:00:5e:00:01:07", "10.0.1.200")))
-    assert f"{MAC} . 10.0.1.200" not in found["own4"]
-    assert "00:00:5e:00:01:07 . 10.0.1.200" in found["own4"]
-    assert found["macs"] == {MAC, "00:00:5e:00:01:07"}
+def test_a_single_pair_is_opened_from_its_mac_and_the_ports_own() -> None:
+    found = _elements(*_world(("00:00:5e:00:01:07", "10.0.1.200"), ("00:00:5e:00:01:08", "10.0.1.201")))
+    assert {one for one in found["own4"] if one.endswith(" 10.0.1.200")} == {
+        f"{MAC} . 10.0.1.200",
+        "00:00:5e:00:01:07 . 10.0.1.200",
+    }
+    assert found["macs"] == {MAC, "00:00:5e:00:01:07", "00:00:5e:00:01:08"}
     assert "0x5e000107" in found["hardware"]
 
 

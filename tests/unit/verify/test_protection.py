@@ -124,7 +124,7 @@ def test_an_address_that_moved_is_copied_to_the_tunnel_only_if_it_is_the_ports(s
         return stage.ruled(port, Frame(mac, "ff:ff:ff:ff:ff:ff", said))
 
     assert gratuitous(stage.paired, VMAC, VIP).copies == ("vxlan-1001",)
-    assert gratuitous(stage.paired, stage.paired.mac_address, VIP).copies == ()
+    assert gratuitous(stage.paired, VMAC, four(stage.plain)).copies == ()
     assert gratuitous(stage.plain, VMAC, VIP).copies == ()
 
 
