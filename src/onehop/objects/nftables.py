@@ -27,6 +27,7 @@ _SET = re.compile(
     r"\t\}\n\n?"
 )
 _COUNTER = re.compile(r"\tcounter (?P<name>\S+) \{\n\t\}\n\n?")
+_CHAIN = re.compile(r"^\tchain (\S+) \{$", re.MULTILINE)
 _DEVICES = re.compile(r"hook (?:ingress|egress) (?:device \"([^\"]+)\"|devices = \{([^}]*)\})")
 
 
@@ -58,8 +59,17 @@ def to_load(wanted: Sequence[Ruleset], anew: bool = True) -> str:
         IdentifierError: a table's name is not ours, or a body ends it early.
     """
     text = "".join(_declaration(one, anew) for one in wanted)
-    # A listing at the end makes libnftables read that one table instead of all, for each of which it takes half a MiB.
-    return text + to_list(wanted[-1].family, wanted[-1].table)
+    return text + _least_read(wanted[-1])
+
+
+def _least_read(last: Ruleset) -> str:
+    """A listing that makes libnftables read, before it does anything, not all tables, for each of which it takes half a
+    MiB, but one; and of the namespace's chains one too, where it would read all of them (evaluate_cache_list and
+    chain_cache_dump in nftables' src/cache.c)."""
+    chain = _CHAIN.search(last.body)
+    if chain is None:
+        return to_list(last.family, last.table)
+    return f"list chain {last.family} {last.table} {chain[1]}\n"
 
 
 def _declaration(wanted: Ruleset, anew: bool) -> str:
