@@ -265,7 +265,9 @@ class Engine:
         self._advertiser.answer(asked, self._clock())
 
     def release(self, name: str) -> None:
-        """Give a link of the host's namespace away as it is: from now on it is foreign. One that is gone is fine.
+        """Give a link of the host's namespace away, down and off its bridge: from now on it is foreign.
+
+        One that is gone is fine.
 
         Raises:
             KernelError: its mark could not be taken off.

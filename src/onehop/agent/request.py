@@ -43,7 +43,8 @@ class UnplugRequest(msgspec.Struct, frozen=True, kw_only=True, tag="unplug"):
 
 
 class ReleaseRequest(msgspec.Struct, frozen=True, kw_only=True, tag="release"):
-    """Forget a plug but leave its device as it is, without our mark; answers when the agent will not touch it again."""
+    """Forget a plug but leave its device, without our mark, down and off its bridge; answers when the agent will not
+    touch it again."""
 
     port_id: str
     timeout: float = 30.0
