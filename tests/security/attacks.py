@@ -123,6 +123,13 @@ def _arp(to: Packet, me: Who, victim: Who, claimed: Who, gateway: Who) -> Iterat
     yield _shot("arp: another is at mine, on IEEE 802", why, to / other)
     short = Ether(src=me.mac, dst=victim.mac, type=0x0806) / Raw(_short_arp(me, claimed))
     yield _shot("arp with short hardware addresses", why, short)
+    long = bytes(said(2, me.mac, me.v4))
+    odd = Ether(src=me.mac, dst=victim.mac, type=0x0806) / Raw(long[:4] + b"\x08\4" + long[6:])
+    yield _shot("arp with long hardware addresses, mine where it usually is", why, odd)
+    free = said(1, me.mac, "0.0.0.0", UNUSED4)  # noqa: S104  # an address in a packet
+    yield _shot("arp: a probe for an unused address", why, to / free, opened=True)
+    mine = Ether(src=claimed.mac, dst=BROADCAST, type=0x8035) / ARP(op=3, hwsrc=me.mac)
+    yield _shot("rarp about mine, from another's MAC", "source-mac", mine)
     asks = ARP(op=3, hwsrc=claimed.mac, psrc="0.0.0.0")  # noqa: S104  # an address in a packet
     rarp = Ether(src=me.mac, dst=BROADCAST, type=0x8035) / asks
     yield _shot("rarp about another's MAC", why, rarp)

@@ -4,7 +4,12 @@ from collections import Counter
 from functools import cache
 
 import pytest
+from scapy.layers.inet import IP
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
 
+from tests.dataplane_north.wire import emit
 from tests.security.attacks import Shot, shots
 from tests.security.range import ATTACKERS, VICTIMS, Range, Who
 
@@ -66,6 +71,19 @@ def test_every_refused_frame_is_counted_by_its_reason(volley: Volley, attacker: 
     _, counted = volley.fire(attacker, victim)
     refused = [s for s in volley.shots(attacker, victim).values() if attacker == "protected" or not s.opened]
     assert counted == Counter(shot.reason for shot in refused)
+
+
+def test_headers_that_are_not_there_are_refused(field: Range) -> None:
+    """Nothing follows these frames by which they would be known again: they are counted only."""
+    me, to = field.who("protected"), field.who("near")
+    frame = Ether(src=me.mac, dst=to.mac)
+    four = IP(src=me.v4, dst=to.v4, flags="MF", proto=17) / Raw(b"\0\1")
+    six = IPv6(src=me.v6, dst=to.v6)
+    cut = [frame / four, frame / six / IPv6ExtHdrFragment(nh=17, m=1), frame / six / IPv6ExtHdrFragment(nh=58, m=1)]
+    before = field.refused("protected")
+    emit(field.place("protected"), "eth0", *map(bytes, cut))
+    field.arrived("protected", "near", {})
+    assert field.refused("protected")["unreadable-header"].packets == before["unreadable-header"].packets + len(cut)
 
 
 def test_a_port_without_protection_has_no_table_to_count_in(field: Range) -> None:

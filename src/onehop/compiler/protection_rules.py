@@ -138,10 +138,11 @@ def _ipv4() -> Iterator[tuple[str, str, Sequence[str]]]:
         "ipv4-udp",
         "",
         (
+            # First: kernels read what lies there as if it were a header.
+            "ip frag-off & 8191 != 0 return",
             f"udp dport 68 {_drop('dhcp-answer')}",
             "ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept",
             "udp dport 0-65535 return",
-            "ip frag-off & 8191 != 0 return",
             _drop("unreadable-header"),
         ),
     )
@@ -171,9 +172,9 @@ def _ipv6(accept: str) -> Iterator[tuple[str, str, Sequence[str]]]:
         "ipv6-udp",
         "",
         (
+            "frag frag-off != 0 return",
             f"udp dport 546 {_drop('dhcp-answer')}",
             "udp dport 0-65535 return",
-            "frag frag-off != 0 return",
             _drop("unreadable-header"),
         ),
     )
@@ -181,10 +182,10 @@ def _ipv6(accept: str) -> Iterator[tuple[str, str, Sequence[str]]]:
         "ipv6-icmp",
         "",
         (
+            "frag frag-off != 0 return",
             f"icmpv6 type {{ nd-router-advert, nd-redirect }} {_drop('router-advertisement')}",
             "icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } goto neighbours",
             "icmpv6 type 0-255 return",
-            "frag frag-off != 0 return",
             _drop("unreadable-header"),
         ),
     )
