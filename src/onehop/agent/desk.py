@@ -23,11 +23,11 @@ from onehop.agent.request import (
     TextAnswer,
     UnplugRequest,
 )
-from onehop.compiler.protection_rules import REASONS
 from onehop.compiler.state import Local, Plug
 from onehop.errors import ConflictError, InputError, NotFoundError, StateError
 from onehop.log import logger
 from onehop.model.port import Port
+from onehop.model.protection import REASONS
 from onehop.model.topology import Topology
 from onehop.net import naming
 from onehop.net.identifier import HostName, PortId, parse_uuid

@@ -10,7 +10,7 @@ METRIC = "onehop_port_drops_total"
 """The name of these numbers as a metric, with the labels ``port`` and ``reason``."""
 
 Drops = dict[PortId, dict[str, Count]]
-"""Port → reason (`onehop.compiler.protection_rules.REASONS`) → frames, since its table was made or replaced."""
+"""Port → reason (`onehop.model.protection.REASONS`) → frames, since its table was made or replaced."""
 
 
 def read_drops(kernel: Kernel, desire: Desire, port: PortId | None = None) -> Drops:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from onehop.compiler.protection_rules import REASONS
+from onehop.model.protection import REASONS
 from onehop.model.topology import Topology
 from onehop.net import address
 from onehop.verify.trail import End

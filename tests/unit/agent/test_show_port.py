@@ -7,8 +7,8 @@ import pytest
 
 from onehop.agent.drops import read_drops
 from onehop.agent.request import PlugRequest, PortAnswer, ShowPortAnswer, ShowPortRequest
-from onehop.compiler.protection_rules import REASONS
 from onehop.errors import NotFoundError
+from onehop.model.protection import REASONS
 from onehop.net import naming
 from onehop.objects.counter import Count
 from tests.unit.agent.bench import Bench, routed

@@ -6,8 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from onehop.compiler import Local, Plug, compile_host
-from onehop.compiler.protection_rules import COUNTERS, REASONS
+from onehop.compiler.protection_rules import COUNTERS
 from onehop.model.port import Port
+from onehop.model.protection import REASONS
 from onehop.model.subnet import Subnet
 from onehop.net import naming
 from onehop.objects import Link, Ruleset

@@ -4,8 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from onehop.compiler import Local, Plug, compile_host
-from onehop.compiler.protection_rules import REASONS
 from onehop.model.port import Port
+from onehop.model.protection import REASONS
 from onehop.net.address import link_local
 from onehop.net.naming import tap_table
 from onehop.objects import Ruleset
