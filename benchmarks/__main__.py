@@ -25,10 +25,11 @@ MODULES = (
     "observe",
     "floating_ip",
     "east_west",
+    "protection",
+    "security_groups",
     "api",
     "memory",
     "owner",
-    "security_groups",
 )
 RESULT = Path("build/bench.json")
 PAGE = Path("docs/performance.md")

@@ -26,6 +26,7 @@ from onehop.agent.request import (
     PlugRequest,
     ReleaseRequest,
     Request,
+    ShowPortRequest,
     StatusAnswer,
     StatusRequest,
     UnplugRequest,
@@ -198,6 +199,8 @@ class Agent:
             return await self._desk.release(request)
         if isinstance(request, CloudInitRequest):
             return await self._desk.cloud_init(request)
+        if isinstance(request, ShowPortRequest):
+            return await self._desk.show_port(request)
         if isinstance(request, PlanRequest):
             return await self._hub.ask(show.planned)
         return await self._status(request)

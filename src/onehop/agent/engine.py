@@ -24,6 +24,7 @@ from onehop.agent.board import Board, Entry, judge, neighbours
 from onehop.agent.collector import uncollected
 from onehop.agent.desire import Desire, partition_of_namespace
 from onehop.agent.device import Devices
+from onehop.agent.drops import Drops, read_drops
 from onehop.agent.hands import Hands
 from onehop.agent.holding import STRAY
 from onehop.agent.outward import Outward
@@ -36,7 +37,7 @@ from onehop.log import logger
 from onehop.model.topology import Ref, Topology
 from onehop.net import naming
 from onehop.net.advertisement import Solicitation
-from onehop.net.identifier import HostName, RouterId
+from onehop.net.identifier import HostName, PortId, RouterId
 from onehop.objects import Key
 from onehop.objects.conntrack import Load
 from onehop.reconciler.backoff import Backoff
@@ -91,6 +92,7 @@ class Engine:
         self.complete = False
         self.failing: dict[str, dict[Key, str]] = {}
         self.equipped = 0
+        self._kernel = kernel
         self._sight = Sight(kernel, clock)
         self._clock = clock
         self._retry = Backoff()
@@ -270,7 +272,9 @@ class Engine:
         self._advertiser.answer(asked, self._clock())
 
     def release(self, name: str) -> None:
-        """Give a link of the host's namespace away as it is: from now on it is foreign. One that is gone is fine.
+        """Give a link of the host's namespace away, down and off its bridge: from now on it is foreign.
+
+        One that is gone is fine.
 
         Raises:
             KernelError: its mark could not be taken off.
@@ -292,6 +296,14 @@ class Engine:
         owner = self._devices.adopt(name, self.desire)
         if owner is not None:
             self._doubtful.add(owner)
+
+    def drops(self, port: PortId | None = None) -> Drops:
+        """What protection refused of a port, or of every one that is plugged here.
+
+        Raises:
+            KernelError: it could not be read.
+        """
+        return read_drops(self._kernel, self.desire, port)
 
     # inside
 

@@ -30,6 +30,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("agent", "onehop.cli.agent", "Run the agent of this host, or join this host to a controller."),
     Command("plug", "onehop.cli.plug", "Attach an instance on this host to a port."),
     Command("unplug", "onehop.cli.unplug", "Detach the instance of a port on this host."),
+    Command("port", "onehop.cli.port", "Show a port of this host, and what was refused of it."),
     Command("status", "onehop.cli.status", "Show how this host's agent is doing."),
     Command("plan", "onehop.cli.plan", "Show what this host's agent would do now."),
     Command("trace", "onehop.cli.trace", "Show where a packet goes, hop by hop, and why it dies where it dies."),

@@ -19,6 +19,7 @@ from onehop.compiler.interfaces import interfaces
 from onehop.compiler.networks import networks
 from onehop.compiler.northbound import northbound
 from onehop.compiler.policy import policy
+from onehop.compiler.protection import protection
 from onehop.compiler.routing import routing, untracked
 from onehop.compiler.security_groups import security
 from onehop.compiler.state import HostState, Local, Partition, Wish, merge
@@ -33,6 +34,7 @@ Feature = Callable[[Context], Iterator[tuple[str, Wish]]]
 FEATURES: tuple[Feature, ...] = (
     networks,
     guard,
+    protection,
     instances,
     forwarding,
     interfaces,

@@ -9,7 +9,7 @@ from onehop.model.topology import Ref
 from onehop.net.advertisement import Advertisement
 from onehop.net.identifier import PortId
 from onehop.net.naming import VXLAN_PORT
-from onehop.objects import KernelObject, Key, Link
+from onehop.objects import KernelObject, Key, Link, Ruleset
 from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Translations
 
@@ -143,9 +143,9 @@ def merge(name: str, wishes: Iterable[Wish]) -> Partition:
 
 
 def _name_clash(one: Claim, other: Claim) -> bool:
-    return (
-        isinstance(one.object, Link)
-        and isinstance(other.object, Link)
-        and one.resource != other.resource
-        and one.object.alias != other.object.alias
-    )
+    if one.resource == other.resource:
+        return False
+    if isinstance(one.object, Link) and isinstance(other.object, Link):
+        return one.object.alias != other.object.alias
+    # A port's table is named after its link.
+    return isinstance(one.object, Ruleset) and one.resource[0] == other.resource[0] == "port"

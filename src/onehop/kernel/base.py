@@ -5,6 +5,7 @@ from typing import Protocol
 
 from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations
+from onehop.objects.counter import Counts
 from onehop.reconciler.plan import Observation, Plan, Report, Scope
 
 
@@ -76,6 +77,14 @@ class Kernel(Protocol):
 
         Raises:
             KernelError: they could not be read.
+        """
+        ...
+
+    def count(self, family: str, table: str | None = None) -> Counts:
+        """What the named counters of our tables in the host's namespace say, of one table or of all of a family.
+
+        Raises:
+            KernelError: they could not be read. A table that is not there has none.
         """
         ...
 

@@ -21,6 +21,7 @@ from onehop.kernel.space import Spaces
 from onehop.net import naming
 from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations
+from onehop.objects.counter import Counts
 from onehop.reconciler.plan import Observation, Plan, Report, Scope
 
 T = TypeVar("T")
@@ -164,6 +165,15 @@ class LinuxKernel:
             return 0 if space is None else outward.bar(space, admissions)
 
         return self._inside(lambda: self._rested(judge))
+
+    def count(self, family: str, table: str | None = None) -> Counts:
+        """Read counters; see `onehop.kernel.base.Kernel.count`."""
+
+        def read() -> Counts:
+            space = self._spaces.open(naming.HOST)
+            return {} if space is None else outward.count(space, family, table)
+
+        return self._inside(lambda: self._rested(read))
 
     def _rested(self, work: Callable[[], T]) -> T:
         try:

@@ -27,6 +27,7 @@ from onehop.objects import (
 )
 from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations
+from onehop.objects.counter import Count, Counts
 from onehop.reconciler.needs import Fallout
 from onehop.reconciler.plan import Create, Failure, Observation, Op, Plan, Replace, Report, Scope
 
@@ -52,6 +53,7 @@ class MemoryKernel:
         admitted: what was allowed each time that connections were barred.
         allowed: namespace → translations that were allowed when connections were last cut.
         loads: namespace and address → how far the source ports are used, for tests to say.
+        counted: what has passed, by table and counter; put there by tests.
         world: the state itself, for tests that want to look or to break something behind everybody's back.
     """
 
@@ -66,6 +68,7 @@ class MemoryKernel:
         self.emitted: list[tuple[str, str, bytes]] = []
         self.allowed: dict[str, Translations] = {}
         self.loads: dict[tuple[str, str], Load] = {}
+        self.counted: dict[tuple[str, str], Count] = {}
         self._watchers: list[queue.SimpleQueue[tuple[str, str | None] | None]] = []
 
     # ---- the contract
@@ -176,6 +179,16 @@ class MemoryKernel:
         """Bar connections; see `onehop.kernel.base.Kernel.bar`. It holds none, and keeps what it was told."""
         self.admitted.append(admissions)
         return 0
+
+    def count(self, family: str, table: str | None = None) -> Counts:
+        """See `onehop.kernel.base.Kernel.count`."""
+        with self._lock:
+            tables = self.world.spaces[HOST].rulesets.values()
+            return {
+                one.table: {name: self.counted.get((one.table, name), Count()) for name in one.counters}
+                for one in tables
+                if one.table.startswith(TABLE) and one.counters and one.family == family and table in (None, one.table)
+            }
 
     def close(self) -> None:
         """End all watches."""

@@ -1,14 +1,16 @@
-"""Effects on a namespace that leave no object behind: what is sent there, connections that are cut or barred."""
+"""Effects on a namespace that leave no object behind: what is sent, connections cut or barred, counters read."""
 
+import errno
 import socket
 from collections.abc import Iterable
 
 from onehop.errors import KernelError
 from onehop.kernel.space import Space
 from onehop.net import address
-from onehop.objects import conntrack, tracked
+from onehop.objects import conntrack, counter, nftables, tracked
 from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations
+from onehop.objects.counter import Counts
 
 _TARGET = slice(24, 40)
 """Of an IPv6 header: where the packet goes (RFC 8200, section 3)."""
@@ -107,3 +109,23 @@ def _are_any(space: Space) -> bool:
     """Whether anything is tracked: a dump goes through the one table of all namespaces, 10 to 30 ms for few as well."""
     count = next(space.netfilter.ask([conntrack.how_many()]))
     return count is None or conntrack.number(count) > 0
+
+
+def count(space: Space, family: str, table: str | None) -> Counts:
+    """What the named counters of a table of ours say, or of all of ours of a family.
+
+    Raises:
+        KernelError: they could not be read.
+    """
+    try:
+        messages = space.netfilter.dump(*counter.dump(family, table))
+    except KernelError as error:
+        if error.errno == errno.ENOENT:
+            return {}
+        raise
+    counts: Counts = {}
+    for found in filter(None, map(counter.decode, messages)):
+        name, of, value = found
+        if nftables.is_ours(name):
+            counts.setdefault(name, {})[of] = value
+    return counts

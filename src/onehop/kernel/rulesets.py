@@ -296,7 +296,7 @@ def _canonical(sent: Ruleset, namespace: str) -> Ruleset:
 
 
 def _is_known(known: Ruleset | None, old: Ruleset) -> bool:
-    return known is not None and (known.sets, known.body) == (old.sets, old.body)
+    return known is not None and (known.counters, known.sets, known.body) == (old.counters, old.sets, old.body)
 
 
 def _named(ruleset: Ruleset, namespace: str) -> Ruleset:

@@ -152,6 +152,11 @@ def network_table(network: NetworkId) -> str:
     return f"{TABLE}-net-{network}"
 
 
+def tap_table(network: NetworkId, port: PortId) -> str:
+    """The netdev table that checks what an instance sends: ``onehop-net-<id>-tap<first 11 of the port id>``."""
+    return f"{network_table(network)}-{tap(port)}"
+
+
 SECURITY_PARTITION = "host/security"
 """The partition that holds what security groups let pass on a host."""
 

@@ -27,6 +27,8 @@ _SET = re.compile(
     r"\t\}\n\n?"
 )
 _CHAIN = re.compile(r"\tchain (?P<name>\S+) \{\n(?P<rules>(?:\t\t[^\n]*\n)*)\t\}\n\n?")
+_COUNTER = re.compile(r"\tcounter (?P<name>\S+) \{\n\t\}\n\n?")
+_CHAIN_NAME = re.compile(r"^\tchain (\S+) \{$", re.MULTILINE)
 _DEVICES = re.compile(r"hook (?:ingress|egress) (?:device \"([^\"]+)\"|devices = \{([^}]*)\})")
 
 
@@ -58,22 +60,37 @@ def to_load(wanted: Sequence[Ruleset], anew: bool = True) -> str:
         IdentifierError: a table's name is not ours, or a body ends it early.
     """
     text = "".join(_declaration(one, anew) for one in wanted)
-    # A listing at the end makes libnftables read that one table instead of all, for each of which it takes half a MiB.
-    return text + to_list(wanted[-1].family, wanted[-1].table)
+    return text + _least_read(wanted[-1])
+
+
+def _least_read(last: Ruleset) -> str:
+    """A listing that makes libnftables read, before it does anything, not all tables, for each of which it takes half a
+    MiB, but one; and of the namespace's chains one too, where it would read all of them (evaluate_cache_list and
+    chain_cache_dump in nftables' src/cache.c)."""
+    chain = _CHAIN_NAME.search(last.body)
+    if chain is None:
+        return to_list(last.family, last.table)
+    return f"list chain {last.family} {last.table} {chain[1]}\n"
 
 
 def to_change(old: Ruleset, new: Ruleset) -> str | None:
     """The commands that make one table into another in place, chain by chain, in one transaction.
 
-    Only for tables whose base chains are the same, as are the declarations of the sets that both have; None where they
-    are not, or nothing differs. Rules of chains that do not change keep their counters.
+    Only for tables whose base chains and counters are the same, as are the declarations of the sets that both have;
+    None where they are not, or nothing differs. Rules of chains that do not change keep their counters.
 
     Raises:
         IdentifierError: the table's name is not ours, or a body ends it early.
     """
     check_table(new.family, new.table)
     before, after = chains_of(old.body), chains_of(new.body)
-    if old.key != new.key or before is None or after is None or _bases(before) != _bases(after):
+    if (
+        old.key != new.key
+        or old.counters != new.counters
+        or before is None
+        or after is None
+        or _bases(before) != _bases(after)
+    ):
         return None
     there, wanted = {one.name: one for one in old.sets}, {one.name: one for one in new.sets}
     both = there.keys() & wanted.keys()
@@ -115,7 +132,12 @@ def _element_lines(table: str, pairs: Sequence[tuple[NamedSet, NamedSet]]) -> li
 
 def is_same(one: Ruleset, other: Ruleset) -> bool:
     """Whether two tables have the same sets and chains, whatever the order: nft lists them as they were made."""
-    if one.key != other.key or len(one.body) != len(other.body) or len(one.sets) != len(other.sets):
+    if (
+        one.key != other.key
+        or one.counters != other.counters
+        or len(one.body) != len(other.body)
+        or len(one.sets) != len(other.sets)
+    ):
         return False
     chains = chains_of(one.body)
     return chains is not None and chains == chains_of(other.body) and set(one.sets) == set(other.sets)
@@ -147,7 +169,8 @@ def _declaration(wanted: Ruleset, anew: bool) -> str:
 
 def text_of(wanted: Ruleset) -> str:
     """What stands between the table's braces."""
-    return "\n".join(part for part in (*map(_set_text, wanted.sets), wanted.body) if part)
+    counters = (f"\tcounter {name} {{\n\t}}\n" for name in wanted.counters)
+    return "\n".join(part for part in (*counters, *map(_set_text, wanted.sets), wanted.body) if part)
 
 
 def _set_text(one: NamedSet) -> str:
@@ -156,6 +179,16 @@ def _set_text(one: NamedSet) -> str:
     elements = f"\t\telements = {{ {', '.join(one.elements)} }}\n" if one.elements else ""
     word = "typeof" if one.typeof else "type"
     return f"\t{'map' if one.value else 'set'} {one.name} {{\n\t\t{word} {words}\n{flags}{elements}\t}}\n"
+
+
+def counters_and_rest(text: str) -> tuple[tuple[str, ...], str]:
+    """What stands between a table's braces, taken apart into the names of its counters and what follows them."""
+    found: list[str] = []
+    at = 0
+    while match := _COUNTER.match(text, at):
+        found.append(match["name"])
+        at = match.end()
+    return tuple(found), text[at:]
 
 
 def sets_and_rest(text: str) -> tuple[tuple[NamedSet, ...], str]:
@@ -182,8 +215,17 @@ def sets_and_rest(text: str) -> tuple[tuple[NamedSet, ...], str]:
 
 def ruleset_of(namespace: str, family: str, table: str, text: str) -> Ruleset:
     """The table with this text between its braces."""
-    sets, body = sets_and_rest(text)
-    return Ruleset(namespace=namespace, family=family, table=table, sets=sets, body=body, devices=devices_of(body))
+    counters, rest = counters_and_rest(text)
+    sets, body = sets_and_rest(rest)
+    return Ruleset(
+        namespace=namespace,
+        family=family,
+        table=table,
+        counters=counters,
+        sets=sets,
+        body=body,
+        devices=devices_of(body),
+    )
 
 
 def to_list(family: str, table: str) -> str:
