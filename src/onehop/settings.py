@@ -43,6 +43,7 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
         api_public_url: how clients reach the API, for links in its answers; empty takes it from the request.
         auth: ``none`` (loopback only), ``http_basic`` or ``trusted_headers``.
         users_file: users with bcrypt hashes, for ``http_basic``; with ``none`` it lets requests name a user.
+        policy_file: changes to the table of rights; `docs/api.md` says how it is written. None: there are none.
         trusted_proxies: for ``trusted_headers``: addresses whose identity headers are believed.
         stream_listen: address and port on which agents connect; port 0 takes a free one.
         stream_address: how agents reach it, written into join tokens; empty takes the bound address.
@@ -73,6 +74,7 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
     api_public_url: str = ""
     auth: Literal["none", "http_basic", "trusted_headers"] = "none"
     users_file: str | None = None
+    policy_file: str | None = None
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     stream_listen: str = "0.0.0.0:9697"
     stream_address: str = ""

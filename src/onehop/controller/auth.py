@@ -22,9 +22,12 @@ from urllib.parse import urlsplit
 
 import anyio.to_thread
 from anyio import CapacityLimiter
+from msgspec.structs import replace
 
+from onehop.controller import policy_file
 from onehop.controller.caller import ANONYMOUS_ADMIN, Caller
 from onehop.controller.faults import FaultError
+from onehop.controller.policy_table import TABLE
 from onehop.controller.users import Users
 from onehop.errors import SettingsError
 from onehop.settings import ControllerSettings, split_address
@@ -59,7 +62,7 @@ class Authenticator:
     """Authenticates requests as the settings say.
 
     Raises:
-        SettingsError: from the constructor: no authentication off loopback, or the users file is wrong.
+        SettingsError: from the constructor: no authentication off loopback, or the users or policy file is wrong.
     """
 
     def __init__(self, settings: ControllerSettings) -> None:
@@ -69,6 +72,7 @@ class Authenticator:
         self._users = Users(Path(settings.users_file)) if settings.users_file is not None else None
         if self._mode == "http_basic" and self._users is None:
             raise SettingsError('auth = "http_basic" needs users_file')
+        self._policy = policy_file.load(Path(settings.policy_file)) if settings.policy_file is not None else TABLE
         self._public_host = urlsplit(settings.api_public_url).hostname
         self._limiter = CapacityLimiter(_MAXIMUM_CHECKS)
 
@@ -83,6 +87,10 @@ class Authenticator:
         Raises:
             FaultError: 401.
         """
+        caller = await self._recognised(headers, client)
+        return caller if self._policy is TABLE else replace(caller, policy=self._policy)
+
+    async def _recognised(self, headers: Mapping[str, str], client: str | None) -> Caller:
         if self._mode == "trusted_headers":
             return self._from_headers(headers, client)
         authorization = headers.get("authorization")

@@ -20,9 +20,12 @@ class Logic:
     Attributes:
         resource: whose logic it is.
         renamed: filters on attributes that are not stored → the store's name of the same condition.
+        shown_otherwise: attributes that a caller may be shown otherwise than they are stored: filters on them wait for
+            `complete`.
     """
 
     renamed: Mapping[str, str] = MappingProxyType({})
+    shown_otherwise: frozenset[str] = frozenset()
 
     def __init__(self, resource: Resource) -> None:
         self.resource = resource

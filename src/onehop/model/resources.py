@@ -10,6 +10,7 @@ from onehop.model.floating_ip import FLOATING_IP, PORT_FORWARDING
 from onehop.model.host import AGENT
 from onehop.model.network import NETWORK
 from onehop.model.port import BINDING, PORT
+from onehop.model.rbac_policy import RBAC_POLICY
 from onehop.model.resource import Resource
 from onehop.model.router import ROUTER
 from onehop.model.security_group import SECURITY_GROUP
@@ -18,6 +19,7 @@ from onehop.model.subnet import SUBNET
 
 RESOURCES: tuple[Resource, ...] = (
     NETWORK,
+    RBAC_POLICY,
     SUBNET,
     SECURITY_GROUP,
     SECURITY_GROUP_RULE,
