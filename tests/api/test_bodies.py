@@ -105,6 +105,9 @@ def complete(api: Api, resource: Resource) -> dict[str, Any]:
     if resource.name == "security_group_rule":
         group = api.create("security_group")["id"]
         return {"security_group_id": group, "direction": "ingress", "protocol": "tcp"}
+    if resource.name == "rbac_policy":
+        values = {"object_type": "network", "action": "access_as_shared", "target_tenant": "x"}
+        return {**values, "object_id": api.network()["id"]}
     if resource.name not in ("subnet", "port"):
         return {}
     network = api.network()
@@ -123,7 +126,7 @@ def test_no_value_of_any_attribute_is_more_than_a_client_error(api: Api, resourc
         for wrong in WRONG:
             made = api.send("POST", resource.segment, {resource.name: {**body, attribute.name: wrong}})
             assert made.status in (201, 400, 403, 404, 409), (attribute.name, wrong, made.body)
-            if made.status == 201 and resource.name in ("subnet", "security_group_rule"):
+            if made.status == 201 and resource.name in ("subnet", "security_group_rule", "rbac_policy"):
                 body = complete(api, resource)  # the next one must not overlap
             path = f"{resource.segment}/{row['id']}"
             changed = api.send("PUT", path, {resource.name: {attribute.name: wrong}})

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from onehop.controller.faults import not_found
-from onehop.controller.policy import RIGHTS
+from onehop.controller.policy_table import TABLE
 from onehop.model.resource import Resource
 from onehop.model.resources import RESOURCES
 from tests.api.client import ADMIN_PROJECT, PROJECT_A, PROJECT_B, Api
@@ -21,12 +21,19 @@ Maker = Callable[[Api], dict[str, Any]]
 MAKE: dict[str, Maker] = {
     "network": lambda api: api.network(),
     "subnet": lambda api: api.subnet(api.network()),
+    "rbac_policy": lambda api: grant(api, api.network()),
     "port": lambda api: api.port(api.network()),
     "security_group": lambda api: api.create("security_group", name="web"),
     "security_group_rule": lambda api: rule(api, api.create("security_group", name="web")["id"]),
     "router": lambda api: api.create("router"),
     "floatingip": lambda api: api.create("floatingip", floating_network_id=outside(api)["id"]),
 }
+
+
+def grant(api: Api, network: dict[str, Any], target: str = "e" * 32) -> dict[str, Any]:
+    """A network of the caller's is shared with a project."""
+    values = {"object_type": "network", "object_id": network["id"], "action": "access_as_shared"}
+    return api.create("rbac_policy", target_tenant=target, **values)
 
 
 def rule(api: Api, group: str) -> dict[str, Any]:
@@ -38,6 +45,11 @@ def seen(api: Api, resource: Resource, query: str = "") -> list[str]:
     """What is in a list beside the caller's default security group and its rules."""
     rows = api.get(resource.segment + query)[resource.collection]
     return [row["id"] for row in rows if row.get("name") != "default" and not row.get("belongs_to_default_sg")]
+
+
+def change(resource: Resource, text: str) -> dict[str, str]:
+    """A change of one attribute that any row of a resource takes."""
+    return {"target_tenant" if resource.name == "rbac_policy" else "description": text}
 
 
 def outside(api: Api) -> dict[str, Any]:
@@ -56,7 +68,7 @@ def is_offered(resource: Resource, method: str, path: str) -> bool:
 
 
 def test_every_resource_has_rights() -> None:
-    assert set(RIGHTS) == {r.name for r in RESOURCES}
+    assert set(TABLE.rights) == {r.name for r in RESOURCES}
     assert set(MAKE) == {r.name for r in OWNED}
 
 
@@ -68,7 +80,8 @@ def test_a_member_does_everything_with_what_is_its_own(member: Api, resource: Re
     assert member.get(path)[resource.name]["id"] == row["id"]
     assert row["id"] in member.ids(resource.segment)
     if "update" in resource.operations:
-        assert member.update(resource.name, row["id"], description="mine")["description"] == "mine"
+        changed = change(resource, "mine")
+        assert member.update(resource.name, row["id"], **changed).items() >= changed.items()
     if resource.tags:
         assert member.put(f"{path}/tags", {"tags": ["x"]})
     member.delete(path)
@@ -83,7 +96,7 @@ def test_what_is_another_projects_does_not_exist(member: Api, stranger: Api, res
     assert stranger.ids(f"{resource.segment}?project_id={PROJECT_A}") == []
     for method, at, body in (
         ("GET", path, None),
-        ("PUT", path, {resource.name: {"description": "x"}}),
+        ("PUT", path, {resource.name: change(resource, "x")}),
         ("DELETE", path, None),
         ("GET", f"{path}/tags", None),
         ("PUT", f"{path}/tags", {"tags": ["x"]}),
@@ -104,13 +117,15 @@ def test_a_reader_sees_and_changes_nothing(api: Api, member: Api, resource: Reso
     path, refused = f"{resource.segment}/{row['id']}", (403, "PolicyNotAuthorized")
     assert reader.get(path)[resource.name] == row
     assert row["id"] in seen(reader, resource)
-    repeated = ("network_id", "ip_version", "floating_network_id", "security_group_id", "direction")
+    repeated = ("network_id", "ip_version", "floating_network_id", "security_group_id", "direction", "object_id")
     values = {name: row[name] for name in repeated if name in row}
     if resource.name == "subnet":
         values["cidr"] = "10.5.0.0/24"
+    if resource.name == "rbac_policy":
+        values |= {"object_type": "network", "action": "access_as_shared", "target_tenant": "x"}
     for method, at, body in (
         ("POST", resource.segment, {resource.name: values}),
-        ("PUT", path, {resource.name: {"description": "x"}}),
+        ("PUT", path, {resource.name: change(resource, "x")}),
         ("DELETE", path, None),
         ("PUT", f"{path}/tags", {"tags": ["x"]}),
         ("DELETE", f"{path}/tags", None),
@@ -126,7 +141,8 @@ def test_an_administrator_sees_and_changes_everything(api: Api, member: Api, res
     row = MAKE[resource.name](member)
     assert row["id"] in api.ids(resource.segment)
     if "update" in resource.operations:
-        assert api.update(resource.name, row["id"], description="changed")["description"] == "changed"
+        changed = change(resource, "changed")
+        assert api.update(resource.name, row["id"], **changed).items() >= changed.items()
     api.delete(f"{resource.segment}/{row['id']}")
 
 
@@ -142,6 +158,9 @@ def test_only_an_administrator_makes_things_for_another_project(api: Api, member
     if resource.name == "security_group_rule":
         theirs = api.create("security_group", project_id=PROJECT_B)["id"]
         values |= {"security_group_id": theirs, "direction": "ingress"}
+    if resource.name == "rbac_policy":
+        values |= {"object_type": "network", "action": "access_as_shared", "target_tenant": "x"}
+        values["object_id"] = member.network()["id"]
     assert member.refused(resource.name, **values) == (403, "PolicyNotAuthorized")
     assert api.create(resource.name, **values)["project_id"] == PROJECT_B
 
