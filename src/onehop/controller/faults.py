@@ -105,7 +105,9 @@ STATUS: Mapping[str, int] = MappingProxyType(
         "InUse": 409,
         # the rest
         "RevisionNumberConstraintFailed": 412,
+        "HTTPRequestTimeout": 408,
         "HTTPRequestEntityTooLarge": 413,
+        "HTTPTooManyRequests": 429,
         "HTTPInternalServerError": 500,
         "ServiceUnavailable": 503,
     }

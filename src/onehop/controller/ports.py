@@ -158,7 +158,7 @@ def _check_device(context: Context, action: str, values: Row, row: Row | None = 
         )
     if context.caller.is_admin:
         return
-    if owner is not None and owner.startswith(("network:", "neutron:")):
+    if owner is not None and owner.lower().startswith(("network:", "neutron:")):
         raise forbidden(f"{action}_port:device_owner")
     if device:
         router = context.tx.get("router", device.lower())
