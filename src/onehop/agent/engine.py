@@ -26,7 +26,7 @@ from onehop.agent.desire import Desire, partition_of_namespace
 from onehop.agent.device import Devices
 from onehop.agent.drops import Drops, read_drops
 from onehop.agent.hands import Hands
-from onehop.agent.holding import STRAY
+from onehop.agent.holding import STRAY, Holding
 from onehop.agent.outward import Outward
 from onehop.agent.sight import Sight
 from onehop.agent.tenure import Question, Tenure
@@ -190,6 +190,11 @@ class Engine:
     def writes(self) -> int:
         """Number of ops carried out."""
         return self._hands.writes
+
+    @property
+    def holding(self) -> Holding:
+        """What is known to be in the kernel."""
+        return self._sight.holding
 
     @property
     def idle(self) -> bool:

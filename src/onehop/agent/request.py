@@ -64,6 +64,10 @@ class CloudInitRequest(msgspec.Struct, frozen=True, kw_only=True, tag="cloud_ini
     port_id: str
 
 
+class AuditRequest(msgspec.Struct, frozen=True, kw_only=True, tag="audit"):
+    """What is in the kernel that is not as it should be? Reads everything back; does nothing."""
+
+
 class ShowPortRequest(msgspec.Struct, frozen=True, kw_only=True, tag="show_port"):
     """What is a port of this host, how is it, and what was refused of it?"""
 
@@ -71,7 +75,14 @@ class ShowPortRequest(msgspec.Struct, frozen=True, kw_only=True, tag="show_port"
 
 
 Request = (
-    PlugRequest | UnplugRequest | ReleaseRequest | StatusRequest | PlanRequest | CloudInitRequest | ShowPortRequest
+    PlugRequest
+    | UnplugRequest
+    | ReleaseRequest
+    | StatusRequest
+    | PlanRequest
+    | CloudInitRequest
+    | ShowPortRequest
+    | AuditRequest
 )
 
 
@@ -220,6 +231,30 @@ class ShowPortAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="show_port")
     refused: list[Refused]
 
 
+class AuditAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="audit"):
+    """What an agent found in its kernel; texts for people.
+
+    Attributes:
+        software: version of the agent.
+        complete: there was a complete view; before one nothing else is said.
+        drift: what is wanted and not there, or not so.
+        leaks: what is ours and not wanted.
+        blocked: what cannot be there because somebody else has the name.
+        foreign: links of others in namespaces of ours.
+        namespaces: namespaces of others with the name of a router.
+        unprotected: taps of ports with port security that have no table.
+    """
+
+    software: str
+    complete: bool
+    drift: list[str]
+    leaks: list[str]
+    blocked: list[str]
+    foreign: list[str]
+    namespaces: list[str]
+    unprotected: list[str]
+
+
 class TextAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="text"):
     """A document."""
 
@@ -227,6 +262,9 @@ class TextAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="text"):
 
 
 Answer = Failed | PortAnswer | StatusAnswer | PlanAnswer | TextAnswer | ShowPortAnswer
+
+
+Answer = Failed | PortAnswer | StatusAnswer | PlanAnswer | AuditAnswer | TextAnswer
 
 _ANSWERS: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
 

@@ -32,6 +32,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("unplug", "onehop.cli.unplug", "Detach the instance of a port on this host."),
     Command("port", "onehop.cli.port", "Show a port of this host, and what was refused of it."),
     Command("status", "onehop.cli.status", "Show how this host's agent is doing."),
+    Command("audit", "onehop.cli.audit", "Look whether everything keeps its promises; change nothing."),
     Command("plan", "onehop.cli.plan", "Show what this host's agent would do now."),
     Command("trace", "onehop.cli.trace", "Show where a packet goes, hop by hop, and why it dies where it dies."),
     Command("lab", "onehop.cli.lab", "Try it: many hosts on one machine, in namespaces."),

@@ -42,14 +42,15 @@ def refuse_unless_loopback(settings: ControllerSettings, host: str) -> None:
     Raises:
         SettingsError: says what to change.
     """
-    if settings.auth != "none" or _is_loopback(host):
+    if settings.auth != "none" or is_loopback(host):
         return
     raise SettingsError(
         f'auth = "none" makes everyone who reaches {host} an administrator: listen on 127.0.0.1 or ::1, or set auth'
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on, or a name, is this machine's own."""
     if host == "localhost":
         return True
     try:
@@ -107,7 +108,7 @@ class Authenticator:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             return False
-        return _is_loopback(name) or name == self._public_host
+        return is_loopback(name) or name == self._public_host
 
     async def _basic(self, users: Users, authorization: str) -> Caller:
         scheme, _, encoded = authorization.partition(" ")

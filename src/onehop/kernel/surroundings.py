@@ -20,7 +20,7 @@ THRESHOLD = 8192
 """Neighbours that the one table of all namespaces should hold at least (packaging/sysctl.d)."""
 
 _SETTINGS = Path("/proc/sys")
-_CALLS = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
+CALLS = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
 _LEGACY = (Path("/proc/net/ip_tables_names"), Path("/proc/net/ip6_tables_names"))
 _ROUTED = ("ip", "ip6", "inet")
 _GETCHAIN = 0x0A04
@@ -53,8 +53,12 @@ def notes() -> list[str]:
     except (KernelError, OSError):
         # Whoever may not list foreign tables is told at start what capability is missing; here there is nothing to add.
         chains = []
-    legacy = any(path.exists() and path.read_text().split() for path in _LEGACY if os.access(path, os.R_OK))
-    return [*of_neighbours(_setting), *of_bridges(_setting, chains, legacy)]
+    return [*of_neighbours(read_setting), *of_bridges(read_setting, chains, has_legacy_rules())]
+
+
+def has_legacy_rules() -> bool:
+    """Whether rules of iptables-legacy are loaded, which nftables does not show."""
+    return any(path.exists() and path.read_text().split() for path in _LEGACY if os.access(path, os.R_OK))
 
 
 def read_chains() -> list[Chain]:
@@ -109,13 +113,13 @@ def of_bridges(setting: Callable[[str], str | None], chains: Iterable[Chain], le
         chains: those of the host's namespace.
         legacy: rules of iptables-legacy are loaded, which nftables does not show.
     """
-    if setting(_CALLS[0]) is None:
+    if setting(CALLS[0]) is None:
         yield (
             "this kernel has no bridge netfilter, without which security groups cannot know connections: networks that "
             "need it are in error; load the module br_netfilter (CONFIG_BRIDGE_NETFILTER)"
         )
         return
-    on = [path for path in _CALLS if setting(path) == "1"]
+    on = [path for path in CALLS if setting(path) == "1"]
     chains = list(chains)
     if not on and not any(chain.table == SECURITY_TABLE for chain in chains):
         return
@@ -138,7 +142,8 @@ def foreign_forward_drops(chains: Iterable[Chain]) -> Iterator[str]:
             yield f"{chain.family} {chain.table} {chain.name}"
 
 
-def _setting(path: str) -> str | None:
+def read_setting(path: str) -> str | None:
+    """A setting below ``/proc/sys``, or None where it does not exist."""
     try:
         return (_SETTINGS / path).read_text().strip()
     except OSError:

@@ -7,9 +7,6 @@ import httpx
 import msgspec
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from websockets.exceptions import InvalidStatus
 
 from onehop.agent import renewal
@@ -37,7 +34,7 @@ from onehop.wire import (
     encode,
 )
 from tests.store import rows
-from tests.unit.controller.streams import LIMIT, Site, bound_port, eventually, hello_of
+from tests.unit.controller.streams import LIMIT, Site, bound_port, eventually, hello_of, request_for
 
 # a host that was removed ----------------------------------------------------------------------------------------------
 
@@ -134,15 +131,6 @@ def test_a_host_that_is_removed_while_it_renews_gets_no_certificate(site: Site, 
 
 
 # a stolen certificate -------------------------------------------------------------------------------------------------
-
-
-def request_for(name: str) -> str:
-    """A signing request that asks for a name, with a key of its own."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    names = x509.SubjectAlternativeName([x509.DNSName(name)])
-    asked = x509.CertificateSigningRequestBuilder().subject_name(subject).add_extension(names, False)
-    return asked.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
 def everything(store: Store) -> dict[str, list[rows.Row]]:
