@@ -189,6 +189,7 @@ def _names(facts: Facts) -> Iterator[str]:
 
 def _interaction(facts: Facts) -> Iterator[Result]:
     calls = any(facts.setting(path) == "1" for path in surroundings.CALLS)
+    calls = calls or any(chain.table == naming.SECURITY_TABLE for chain in facts.chains)
     drops = list(surroundings.foreign_forward_drops(facts.chains)) if calls else []
     yield judged(
         "CWE-435",
@@ -197,8 +198,8 @@ def _interaction(facts: Facts) -> Iterator[Result]:
         "none drops bridged packets",
         f"accept there what crosses brq… bridges, or set {_CALLS}-iptables to 0",
     )
-    said = [note for note in surroundings.of_bridges(facts.setting, (), facts.legacy) if calls]
-    yield noted("CWE-435", _CALLS, said, "off, or not there")
+    said = surroundings.of_bridges(facts.setting, (), facts.legacy)
+    yield noted("CWE-435", _CALLS, said, "off; nothing that is bridged walks the host's chains")
     yield judged(
         "CWE-435",
         "names that others hold",

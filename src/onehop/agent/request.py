@@ -261,10 +261,7 @@ class TextAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="text"):
     text: str
 
 
-Answer = Failed | PortAnswer | StatusAnswer | PlanAnswer | TextAnswer | ShowPortAnswer
-
-
-Answer = Failed | PortAnswer | StatusAnswer | PlanAnswer | AuditAnswer | TextAnswer
+Answer = Failed | PortAnswer | StatusAnswer | PlanAnswer | ShowPortAnswer | AuditAnswer | TextAnswer
 
 _ANSWERS: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
 

@@ -97,6 +97,8 @@ def _show(found: "list[tuple[str, Result]]", findings: int) -> None:
     from onehop.audit import PILLARS
 
     out = console()
+    if not out.is_terminal:
+        out.width = 200  # to be read by `grep`, not cut to a screen that is not there
     table = Table("pillar", "where", "check", "", "result", "what to do", box=None)
     for where, result in found:
         state = f"[{_COLOURS[result.state]}]{result.state}[/]"

@@ -25,6 +25,7 @@ class Command(NamedTuple):
 
 COMMANDS: tuple[Command, ...] = (
     Command("controller", "onehop.cli.controller", "Run the controller: API, store and the stream to the agents."),
+    Command("up", "onehop.cli.up", "Run controller and agent on this machine: a single host."),
     Command("pki", "onehop.cli.pki", "Make the certificates by which controller and agents know each other."),
     Command("host", "onehop.cli.host", "Add, list and remove hosts."),
     Command("agent", "onehop.cli.agent", "Run the agent of this host, or join this host to a controller."),

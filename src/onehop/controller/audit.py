@@ -152,8 +152,8 @@ def _openness(path: Path) -> str:
         mode = path.stat().st_mode & 0o777
     except OSError as error:
         return f"{path}: {error.strerror}"
-    limit = 0o077 if path.name in (pki.CA_KEY, pki.CONTROLLER_KEY) else 0o007
-    return f"{path} has mode {mode:04o}" if mode & limit else ""
+    # The group is the controller's own user: README's `chmod g+rX`.
+    return f"{path} has mode {mode:04o}" if mode & 0o027 else ""
 
 
 def _certificates(facts: Facts) -> Iterator[Result]:

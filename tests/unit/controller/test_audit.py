@@ -76,7 +76,7 @@ def gateway(facts: audit.Facts, change: Callable[[dict[str, Any]], object]) -> a
 
 
 def opened(facts: audit.Facts) -> audit.Facts:
-    (Path(facts.settings.pki_dir) / pki.CA_KEY).chmod(0o640)
+    (Path(facts.settings.pki_dir) / pki.CA_KEY).chmod(0o644)
     return facts
 
 
