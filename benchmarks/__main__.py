@@ -26,6 +26,8 @@ MODULES = (
     "floating_ip",
     "east_west",
     "north_south",
+    "protection",
+    "security_groups",
     "api",
     "memory",
     "owner",

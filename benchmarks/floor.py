@@ -185,13 +185,8 @@ def free(context: int) -> None:
 
 
 def load(context: int, rulesets: list[Any]) -> None:
-    """Put tables there, in one transaction.
-
-    The listing at the end makes libnftables read that one table first, and not all that the namespace holds.
-    """
-    tables = "".join(f"table {r.family} {r.table} {{\n{nftables.text_of(r)}}}\n" for r in rulesets)
-    tables += f"list table {rulesets[-1].family} {rulesets[-1].table}\n"
-    if _nft.nft_run_cmd_from_buffer(context, tables.encode()):
+    """Put tables there, in one transaction, with the least that libnftables can be made to read before."""
+    if _nft.nft_run_cmd_from_buffer(context, nftables.to_load(rulesets, anew=False).encode()):
         raise RuntimeError(_nft.nft_ctx_get_error_buffer(context).decode())
 
 

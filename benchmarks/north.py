@@ -70,7 +70,7 @@ class Town:
         router = self._make("router", external_gateway_info={"network_id": self.external})["id"]
         self.client.put(f"/v2.0/routers/{router}/add_router_interface", {"subnet_id": subnet})
         bound = {"binding:host_id": HOST} if number else {}
-        port: str = self._make("port", network_id=network, **bound)["id"]
+        port: str = self._make("port", network_id=network, port_security_enabled=False, **bound)["id"]
         return port
 
     def settle(self) -> None:

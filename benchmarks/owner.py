@@ -58,7 +58,7 @@ class World:
         self.router = self.create("router", name="main", external_gateway_info=info)
         self.client.put(f"/v2.0/routers/{self.router}/add_router_interface", {"subnet_id": subnet})
         for number in range(1, 4):
-            port = self.create("port", network_id=inner, fixed_ips=[{"subnet_id": subnet}])
+            port = self.create("port", network_id=inner, fixed_ips=[{"subnet_id": subnet}], port_security_enabled=False)
             instance.boot(directory, f"vm{number}", port, f"host-{number}")
         for number in range(ROUTERS - 1):
             self.create("router", name=f"r{number}", external_gateway_info=info)

@@ -1,8 +1,8 @@
 """The floor of one more port: the objects that an instance's port is made of, put by hand on the measured host.
 
 They are those that onehop made for its own last port, under other names and addresses, packed into one send for the
-host and one for the router's namespace; nothing is observed, compared or read back. What is made is taken away again,
-untimed.
+host and one for the router's namespace, the table that protects it handed to libnftables; nothing is observed, compared
+or read back. What is made is taken away again, untimed.
 """
 
 import ctypes
@@ -14,8 +14,10 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from benchmarks import floor, packing, sandbox
-from onehop.objects import BridgeFdb, KernelObject, Link, Neighbour, Veth
+from onehop.objects import BridgeFdb, KernelObject, Link, Neighbour, Ruleset, Veth
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _FIRST_INDEX = 1_000_000
@@ -27,6 +29,7 @@ class PortFloor:
     def __init__(self) -> None:
         self._root = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         self._host = packing.Batch()
+        self._nft = floor.nft_context()
         self._next = itertools.count(_FIRST_INDEX)
 
     def turn(self, like: Iterable[KernelObject]) -> float:
@@ -50,8 +53,12 @@ class PortFloor:
             packing.new_link(number, f"floor-{number}", b"veth", peer, own),
             packing.change_link(number, packing.number(10, bridge)),
             packing.change_link(number, packing.bridge_port(learning=False, flood=False, suppress=False)),
-            packing.change_link(number, up=True),
         ]
+        self._host.send(messages)
+        tables = [_under(o, tap.name, f"floor-{number}") for o in objects if isinstance(o, Ruleset)]
+        if tables:
+            floor.load(self._nft, tables)
+        messages = [packing.change_link(number, up=True)]
         messages += [packing.new_bridge_entry(number, mac) for o in objects if isinstance(o, BridgeFdb)]
         own_neighbours = [o for o in objects if isinstance(o, Neighbour) and not o.namespace]
         messages += [packing.new_neighbour(bridge, address, mac) for _ in own_neighbours]
@@ -60,6 +67,8 @@ class PortFloor:
         for path, index in places:
             self._in(path, [packing.new_neighbour(index, address, mac)])
         spent = (time.process_time() - begin) * 1e3
+        for table in tables:
+            subprocess.run(["nft", "delete", "table", table.family, table.table], check=True)
         self._take_away(number, tap.master, address, inside)
         return spent
 
@@ -82,3 +91,8 @@ class PortFloor:
         gone += [["ip", "-n", o.namespace, "neighbour", "delete", address, "dev", o.link] for o in inside]
         for words in gone:
             subprocess.run(words, check=True)
+
+
+def _under(like: Ruleset, tap: str, name: str) -> Ruleset:
+    """The same table for another link."""
+    return replace(like, table=f"onehop-{name}", body=like.body.replace(tap, name), devices=(name,))

@@ -11,9 +11,10 @@ from onehop.model.host import Host
 from onehop.model.network import Network
 from onehop.model.port import Binding, FixedIp, Port
 from onehop.model.router import Router
+from onehop.model.security_group import SecurityGroup, SecurityRule
 from onehop.model.subnet import Subnet
 from onehop.model.topology import Topology, Value
-from onehop.net.identifier import HostName, NetworkId, PortId, ProjectId, RouterId, SubnetId
+from onehop.net.identifier import HostName, NetworkId, PortId, ProjectId, RouterId, SecurityGroupId, SubnetId
 
 HERE, *OTHERS = HOSTS = tuple(HostName(f"host-{number}") for number in (1, 2, 3))
 NEIGHBOURS = 20
@@ -26,14 +27,24 @@ def identifier(*words: object) -> str:
     return str(uuid.uuid5(_SPACE, " ".join(map(str, words))))
 
 
+OPEN = SecurityGroup(
+    id=SecurityGroupId(identifier("security group that lets everything pass")),
+    project_id=_PROJECT,
+    rules=tuple(
+        sorted(SecurityRule(direction=way, version=version) for way in ("ingress", "egress") for version in (4, 6))
+    ),
+)
+"""The group of every instance: what security groups cost is measured by itself."""
+
+
 def view(routers: int) -> Topology:
     """All of it, at revision 1."""
-    return Topology(1, [*hosts(), *(value for number in range(routers) for value in router(number))])
+    return Topology(1, [OPEN, *hosts(), *(value for number in range(routers) for value in router(number))])
 
 
 def view_of(number: int) -> Topology:
     """One router of it alone."""
-    return Topology(1, [*hosts(), *router(number)])
+    return Topology(1, [OPEN, *hosts(), *router(number)])
 
 
 def hosts() -> Iterator[Host]:
@@ -74,6 +85,7 @@ def instance(number: int, side: int, place: int, host: HostName) -> Port:
         device_owner="compute:nova",
         device_id=identifier("instance", number, side, place),
         bindings=(Binding(host),),
+        security_groups=(OPEN.id,),
     )
 
 

@@ -43,7 +43,8 @@ def local(*numbers: int) -> Local:
 
 
 def outside() -> Iterator[Value]:
-    """Three hosts that reach the external network, and that."""
+    """Three hosts that reach the external network, that, and the group of every instance."""
+    yield scenario.OPEN
     for host in scenario.hosts():
         assert isinstance(host, Host)  # they are
         yield msgspec.structs.replace(host, physical_networks=(PHYSICAL,))

@@ -10,9 +10,19 @@ from onehop.model.host import Host
 from onehop.model.network import Network
 from onehop.model.port import AddressPair, Binding, FixedIp, Port
 from onehop.model.router import ExtraRoute, Router
+from onehop.model.security_group import SecurityGroup, SecurityRule
 from onehop.model.subnet import Subnet
-from onehop.model.topology import Topology, Value
-from onehop.net.identifier import FloatingIpId, HostName, NetworkId, PortId, ProjectId, RouterId, SubnetId
+from onehop.model.topology import Topology, Value, member_of
+from onehop.net.identifier import (
+    FloatingIpId,
+    HostName,
+    NetworkId,
+    PortId,
+    ProjectId,
+    RouterId,
+    SecurityGroupId,
+    SubnetId,
+)
 
 PROJECT = ProjectId("00000000000000000000000000000001")
 
@@ -20,6 +30,16 @@ PROJECT = ProjectId("00000000000000000000000000000001")
 def uid(number: int) -> str:
     """A UUID whose first eight digits are the number."""
     return f"{number:08x}-0000-4000-8000-{number:012x}"
+
+
+OPEN = SecurityGroup(
+    id=SecurityGroupId(uid(0x9000)),
+    project_id=PROJECT,
+    rules=tuple(
+        sorted(SecurityRule(direction=way, version=version) for way in ("ingress", "egress") for version in (4, 6))
+    ),
+)
+"""The group of ports of which a test says nothing else: everything passes, and nobody has to look."""
 
 
 class World:
@@ -148,7 +168,13 @@ class World:
         return value
 
     def port(
-        self, n: int, host: int | None, *, pairs: Iterable[tuple[str, str]] = (), prepared: int | None = None
+        self,
+        n: int,
+        host: int | None,
+        *,
+        pairs: Iterable[tuple[str, str]] = (),
+        prepared: int | None = None,
+        groups: Iterable[SecurityGroupId] = (OPEN.id,),
     ) -> Port:
         """An instance's port on network n, bound to a host; the k-th port made has addresses ending in 9+k."""
         self._ports += 1
@@ -165,9 +191,19 @@ class World:
             device_id=f"vm-{k}",
             allowed_address_pairs=tuple(AddressPair(mac, ip) for mac, ip in pairs),
             bindings=tuple(bindings),
+            security_groups=tuple(sorted(groups)),
         )
         self.values.append(port)
+        if OPEN.id in port.security_groups and OPEN not in self.values:
+            self.values.append(OPEN)
         return port
+
+    def group(self, number: int, *rules: SecurityRule, stateful: bool = True) -> SecurityGroupId:
+        """A security group, made or changed."""
+        id = SecurityGroupId(uid(0x9000 + number))
+        self.values = [value for value in self.values if value.id != id]
+        self.values.append(SecurityGroup(id=id, project_id=PROJECT, stateful=stateful, rules=tuple(sorted(set(rules)))))
+        return id
 
     def _addresses(self, n: int, last: int) -> tuple[FixedIp, ...]:
         known = {v.id for v in self.values if isinstance(v, Subnet)}
@@ -178,4 +214,12 @@ class World:
         return tuple(ip for ip in both if ip.subnet_id in known)
 
     def topology(self, revision: int = 1) -> Topology:
-        return Topology(revision, self.values)
+        remotes = {id for value in self.values if isinstance(value, SecurityGroup) for id in value.remotes}
+        members = [
+            member_of(group, port)
+            for port in self.values
+            if isinstance(port, Port)
+            for group in port.security_groups
+            if group in remotes
+        ]
+        return Topology(revision, [*self.values, *members])

@@ -27,6 +27,18 @@ _LONGEST_NAME = 64
 _LONGEST = 31_536_000
 """Seconds of a year: no wait of a daemon is longer."""
 
+_LARGEST = 1_000_000_000
+_LIMITS = {
+    "api_body_octets": 1024,
+    "api_head_octets": 1024,
+    "api_connections": 1,
+    "api_connections_per_source": 1,
+    "stream_connections": 1,
+    "stream_frames_per_second": 10,
+    "stream_joins_per_second": 0.1,
+}
+"""Limits of the controller, and the least with which it still works."""
+
 DEFAULT_RUN_DIR = "/run/onehop"
 
 
@@ -40,11 +52,21 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
         api_listen: address and port of the API; port 0 takes a free one.
         api_tls_certificate: PEM file; the API speaks HTTPS when this and `api_tls_key` are given.
         api_tls_key: PEM file.
+        api_body_octets: longest body of a request; a longer one is 413.
+        api_head_octets: longest request line and headers together; longer ones are 431.
+        api_connections: open to the API at a time; more are 503.
+        api_connections_per_source: the same, of one address.
+        api_requests_per_second: of one user at one address, and twice as many at once; more are 429. 0 is no limit.
+        api_failed_logins_per_minute: of one address; after as many its next try is 429. 0 is no limit.
         api_public_url: how clients reach the API, for links in its answers; empty takes it from the request.
         auth: ``none`` (loopback only), ``http_basic`` or ``trusted_headers``.
         users_file: users with bcrypt hashes, for ``http_basic``; with ``none`` it lets requests name a user.
+        policy_file: changes to the table of rights; `docs/api.md` says how it is written. None: there are none.
         trusted_proxies: for ``trusted_headers``: addresses whose identity headers are believed.
         stream_listen: address and port on which agents connect; port 0 takes a free one.
+        stream_connections: open to the stream at a time; more are 503.
+        stream_frames_per_second: of one agent, and four times as many at once; what is more waits.
+        stream_joins_per_second: of one address that shows no certificate of a host, and 100 at once; more are 429.
         stream_address: how agents reach it, written into join tokens; empty takes the bound address.
         join_token_seconds: how long a join token is good for.
         heartbeat_seconds: how often agents show that they are alive.
@@ -70,11 +92,21 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
     api_listen: str = "127.0.0.1:9696"
     api_tls_certificate: str | None = None
     api_tls_key: str | None = None
+    api_body_octets: int = 4_194_304
+    api_head_octets: int = 65_536
+    api_connections: int = 4096
+    api_connections_per_source: int = 1024
+    api_requests_per_second: float = 1000.0
+    api_failed_logins_per_minute: float = 30.0
     api_public_url: str = ""
     auth: Literal["none", "http_basic", "trusted_headers"] = "none"
     users_file: str | None = None
+    policy_file: str | None = None
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     stream_listen: str = "0.0.0.0:9697"
+    stream_connections: int = 10_000
+    stream_frames_per_second: float = 500.0
+    stream_joins_per_second: float = 5.0
     stream_address: str = ""
     join_token_seconds: int = 3600
     heartbeat_seconds: float = 1.0
@@ -166,6 +198,12 @@ def load_controller(path: Path) -> ControllerSettings:
     size = settings.port_block_size
     if not 64 <= size <= 16_384 or size & (size - 1):
         raise _error(path, "port_block_size", "port_block_size must be a power of two from 64 to 16384")
+    for key in ("api_requests_per_second", "api_failed_logins_per_minute"):
+        if not 0 <= getattr(settings, key) <= _LARGEST:
+            raise _error(path, key, f"{key} must be 0 (no limit) to {_LARGEST}")
+    for key, least in _LIMITS.items():
+        if not least <= getattr(settings, key) <= _LARGEST:
+            raise _error(path, key, f"{key} must be {least} to {_LARGEST}")
     for key in (
         "port_block_quarantine_seconds",
         "heartbeat_seconds",

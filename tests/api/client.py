@@ -7,6 +7,8 @@ import msgspec
 from anyio.from_thread import BlockingPortal
 from starlette.applications import Starlette
 
+from onehop.model.resources import BY_NAME
+
 Row = dict[str, Any]
 
 PROJECT_A = "a" * 32
@@ -22,6 +24,11 @@ def identity(project: str, *roles: str) -> dict[str, str]:
         "X-Project-Id": project,
         "X-Roles": ",".join(roles),
     }
+
+
+def segment(kind: str) -> str:
+    """A resource's collection as it is written in a URL."""
+    return BY_NAME[kind].segment
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -104,28 +111,28 @@ class Api:
 
     def create(self, kind: str, **values: Any) -> Row:
         """A new resource, which must succeed."""
-        answer = self.send("POST", f"{kind}s", {kind: values})
+        answer = self.send("POST", segment(kind), {kind: values})
         assert answer.status == 201, answer.body
         row: Row = answer.body[kind]
         return row
 
     def refused(self, kind: str, **values: Any) -> tuple[int, str]:
         """Status and type of a create that must fail."""
-        return self.send("POST", f"{kind}s", {kind: values}).error
+        return self.send("POST", segment(kind), {kind: values}).error
 
     def update(self, kind: str, id: str, /, **values: Any) -> Row:
         """A changed resource, which must succeed."""
-        row: Row = self.put(f"{kind}s/{id}", {kind: values})[kind]
+        row: Row = self.put(f"{segment(kind)}/{id}", {kind: values})[kind]
         return row
 
     def not_updated(self, kind: str, id: str, /, **values: Any) -> tuple[int, str]:
         """Status and type of an update that must fail."""
-        return self.send("PUT", f"{kind}s/{id}", {kind: values}).error
+        return self.send("PUT", f"{segment(kind)}/{id}", {kind: values}).error
 
     def ids(self, path: str) -> list[str]:
         """Ids in a list's answer, in its order."""
         body = self.get(path)
-        return [row["id"] for row in body[path.partition("?")[0]]]
+        return [row["id"] for row in body[path.partition("?")[0].replace("-", "_")]]
 
     def network(self, **values: Any) -> Row:
         """A network."""

@@ -26,14 +26,14 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def serving(app: Starlette) -> Iterator[str]:
+def serving(app: Starlette, protocol: type[Protocol] = Protocol) -> Iterator[str]:
     """The URL at which `app` is served inside the block."""
     # With the protocol named, asyncio switches Nagle's algorithm off for connections of this socket.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     config = uvicorn.Config(
-        app, http=Protocol, log_level="error", access_log=False, server_header=False, lifespan="off"
+        app, http=protocol, log_level="error", access_log=False, server_header=False, lifespan="off"
     )
     server = _Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -179,3 +179,73 @@ def test_the_openstack_command_works_by_environment_alone(endpoint: str, tmp_pat
     assert done.returncode == 0
     shown = run("router show r")["external_gateway_info"]["external_fixed_ips"]
     assert [ip["ip_address"] for ip in shown] == [known, "172.29.0.201"]
+
+
+def test_the_command_line_works_with_security_groups(project: Any, endpoint: str) -> None:
+    """`openstack` as project-a; what it made is seen by the SDK."""
+    network = project.network.create_network(name="n")
+    port = project.network.create_port(network_id=network.id)
+    user = ["--os-auth-type", "http_basic", "--os-endpoint", endpoint, "--os-username", "project-a"]
+
+    def run(*words: str) -> Any:
+        command = [str(Path(sys.executable).with_name("openstack")), *user, "--os-password", PASSWORD, *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout else None
+
+    group = run("security", "group", "create", "web", "--description", "x", "-f", "json")["id"]
+    words = ("--protocol", "tcp", "--dst-port", "80:90", "--remote-ip", "198.51.100.0/24")
+    rule = run("security", "group", "rule", "create", "web", *words, "-f", "json")
+    assert (rule["port_range_min"], rule["port_range_max"], rule["direction"]) == (80, 90, "ingress")
+    run("security", "group", "rule", "create", "web", "--remote-group", "web", "--ethertype", "IPv6", "-f", "json")
+    run("security", "group", "rule", "create", "web", "--protocol", "icmp", "--icmp-type", "8", "-f", "json")
+    listed = run("security", "group", "rule", "list", "web", "-f", "json")
+    assert rule["id"] in {row["ID"] for row in listed}
+    assert len(listed) == 5
+    default = project.network.find_security_group("default").id
+    assert project.network.get_port(port.id).security_group_ids == [default]
+    run("port", "set", "--security-group", "web", port.id)
+    assert project.network.get_port(port.id).security_group_ids == sorted([default, group])
+    run("port", "unset", "--security-group", "default", port.id)
+    assert project.network.get_port(port.id).security_group_ids == [group]
+    run("port", "set", "--no-security-group", port.id)
+    assert project.network.get_port(port.id).security_group_ids == []
+    run("security", "group", "rule", "delete", rule["id"])
+    run("security", "group", "set", "web", "--name", "shop")
+    assert {row["Name"] for row in run("security", "group", "list", "-f", "json")} == {"default", "shop"}
+    run("security", "group", "delete", "shop")
+
+
+def run_command(endpoint: str, *words: str) -> Any:
+    """What the `openstack` command says as an administrator; None where it says nothing."""
+    environment = {**os.environ, "OS_AUTH_TYPE": "none", "OS_ENDPOINT": endpoint}
+    formatted = () if "delete" in words else ("-f", "json")
+    command = [str(Path(sys.executable).with_name("openstack")), *words, *formatted]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout) if done.stdout else None
+
+
+def test_the_command_shares_a_network_by_rbac(endpoint: str, admin: Any, project: Any) -> None:
+    network = admin.network.create_network(name="blue")
+    assert list(project.network.networks()) == []
+    shared = ("network", "rbac", "create", "--type", "network", "--action", "access_as_shared")
+    made = run_command(endpoint, *shared, "--target-all-projects", "blue")
+    assert (made["object_id"], made["target_project_id"], made["action"]) == (network.id, "*", "access_as_shared")
+    assert [n.is_shared for n in project.network.networks()] == [True]
+    listed = run_command(endpoint, "network", "rbac", "list")
+    assert [row["ID"] for row in listed] == [made["id"]]
+    assert run_command(endpoint, "network", "rbac", "show", made["id"])["object_type"] == "network"
+    run_command(endpoint, "network", "rbac", "delete", made["id"])
+    assert list(project.network.networks()) == []
+
+
+def test_the_sdk_shares_with_one_project(admin: Any, project: Any) -> None:
+    net = admin.network
+    network = net.create_network(name="blue")
+    values = {"object_type": "network", "object_id": network.id, "action": "access_as_shared"}
+    made = net.create_rbac_policy(**values, target_project_id=PROJECT_A)
+    assert net.find_rbac_policy(made.id).target_project_id == PROJECT_A
+    assert [n.id for n in project.network.networks()] == [network.id]
+    net.delete_rbac_policy(made)
+    assert list(project.network.networks()) == []

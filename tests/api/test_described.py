@@ -1,7 +1,6 @@
 """What a machine that reads the OpenAPI document can do to the API."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,16 +17,22 @@ from onehop.controller import openapi
 from onehop.controller.app import create_app
 from onehop.settings import ControllerSettings
 from onehop.store import Store
+from tests import databases
+from tests.conftest import POSTGRESQL, SQLITE
 
 pytestmark = pytest.mark.slow
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
-@pytest.fixture(scope="module")
-def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    path: Path = tmp_path_factory.mktemp("openapi") / "onehop.db"
-    store = Store.open(f"sqlite:///{path}")
+@pytest.fixture(scope="module", params=[SQLITE, POSTGRESQL])
+def described(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    if request.param == SQLITE:
+        url = f"sqlite:///{tmp_path_factory.mktemp('openapi')}/onehop.db"
+    else:
+        url = databases.new_database()
+        request.addfinalizer(lambda: databases.give_back(url))  # noqa: PT021  # of one of the two only
+    store = Store.open(url)
     settings_ = ControllerSettings(auth="none", api_public_url="http://testserver", physical_networks=("external",))
     app = create_app(store, settings_)
     yield schemathesis.openapi.from_asgi("/openapi.json", app)

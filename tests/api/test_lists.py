@@ -18,25 +18,26 @@ def test_every_filter_of_every_resource_is_answered(api: Api, resource: Resource
         if not attribute.filter or attribute.name == "fixed_ips":
             continue
         for value in ("", "x", "true", "1", "%00", "ä'%22;--", "9" * 40):
-            answer = api.send("GET", f"{resource.collection}?{attribute.name}={value}")
+            there = api.get(resource.segment)[resource.collection]
+            answer = api.send("GET", f"{resource.segment}?{attribute.name}={value}")
             assert answer.status in (200, 400), (attribute.name, value, answer.body)
-            assert answer.status == 400 or answer.body == {resource.collection: []}
+            assert answer.status == 400 or all(row in there for row in answer.body[resource.collection])
 
 
 @by_name
 def test_an_unknown_filter_is_400(api: Api, resource: Resource) -> None:
     for name in ("colour", "distributed", "NAME", "fixed_ips" if resource.name != "port" else "x"):
-        assert api.send("GET", f"{resource.collection}?{name}=x").error == (400, "HTTPBadRequest")
+        assert api.send("GET", f"{resource.segment}?{name}=x").error == (400, "HTTPBadRequest")
 
 
 @by_name
 def test_every_sort_key_works_in_both_directions_and_others_are_400(api: Api, resource: Resource) -> None:
     for attribute in resource.attributes:
         for direction in ("asc", "desc"):
-            answer = api.send("GET", f"{resource.collection}?sort_key={attribute.name}&sort_dir={direction}")
+            answer = api.send("GET", f"{resource.segment}?sort_key={attribute.name}&sort_dir={direction}")
             assert answer.status == (200 if attribute.sort or attribute.name == "tenant_id" else 400), attribute.name
     for query in ("sort_key=colour", "sort_key=id&sort_dir=up", "sort_key=id&sort_dir=asc&sort_dir=asc"):
-        assert api.send("GET", f"{resource.collection}?{query}").error == (400, "HTTPBadRequest")
+        assert api.send("GET", f"{resource.segment}?{query}").error == (400, "HTTPBadRequest")
 
 
 def test_fields_narrow_lists_and_shows(api: Api) -> None:

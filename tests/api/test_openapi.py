@@ -14,7 +14,7 @@ def test_every_resource_path_and_action_is_described(api: Api) -> None:
         for action in resource.actions:
             assert any(path.endswith(f"/{{id}}/{action}") for path in document["paths"])
         if resource.parent is None:
-            methods = document["paths"][f"/v2.0/{resource.collection}"]
+            methods = document["paths"][f"/v2.0/{resource.segment}"]
             assert ("post" in methods) is ("create" in resource.operations)
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from onehop.controller import parser
 from onehop.controller.app import create_app
-from onehop.controller.body import MAXIMUM_OCTETS
 from onehop.settings import ControllerSettings
 from onehop.store import Store
 from tests.api.server import serving
@@ -67,7 +66,7 @@ def test_a_long_head_and_a_long_body_are_taken(place: tuple[str, int]) -> None:
     assert said(place, b"GET /v2.0/networks?" + query + b" HTTP/1.1\r\n" + HEAD + b"\r\n")[0].startswith(
         b"HTTP/1.1 200"
     )
-    body = b'{"network": {"name": "long"}}'.ljust(MAXIMUM_OCTETS)
+    body = b'{"network": {"name": "long"}}'.ljust(ControllerSettings().api_body_octets)
     head = b"POST /v2.0/networks HTTP/1.1\r\n" + HEAD + b"Content-Length: %d\r\n\r\n" % len(body)
     assert said(place, head, end=body)[0].startswith(b"HTTP/1.1 201")
 

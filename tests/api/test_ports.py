@@ -253,7 +253,7 @@ def test_pairs_need_port_security(api: Api) -> None:
     needed = (409, "AddressPairAndPortSecurityRequired")
     assert api.port(network)["port_security_enabled"] is False
     assert api.refused("port", network_id=network["id"], allowed_address_pairs=pairs) == needed
-    port = api.port(network, port_security_enabled=True, allowed_address_pairs=pairs)
+    port = api.port(network, port_security_enabled=True, allowed_address_pairs=pairs, security_groups=[])
     assert api.not_updated("port", port["id"], port_security_enabled=False) == needed
     changed = api.update("port", port["id"], port_security_enabled=False, allowed_address_pairs=[])
     assert changed["port_security_enabled"] is False

@@ -18,6 +18,8 @@ CHANGES: tuple[tuple[KernelObject, KernelObject], ...] = (
     (things.forwarding, change(things.forwarding, value="0")),
     (things.bridge, change(things.bridge, alias="onehop net/2 network/1")),
     (things.bridge, change(things.bridge, spec=Bridge(stp=True, mcast_snooping=True))),
+    (things.bridge, change(things.bridge, spec=Bridge(tracked=True))),
+    (change(things.bridge, spec=Bridge(tracked=True)), things.bridge),
     (things.tap, change(things.tap, mtu=1400)),
     (things.tap, change(things.tap, mac="fa:16:3e:00:00:99")),
     (things.tap, change(things.tap, up=False)),

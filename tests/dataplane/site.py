@@ -158,6 +158,7 @@ class World:
     site: Site
     client: Client
     prefix: str = "t"
+    _open: str | None = None
     _undo: list[Callable[[], object]] = field(default_factory=list)
     _paths: list[str] = field(default_factory=list)
 
@@ -243,7 +244,21 @@ class World:
     def port(self, net: Net, **attributes: Any) -> dict[str, Any]:
         """A port with an address of each IP version."""
         fixed = attributes.pop("fixed_ips", [{"subnet_id": net.v4["id"]}, {"subnet_id": net.v6["id"]}])
+        if attributes.get("port_security_enabled", True):
+            attributes.setdefault("security_groups", [self.open_group()])
         return self._create("port", network_id=net.id, fixed_ips=fixed, **attributes)
+
+    def open_group(self) -> str:
+        """A security group that lets everything in; made once."""
+        if self._open is None:
+            group = self.client.post("/v2.0/security-groups", {"security_group": {"name": "open"}})["security_group"]
+            for version in ("IPv4", "IPv6"):
+                rule = {"security_group_id": group["id"], "direction": "ingress", "ethertype": version}
+                self.client.post("/v2.0/security-group-rules", {"security_group_rule": rule})
+            self._open = str(group["id"])
+            # Ports go first, whenever they were made.
+            self._undo.insert(0, lambda: self._delete(f"/v2.0/security-groups/{group['id']}"))
+        return self._open
 
     def instance(self, net: Net, host: str, name: str | None = None, **attributes: Any) -> Box:
         """Boot an instance that every other may talk to: the one place that opens what instances need."""

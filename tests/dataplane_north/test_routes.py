@@ -32,7 +32,11 @@ class Ways(Site):
         world.network(2)
         world.router(1, [1, 2])
         self.callers: list[Port] = [world.port(1, host) for host in (1, 2, 3)]
-        self.middle: list[Port] = [world.port(2, host) for host in (2, 3)]
+        self.middle: list[Port] = []
+        for number, host in enumerate((2, 3), len(self.callers) + 1):
+            # They speak for what is behind them.
+            pairs = [(f"fa:16:3e:01:00:{number:02x}", prefix) for prefix in BEHIND.values()]
+            self.middle.append(world.port(2, host, pairs=pairs))
         super().__init__(world)
         for port in (*self.callers, *self.middle):
             self.plug(port)

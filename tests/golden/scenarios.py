@@ -12,13 +12,14 @@ from onehop.compiler import Local, Plug, compile_host
 from onehop.model.gateway import PortBlock
 from onehop.model.network import Network
 from onehop.model.port import Binding, Port
+from onehop.model.security_group import SecurityRule
 from onehop.model.topology import Topology
 from onehop.net.identifier import HostName, NetworkId, PortId
 from onehop.objects import KINDS, KernelObject
 from onehop.reconciler.text import state_text
 from tests.advertising import advertise
 from tests.northern import PHYSICAL, Northern, forward, gateway_ip
-from tests.worlds import PROJECT, World, uid
+from tests.worlds import OPEN, PROJECT, World, uid
 
 Scenario = tuple[Topology, dict[HostName, Local]]
 
@@ -113,8 +114,9 @@ def flat_network() -> Scenario:
         mac_address="fa:16:3e:09:09:09",
         device_id="vm-1",
         bindings=(Binding(World.host(1)),),
+        security_groups=(OPEN.id,),
     )
-    world.values += [network, port]
+    world.values += [network, port, OPEN]
     return _plugged(world, physical_networks={"external": "br-ex"})
 
 
@@ -187,6 +189,22 @@ def an_instance_with_a_floating_ip_about_to_move() -> Scenario:
     return _reaching(world)
 
 
+def security_groups() -> Scenario:
+    """A web server, two instances that may talk to each other only, and one whom nobody may talk to."""
+    world = World(hosts=2)
+    world.network(1)
+    everything = [SecurityRule(direction="egress", version=version) for version in (4, 6)]
+    http = SecurityRule(direction="ingress", version=4, protocol=6, first=80, last=80, prefix="198.51.100.0/24")
+    ping = SecurityRule(direction="ingress", version=4, protocol=1, first=8)
+    web, mates = world.group(1, *everything, http, ping), world.group(2)
+    world.group(2, *everything, *(SecurityRule(direction="ingress", version=v, group=mates) for v in (4, 6)))
+    world.port(1, 1, groups=[web])
+    world.port(1, 1, groups=[mates, web])
+    world.port(1, 2, groups=[mates])
+    world.port(1, 2, groups=[])
+    return _plugged(world)
+
+
 SCENARIOS: tuple[Callable[[], Scenario], ...] = (
     one_network_on_two_hosts,
     two_networks_and_a_router,
@@ -196,6 +214,7 @@ SCENARIOS: tuple[Callable[[], Scenario], ...] = (
     advertised_subnets,
     a_port_about_to_move,
     flat_network,
+    security_groups,
     north_south,
     north_south_by_two_addresses,
     north_south_without_translation,

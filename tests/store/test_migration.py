@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
 from onehop.errors import NewerDatabaseError, SettingsError, StoreError
 from onehop.store import Store, Transaction, migration
@@ -194,5 +196,67 @@ def _back_to_0002(url: str) -> None:
         blocks = [row._asdict() for row in found]
         connection.execute(sa.insert(held), [{**block, "freed_at": None} for block in blocks])
         connection.execute(sa.insert(held), {**blocks[0], "first": 2048, "host": "h", "freed_at": 5.5})
+        for table in ("security_group_port", "security_group_rule", "security_group"):
+            connection.exec_driver_sql(f"DROP TABLE {table}")
+        connection.exec_driver_sql("ALTER TABLE port DROP COLUMN security_groups")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
     engine.dispose()
+
+
+@pytest.mark.parametrize("kind", [SQLITE, POSTGRESQL])
+def test_ports_made_before_security_groups_get_their_projects_default_group(
+    new_database_url: NewDatabase, kind: str
+) -> None:
+    url = new_database_url(kind, False)
+    engine = sa.create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migration.__file__).with_name("migrations")))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        _insert(connection, "network", id="n", project_id="a", vni=None)
+        for id, project, owner, secure in (
+            ("p1", "a", "compute:x", True),
+            ("p2", "a", "", True),
+            ("p3", "b", "", True),
+            ("p4", "b", "", False),
+            ("p5", "c", "network:router_gateway", True),
+        ):
+            _insert(
+                connection,
+                "port",
+                id=id,
+                project_id=project,
+                network_id="n",
+                mac_address=id,
+                device_owner=owner,
+                port_security_enabled=secure,
+            )
+    engine.dispose()
+    store = Store.open(url)
+    with store.read() as tx:
+        assert migration.differences(tx.connection) == []
+        defaults = {group["project_id"]: group for group in tx.select("security_group")}
+        assert set(defaults) == {"a", "b"}
+        groups = {port["id"]: port["security_groups"] for port in tx.select("port")}
+        a, b = defaults["a"]["id"], defaults["b"]["id"]
+        assert groups == {"p1": [a], "p2": [a], "p3": [b], "p4": [], "p5": []}
+        assert [port["id"] for port in tx.select("port", {"security_groups": [a]})] == ["p1", "p2"]
+        rules = tx.select("security_group_rule", {"security_group_id": [a]})
+        said = {(rule["direction"], rule["ethertype"], rule["remote_group_id"]) for rule in rules}
+        both = ("IPv4", "IPv6")
+        assert said == {("egress", v, None) for v in both} | {("ingress", v, a) for v in both}
+    store.close()
+
+
+def _insert(connection: sa.Connection, table: str, **values: object) -> None:
+    """A row with the emptiest value of every column that is not named."""
+    found = sa.Table(table, sa.MetaData(), autoload_with=connection)
+    empty: dict[str, object] = {}
+    for column in found.columns:
+        if not column.nullable:
+            json = column.name in ("fixed_ips", "allowed_address_pairs", "tags")
+            kind = column.type.python_type
+            empty[column.name] = "[]" if json else "{}" if column.name == "binding_profile" else kind()
+    known = {name: value for name, value in values.items() if name in found.c}
+    connection.execute(sa.insert(found).values({**empty, **known}))

@@ -11,7 +11,7 @@ from onehop.model.subnet import HostRoute, Subnet
 from onehop.model.topology import Ref
 from onehop.net.identifier import HostName, NetworkId, PortId, ProjectId, RouterId, SubnetId
 from onehop.store import Row, Store, Transaction
-from onehop.wire.codec import check_values
+from onehop.wire.check import check_values
 from tests.store import rows
 
 PROJECT = ProjectId(rows.PROJECT)

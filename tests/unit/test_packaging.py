@@ -1,8 +1,12 @@
 """The systemd units keep the promises that the data plane needs."""
 
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
+
+from onehop.kernel import capability
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
 
@@ -48,8 +52,32 @@ def test_the_agents_unit_bounds_what_the_agent_may_do() -> None:
     }
 
 
-def test_the_agent_may_make_network_namespaces() -> None:
-    assert "RestrictNamespaces" not in unit("onehop-agent.service")
+def test_the_agent_may_make_network_namespaces_and_no_others() -> None:
+    assert unit("onehop-agent.service")["RestrictNamespaces"] == ["net"]
+
+
+def test_the_agent_opens_no_device_but_the_one_that_makes_taps() -> None:
+    agent = unit("onehop-agent.service")
+    assert agent["DevicePolicy"] == ["closed"]
+    assert agent["DeviceAllow"] == ["/dev/net/tun rw"]
+
+
+def test_the_agents_capabilities_are_those_that_it_keeps_by_itself() -> None:
+    allowed = unit("onehop-agent.service")["CapabilityBoundingSet"][0].split()
+    assert {capability.name(number) for number in capability.NEEDED} == set(allowed)
+
+
+EXPOSURE = {"onehop-agent.service": 4.8, "onehop-controller.service": 1.2}
+"""What `systemd-analyze security` says at most, of 10. What is left to the agent is what it is there for: it changes
+networks, and it must share the mount namespace of the host."""
+
+
+@pytest.mark.parametrize("name", sorted(EXPOSURE))
+def test_a_unit_is_as_tight_as_it_was(name: str) -> None:
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(PACKAGING / "systemd" / name)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    (level,) = re.findall(r"Overall exposure level for \S+: ([0-9.]+)", said)
+    assert float(level) <= EXPOSURE[name]
 
 
 def test_the_controllers_unit_has_no_capability() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from onehop.agent.desire import Desire, network_of_partition, router_of
+from onehop.compiler.security_profile import profile_of
 from onehop.compiler.state import Claim
 from onehop.model.floating_ip import FloatingIp
 from onehop.model.port import Binding, Port
@@ -124,10 +125,12 @@ def judge(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry]:
     if network is None:
         return said
     obstacle = _obstacle(network, desire, failing)
+    unguarded = _unguarded(failing)
     for port in desire.view.ports_of(network):
         if any(binding.host == desire.host for binding in port.bindings):
             ref = ("port", port.id)
-            entry = said.get(ref) or _state(port, desire, obstacle or _waits(port, desire, failing))
+            why = obstacle or (unguarded if unguarded and _is_filtered(port, desire) else _waits(port, desire, failing))
+            entry = said.get(ref) or _state(port, desire, why)
             said[ref] = msgspec.structs.replace(entry, bindings=port.bindings)
     return said
 
@@ -185,6 +188,18 @@ def _state(port: Port, desire: Desire, obstacle: str) -> Entry:
     if wanted is None or ("link", naming.HOST, naming.tap(port.id)) not in wanted.claims:
         return Entry("DOWN", f"{desire.host} holds nothing of its network yet")
     return Entry("DOWN", obstacle) if obstacle else Entry("ACTIVE")
+
+
+def _unguarded(failing: Failing) -> str:
+    """Why no port that security groups filter can be ACTIVE here, or ""."""
+    for reason in failing.get(naming.SECURITY_PARTITION, {}).values():
+        return f"its security groups are not in force here: {reason}"
+    return ""
+
+
+def _is_filtered(port: Port, desire: Desire) -> bool:
+    profile = profile_of(desire.view, port)
+    return profile is not None and profile.filters
 
 
 def _waits(port: Port, desire: Desire, failing: Failing) -> str:

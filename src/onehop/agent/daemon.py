@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from onehop.agent import renewal, show, underlay
+from onehop.agent import audit, renewal, show, underlay
 from onehop.agent.border import Border
 from onehop.agent.desk import Desk
 from onehop.agent.engine import Engine
@@ -22,11 +22,13 @@ from onehop.agent.prober import Prober
 from onehop.agent.reach import targets
 from onehop.agent.request import (
     Answer,
+    AuditRequest,
     CloudInitRequest,
     PlanRequest,
     PlugRequest,
     ReleaseRequest,
     Request,
+    ShowPortRequest,
     StatusAnswer,
     StatusRequest,
     UnplugRequest,
@@ -199,8 +201,12 @@ class Agent:
             return await self._desk.release(request)
         if isinstance(request, CloudInitRequest):
             return await self._desk.cloud_init(request)
+        if isinstance(request, ShowPortRequest):
+            return await self._desk.show_port(request)
         if isinstance(request, PlanRequest):
             return await self._hub.ask(show.planned)
+        if isinstance(request, AuditRequest):
+            return await self._hub.ask(audit.seen)
         return await self._status(request)
 
     async def _status(self, _request: StatusRequest) -> StatusAnswer:

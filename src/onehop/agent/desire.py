@@ -5,13 +5,15 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from onehop.compiler.host import compile_component, networks_near, partitions_of
+from onehop.compiler.security_groups import security
+from onehop.compiler.security_profile import tracks
 from onehop.compiler.state import Local, Partition
 from onehop.errors import CompileError
 from onehop.model.locality import is_lone, lone_routers, touched_networks
 from onehop.model.placement import Component, components_of
 from onehop.model.topology import Ref, Topology
 from onehop.net import naming
-from onehop.net.identifier import HostName, NetworkId, PortId, RouterId
+from onehop.net.identifier import HostName, NetworkId, PortId, RouterId, SecurityGroupId
 from onehop.objects import KernelObject, Key
 
 
@@ -52,9 +54,10 @@ class Desire:
         changes = set(changed)
         old, self.view = self.view, view
         was = self._networks(old, changes)
-        now = self._networks(view, changes)
+        now = self._networks(view, changes) | self._retracked(old, changes)
         stale = {name for component in components_of(old, was | now) for name in partitions_of(component)}
-        return self._compile(components_of(view, self._closed(old, view, was | now)), stale)
+        touched = self._compile(components_of(view, self._closed(old, view, was | now)), stale)
+        return touched | self._secure() if self._concerns_security(old, changes) else touched
 
     def plug(self, local: Local) -> set[str]:
         """Go on to other facts of this host; returns as `advance`."""
@@ -68,7 +71,8 @@ class Desire:
         if (old.physical_networks, old.vxlan_port) != (local.physical_networks, local.vxlan_port):
             networks = {*self.view.networks, *lone_routers(self.view)}
         components = components_of(self.view, networks)
-        return self._compile(components, {name for c in components for name in partitions_of(c)})
+        touched = self._compile(components, {name for c in components for name in partitions_of(c)})
+        return touched | self._secure() if networks else touched
 
     def whole(self, name: str) -> Partition | None:
         """What a partition wants, also what is withheld now."""
@@ -95,6 +99,42 @@ class Desire:
             elif kind == "host":
                 networks |= networks_near(view, HostName(name))
         return networks
+
+    def _retracked(self, old: Topology, changes: set[Ref]) -> set[NetworkId]:
+        """Networks that need connection tracking now, or not any more, because a security group changed."""
+        found: set[NetworkId] = set()
+        different: dict[tuple[SecurityGroupId, ...], bool] = {}
+        for group in (SecurityGroupId(name) for kind, name in changes if kind == "security_group"):
+            for port in self.view.belonging_to(group):
+                if port.id not in self.local.plugs:
+                    continue
+                if port.security_groups not in different:
+                    different[port.security_groups] = tracks(old, port) != tracks(self.view, port)
+                if different[port.security_groups]:
+                    found.add(port.network_id)
+        return found
+
+    def _concerns_security(self, old: Topology, changes: set[Ref]) -> bool:
+        """Whether a change may be one of what security groups let pass here."""
+        for kind, name in changes:
+            if kind in ("security_group", "member", "network"):
+                return True
+            if kind == "port" and PortId(name) in self.local.plugs:
+                before, after = old.ports.get(PortId(name)), self.view.ports.get(PortId(name))
+                if before != after:
+                    return True
+        return False
+
+    def _secure(self) -> set[str]:
+        """Compile what security groups let pass here; returns the partition's name if that is something else now."""
+        fresh = security(self.view, self.host, self.local)
+        if fresh == self.partitions.get(naming.SECURITY_PARTITION):
+            return set()
+        if fresh is None:
+            del self.partitions[naming.SECURITY_PARTITION]
+        else:
+            self.partitions[naming.SECURITY_PARTITION] = fresh
+        return {naming.SECURITY_PARTITION}
 
     @staticmethod
     def _closed(old: Topology, new: Topology, networks: set[NetworkId]) -> set[NetworkId]:

@@ -26,14 +26,16 @@ class Devices:
         self._execute = execute
 
     def release(self, name: str) -> None:
-        """Take our mark off a link. One that is gone is fine.
+        """Take our mark off a link, and the link down and off its bridge: the rules that check it go with the mark.
+
+        One that is gone is fine.
 
         Raises:
             KernelError: its mark could not be taken off.
         """
         link = self._sight.link(name)
         if link is not None:
-            self._remark(link, msgspec.structs.replace(link, alias=""))
+            self._remark(link, msgspec.structs.replace(link, alias="", up=False, master=None, port=None))
 
     def adopt(self, name: str, desire: Desire) -> str | None:
         """Put our mark on a link that is wanted here by its name; returns the partition that it then belongs to.

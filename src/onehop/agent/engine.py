@@ -23,8 +23,9 @@ from onehop.agent.board import Board, Entry, judge, neighbours
 from onehop.agent.collector import uncollected
 from onehop.agent.desire import Desire, partition_of_namespace
 from onehop.agent.device import Devices
+from onehop.agent.drops import Drops, read_drops
 from onehop.agent.hands import Hands
-from onehop.agent.holding import STRAY
+from onehop.agent.holding import STRAY, Holding
 from onehop.agent.outcome import Outcome
 from onehop.agent.outward import Outward
 from onehop.agent.sight import Sight
@@ -36,7 +37,7 @@ from onehop.log import logger
 from onehop.model.topology import Ref, Topology
 from onehop.net import naming
 from onehop.net.advertisement import Solicitation
-from onehop.net.identifier import HostName, RouterId
+from onehop.net.identifier import HostName, PortId, RouterId
 from onehop.objects import Key
 from onehop.objects.conntrack import Load
 from onehop.reconciler.backoff import Backoff
@@ -63,6 +64,7 @@ class Engine:
         self.complete = False
         self.failing: dict[str, dict[Key, str]] = {}
         self.equipped = 0
+        self._kernel = kernel
         self._sight = Sight(kernel, clock)
         self._clock = clock
         self._retry = Backoff()
@@ -157,6 +159,11 @@ class Engine:
         return self._hands.writes
 
     @property
+    def holding(self) -> Holding:
+        """What is known to be in the kernel."""
+        return self._sight.holding
+
+    @property
     def idle(self) -> bool:
         """Nothing is to be done before `due`."""
         if not self.complete:
@@ -196,6 +203,10 @@ class Engine:
         questions, free = self.tenure.ask(self._clock())
         self._agenda.changed |= free
         dirty = self._agenda.batch(doubtful, lambda name: self._sight.joined(name, self.desire))
+        if self._filters() and any(name.startswith("net/") for name in dirty):
+            # So that no tap comes up in a plan that does not say whether its rules stand.
+            dirty.add(naming.SECURITY_PARTITION)
+        insecure = naming.SECURITY_PARTITION in self.failing
         for name in dirty:
             self.tenure.permit(name, self.desire, self._sight.holding, self._clock())
         doubtful &= dirty
@@ -204,7 +215,10 @@ class Engine:
             dirty, doubtful.union(*(self._sight.joined(name, self.desire) for name in doubtful))
         )
         self._settle(dirty, reasons)
-        for name in {n for partition in dirty for n in neighbours(partition, self.desire)}:
+        judged = {n for partition in dirty for n in neighbours(partition, self.desire)}
+        if insecure or naming.SECURITY_PARTITION in self.failing:
+            judged |= {name for name in self.desire.partitions if name.startswith("net/")}
+        for name in judged:
             changed.update(self.board.put(name, judge(name, self.desire, self.failing)))
         errors = sum(map(len, self.failing.values()))
         settled = not self._agenda.changed
@@ -228,7 +242,9 @@ class Engine:
         self._advertiser.answer(asked, self._clock())
 
     def release(self, name: str) -> None:
-        """Give a link of the host's namespace away as it is: from now on it is foreign. One that is gone is fine.
+        """Give a link of the host's namespace away, down and off its bridge: from now on it is foreign.
+
+        One that is gone is fine.
 
         Raises:
             KernelError: its mark could not be taken off.
@@ -251,7 +267,20 @@ class Engine:
         if owner is not None:
             self._agenda.doubtful.add(owner)
 
+    def drops(self, port: PortId | None = None) -> Drops:
+        """What protection refused of a port, or of every one that is plugged here.
+
+        Raises:
+            KernelError: it could not be read.
+        """
+        return read_drops(self._kernel, self.desire, port)
+
     # inside
+
+    def _filters(self) -> bool:
+        """Whether security groups have, or had, a say here."""
+        name = naming.SECURITY_PARTITION
+        return any(name in known for known in (self.desire.partitions, self._sight.holding.partitions, self.failing))
 
     def _known(self) -> set[str]:
         return self.desire.partitions.keys() | self._sight.holding.partitions.keys() | self.failing.keys()

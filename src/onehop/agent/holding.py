@@ -153,6 +153,8 @@ class Holding:
         if isinstance(found, BridgeFdb):
             return self._links.get(found.bridge) or self._links.get(found.port, STRAY)
         if isinstance(found, Ruleset):
+            if found.table == naming.SECURITY_TABLE:
+                return naming.SECURITY_PARTITION
             match = _TABLE.match(found.table)
             return _named("/".join(match.groups())) if match else STRAY
         return STRAY

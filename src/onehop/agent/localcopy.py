@@ -16,14 +16,14 @@ import msgspec
 
 from onehop.errors import InputError, LocalCopyError
 from onehop.log import logger
-from onehop.model.topology import VALUES, Ref, Topology, Value
-from onehop.net.identifier import HostName, parse_host, parse_uuid
+from onehop.model.topology import Ref, Topology, Value
+from onehop.net.identifier import HostName
 from onehop.system import write_whole
-from onehop.wire.codec import check_values
+from onehop.wire.check import check_ref, check_values
 
 LOG = logger("agent")
 FILE = "view"
-VERSION = 1
+VERSION = 2
 _HEAD = struct.Struct("!I16s")
 _MINIMUM = 1 << 20
 
@@ -186,9 +186,7 @@ class LocalCopy:
             raise ValueError("it begins with a change")
         check_values(entry.upserts)
         for kind, identifier in entry.removes:
-            parse_host(identifier) if kind == "host" else parse_uuid(identifier, kind)
-            if kind not in VALUES:
-                raise ValueError(f"it removes a {kind[:64]!r}")
+            check_ref(kind, identifier)
         return view.apply(entry.revision, entry.upserts, entry.removes)
 
 

@@ -18,6 +18,7 @@ from onehop.net import address, naming
 from onehop.net.announcement import gratuitous_arp, unsolicited_advertisement
 from onehop.net.identifier import RouterId
 from onehop.objects import Address, KernelObject, Key, Link
+from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Translations
 from onehop.reconciler.plan import Create, Op
 
@@ -37,6 +38,8 @@ class Outward:
         self._herald = Herald()
         self._welcome = Welcome()
         self._allowed: dict[str, Translations] = {}
+        self._admissions: Admissions | None = None
+        self._barred = 0
 
     def soonest(self) -> float | None:
         """When something is to be announced next."""
@@ -44,6 +47,8 @@ class Outward:
 
     def heed(self, name: str, wanted: Partition | None, held: Mapping[Key, KernelObject], now: float) -> dict[Key, str]:
         """Take what a partition holds now, all of it as wanted; returns what could not be done, by key."""
+        if name == naming.SECURITY_PARTITION:
+            return self._bar((wanted.admissions if wanted is not None else None) or Admissions())
         if name.startswith("net/"):
             for tap, frames in self._welcome.know(name, held):
                 self._send(naming.HOST, tap, frames)
@@ -76,6 +81,23 @@ class Outward:
             for found in _published((leg, op.object)):
                 if self._herald.say(partition, found, now):
                     self._send(found.namespace, found.link, [_frame(found)])
+
+    def _bar(self, admissions: Admissions) -> dict[Key, str]:
+        """Bar connections that rules do not allow any more; where rules only grew, nobody has to be looked for."""
+        old, needless = self._admissions, self._barred == 0
+        if old is not None and (old == admissions or (needless and not admissions.narrows(old))):
+            self._admissions = admissions
+            return {}
+        try:
+            self._barred = self._kernel.bar(admissions)
+        except KernelError as error:
+            return {
+                ("connections", naming.HOST): f"connections that are not allowed any more could not be cut: {error}"
+            }
+        self._admissions = admissions
+        if self._barred:
+            LOG.info("connections that security groups do not allow are cut", number=self._barred)
+        return {}
 
     def speak(self, now: float) -> None:
         """Announce what is due."""

@@ -43,7 +43,8 @@ class UnplugRequest(msgspec.Struct, frozen=True, kw_only=True, tag="unplug"):
 
 
 class ReleaseRequest(msgspec.Struct, frozen=True, kw_only=True, tag="release"):
-    """Forget a plug but leave its device as it is, without our mark; answers when the agent will not touch it again."""
+    """Forget a plug but leave its device, without our mark, down and off its bridge; answers when the agent will not
+    touch it again."""
 
     port_id: str
     timeout: float = 30.0
@@ -63,7 +64,26 @@ class CloudInitRequest(msgspec.Struct, frozen=True, kw_only=True, tag="cloud_ini
     port_id: str
 
 
-Request = PlugRequest | UnplugRequest | ReleaseRequest | StatusRequest | PlanRequest | CloudInitRequest
+class AuditRequest(msgspec.Struct, frozen=True, kw_only=True, tag="audit"):
+    """What is in the kernel that is not as it should be? Reads everything back; does nothing."""
+
+
+class ShowPortRequest(msgspec.Struct, frozen=True, kw_only=True, tag="show_port"):
+    """What is a port of this host, how is it, and what was refused of it?"""
+
+    port_id: str
+
+
+Request = (
+    PlugRequest
+    | UnplugRequest
+    | ReleaseRequest
+    | StatusRequest
+    | PlanRequest
+    | CloudInitRequest
+    | ShowPortRequest
+    | AuditRequest
+)
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
@@ -170,13 +190,78 @@ class PlanAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
     ops: list[PlannedOp]
 
 
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """Frames that protection did not let pass for one reason.
+
+    Attributes:
+        reason: its name.
+        meaning: in words.
+        packets, octets: since the port's rules were made or replaced.
+    """
+
+    reason: str
+    meaning: str
+    packets: int
+    octets: int
+
+
+class ShowPortAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="show_port"):
+    """A port as this host knows it.
+
+    Attributes:
+        port_id, network_id, mac_address, addresses: as in the API.
+        pairs: address pairs, as ``address`` or ``address (MAC)``.
+        host: of its active binding, or "".
+        device: name of its device on this host; "" where it is not plugged here.
+        state, reason: of the port here.
+        protected: `port_security_enabled`.
+        refused: every reason, also those that never happened; none where nothing is checked here.
+    """
+
+    port_id: str
+    network_id: str
+    mac_address: str
+    addresses: list[str]
+    pairs: list[str]
+    host: str
+    device: str
+    state: str
+    reason: str
+    protected: bool
+    refused: list[Refused]
+
+
+class AuditAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="audit"):
+    """What an agent found in its kernel; texts for people.
+
+    Attributes:
+        software: version of the agent.
+        complete: there was a complete view; before one nothing else is said.
+        drift: what is wanted and not there, or not so.
+        leaks: what is ours and not wanted.
+        blocked: what cannot be there because somebody else has the name.
+        foreign: links of others in namespaces of ours.
+        namespaces: namespaces of others with the name of a router.
+        unprotected: taps of ports with port security that have no table.
+    """
+
+    software: str
+    complete: bool
+    drift: list[str]
+    leaks: list[str]
+    blocked: list[str]
+    foreign: list[str]
+    namespaces: list[str]
+    unprotected: list[str]
+
+
 class TextAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="text"):
     """A document."""
 
     text: str
 
 
-Answer = Failed | PortAnswer | StatusAnswer | PlanAnswer | TextAnswer
+Answer = Failed | PortAnswer | StatusAnswer | PlanAnswer | ShowPortAnswer | AuditAnswer | TextAnswer
 
 _ANSWERS: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
 

@@ -32,6 +32,9 @@ def scope_of(name: str, *states: Partition | None) -> Scope:
             namespace=naming.router_namespace(RouterId(name.removeprefix("router/"))),
             sysctls=frozenset(o.path for o in claims if isinstance(o, Sysctl)),
         )
+    if name == naming.SECURITY_PARTITION:
+        tables = {(family, naming.SECURITY_TABLE) for family in ("bridge", "inet")}
+        return Scope(namespace=naming.HOST, links=frozenset(), tables=frozenset(tables))
     masters = {o.master for o in claims if isinstance(o, Link) and o.master is not None}
     if name.startswith("gate/"):
         table, bridges = naming.gate_table(RouterId(name.removeprefix("gate/"))), set()

@@ -22,12 +22,14 @@ def agent(context: typer.Context, config: Config = DEFAULT_AGENT_FILE) -> None:
     from onehop import log
     from onehop.agent.daemon import run
     from onehop.errors import KernelError
+    from onehop.kernel import capability
     from onehop.kernel.linux import LinuxKernel
     from onehop.settings import load_agent
 
     settings = load_agent(config)
     log.setup(settings.log_format, settings.log_level)
     try:
+        capability.keep()
         kernel = LinuxKernel()
     except PermissionError as error:
         raise KernelError(

@@ -25,12 +25,15 @@ class Command(NamedTuple):
 
 COMMANDS: tuple[Command, ...] = (
     Command("controller", "onehop.cli.controller", "Run the controller: API, store and the stream to the agents."),
+    Command("up", "onehop.cli.up", "Run controller and agent on this machine: a single host."),
     Command("pki", "onehop.cli.pki", "Make the certificates by which controller and agents know each other."),
     Command("host", "onehop.cli.host", "Add, list and remove hosts."),
     Command("agent", "onehop.cli.agent", "Run the agent of this host, or join this host to a controller."),
     Command("plug", "onehop.cli.plug", "Attach an instance on this host to a port."),
     Command("unplug", "onehop.cli.unplug", "Detach the instance of a port on this host."),
+    Command("port", "onehop.cli.port", "Show a port of this host, and what was refused of it."),
     Command("status", "onehop.cli.status", "Show how this host's agent is doing."),
+    Command("audit", "onehop.cli.audit", "Look whether everything keeps its promises; change nothing."),
     Command("plan", "onehop.cli.plan", "Show what this host's agent would do now."),
     Command("trace", "onehop.cli.trace", "Show where a packet goes, hop by hop, and why it dies where it dies."),
     Command("lab", "onehop.cli.lab", "Try it: many hosts on one machine, in namespaces."),

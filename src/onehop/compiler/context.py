@@ -1,7 +1,7 @@
 """One component as one host sees it: everything that features ask for, worked out once."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,7 +14,7 @@ from onehop.model.port import Port
 from onehop.model.router import Router
 from onehop.model.subnet import Subnet
 from onehop.model.topology import Topology
-from onehop.net import address
+from onehop.net import address, naming
 from onehop.net.identifier import HostName, NetworkId, RouterId, SubnetId
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class Segment(msgspec.Struct, frozen=True):
         legs: interfaces of routers that are held here.
         others: VTEPs of the other hosts that hold it, sorted.
         known: addresses that are answered on the host where the question starts.
-        own: MACs of all ports; no address pair takes one of these away from its port.
+        own: MACs of all ports, and those that are ours (of bridges, of questions); no address pair takes one of these.
         roaming: MACs that more than one port may use (virtual MACs in address pairs): learned, not declared.
         roving: IPv4 addresses and prefixes that nobody knows the place of: in address pairs, and of unbound ports.
         roving6: the same of IPv6.
@@ -108,7 +108,7 @@ class Context:
             if any(address.version(ip.ip_address) == 6 for ip in p.fixed_ips)
         ]
         others = {self.view.hosts[h].vtep for h in holders if h != self.host and h in self.view.hosts}
-        own = frozenset(p.mac_address for p in ports)
+        own = frozenset(p.mac_address for p in ports) | _ours(network, ports, self.view.hosts)
         askers = (self.view.hosts[h] for h in sorted(routed) if h != self.host and h in self.view.hosts)
         return Segment(
             network,
@@ -159,6 +159,15 @@ class Context:
             segment = self.segments.get(leg.network_id)
             if segment is not None:
                 yield segment, leg
+
+
+def _ours(network: Network, ports: Iterable[Port], hosts: Iterable[HostName]) -> frozenset[str]:
+    """MACs in pairs that are those of the bridge, or of the questions that legs ask across the underlay."""
+    named = {pair.mac_address for port in ports for pair in port.allowed_address_pairs}
+    probes = {m for m in named if m.startswith("0e:")}
+    legs = [port.id for port in ports if port.router_id is not None] if probes else []
+    ours = {naming.probe_mac(host, leg) for leg in legs for host in hosts} | {naming.bridge_mac(network.id)}
+    return frozenset(named & ours)
 
 
 def _roaming(instances: tuple[Port, ...], own: frozenset[str]) -> frozenset[str]:

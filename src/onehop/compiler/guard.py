@@ -39,9 +39,8 @@ def _table(context: Context, segment: Segment, vxlan: str) -> Ruleset:
     legs = {leg.id for leg in segment.legs}
     gateways = [known.address for known in segment.known if known.port.id in legs]
     rules = list(_rules(gateways))
-    taps = question.announcers(context, segment)
     sets = [*_sets(gateways)]
-    if segment.roving and (legs or taps):
+    if segment.roving and legs:
         sets.append(nft.prefix_set("roving", 4, segment.roving))
     parts = [
         nft.chain("bridge_in", _solicited(segment), nft.netdev_hook("ingress", bridge, "drop")),
@@ -53,15 +52,13 @@ def _table(context: Context, segment: Segment, vxlan: str) -> Ruleset:
             nft.chain("vxlan_in", [*inwards, *rules], nft.netdev_hook("ingress", vxlan)),
             nft.chain("vxlan_out", [*outwards, *rules], nft.netdev_hook("egress", vxlan)),
         ]
-    moved = list(question.moved(segment, vxlan))
-    parts += [nft.chain(f"from-{tap}", moved, nft.netdev_hook("ingress", tap)) for tap in taps]
     return Ruleset(
         namespace=naming.HOST,
         family="netdev",
         table=naming.network_table(network.id),
         sets=tuple(sets),
         body=nft.body(*parts),
-        devices=(bridge, vxlan, *taps) if rules or taps else (bridge,),
+        devices=(bridge, vxlan) if rules else (bridge,),
     )
 
 

@@ -19,7 +19,9 @@ from onehop.compiler.interfaces import interfaces
 from onehop.compiler.networks import networks
 from onehop.compiler.northbound import northbound
 from onehop.compiler.policy import policy
+from onehop.compiler.protection import protection
 from onehop.compiler.routing import routing, untracked
+from onehop.compiler.security_groups import security
 from onehop.compiler.state import HostState, Local, Partition, Wish, merge
 from onehop.model.locality import home_of
 from onehop.model.placement import Component, components_of
@@ -32,6 +34,7 @@ Feature = Callable[[Context], Iterator[tuple[str, Wish]]]
 FEATURES: tuple[Feature, ...] = (
     networks,
     guard,
+    protection,
     instances,
     forwarding,
     interfaces,
@@ -79,6 +82,9 @@ def compile_host(view: Topology, host: HostName, local: Local | None = None) -> 
     state: dict[str, Partition] = {}
     for component in components_of(view, sorted(networks_near(view, host))):
         state.update(compile_component(view, host, component, local))
+    filtered = security(view, host, local)
+    if filtered is not None:
+        state[filtered.name] = filtered
     return state
 
 

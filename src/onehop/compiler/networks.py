@@ -7,6 +7,7 @@ would send into it, is dropped on the bridge device (ingress and egress), from b
 from collections.abc import Iterator
 
 from onehop.compiler.context import Context, Segment
+from onehop.compiler.security_profile import tracks
 from onehop.compiler.state import Claim, Refusal
 from onehop.net import naming
 from onehop.objects import ALL_ZERO, Bridge, BridgePort, Link, Vxlan, VxlanFdb
@@ -30,7 +31,8 @@ def _segment(context: Context, segment: Segment, partition: str) -> Iterator[Lin
     alias = naming.mark(partition, "network", network.id)
     bridge, vxlan = naming.bridge(network.id), naming.vxlan(network.vni)
     mac = naming.bridge_mac(network.id)
-    yield Link(namespace=naming.HOST, name=bridge, spec=Bridge(), alias=alias, mac=mac, mtu=network.mtu)
+    spec = Bridge(tracked=any(tracks(context.view, p) for p in segment.instances if context.is_local(p)))
+    yield Link(namespace=naming.HOST, name=bridge, spec=spec, alias=alias, mac=mac, mtu=network.mtu)
     yield Link(
         namespace=naming.HOST,
         name=vxlan,

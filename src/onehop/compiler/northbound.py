@@ -117,6 +117,8 @@ def _chains(north: North) -> Iterator[str]:
 def _from_outside(north: North) -> Iterator[str]:
     """What may come in: published and steered addresses, and routed subnets; never from our own sources."""
     yield "ip saddr @inside counter drop"
+    # Nobody routes these (RFC 3927, 7), and one of them is what instances ask for metadata.
+    yield "ip saddr 169.254.0.0/16 counter drop"
     yield "ip saddr @external ether saddr != @peers counter drop"
     if not north.gateway.enable_snat:
         # Walk 3: who has a floating IP and is called by the address inside answers from there, and new calls of its own

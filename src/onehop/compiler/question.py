@@ -12,7 +12,7 @@ the answer is turned back where it arrives.
   reserved field, which receivers ignore (section 4.3).
 
 An address that moves says so (gratuitous ARP, unsolicited advertisement); suppression swallows that on its way to the
-underlay, so it is passed on at its tap.
+underlay, so it is passed on at its tap, behind the checks of `onehop.compiler.protection_rules`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -47,21 +47,6 @@ def answers(context: Context, segment: Segment) -> Iterator[str]:
     for leg, probe in _probes6(context, segment):
         answered = f"ether daddr {probe} icmpv6 type nd-neighbor-advert {_about(segment.roving6)}".rstrip()
         yield f"{answered} ether daddr set {leg.mac_address} ip6 daddr set {address.link_local(leg.mac_address)} accept"
-
-
-def moved(segment: Segment, vxlan: str) -> Iterator[str]:
-    """At the ingress of a tap: an address that says where it is now is heard on the other hosts too."""
-    if segment.roving:
-        yield f'arp saddr ip @roving arp daddr ip @roving dup to "{vxlan}"'
-    if segment.roving6:
-        said = f"icmpv6 type nd-neighbor-advert ip6 daddr ff02::1 {_about(segment.roving6)}".rstrip()
-        yield f'{said} dup to "{vxlan}"'
-
-
-def announcers(context: Context, segment: Segment) -> tuple[str, ...]:
-    """Taps here behind which an address may be whose place nobody knows."""
-    local = (port for port in segment.instances if context.is_local(port))
-    return tuple(naming.tap(port.id) for port in local if port.allowed_address_pairs)
 
 
 def _probes(context: Context, segment: Segment) -> Iterator[tuple[Port, str, str]]:

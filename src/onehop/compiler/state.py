@@ -9,7 +9,8 @@ from onehop.model.topology import Ref
 from onehop.net.advertisement import Advertisement
 from onehop.net.identifier import PortId
 from onehop.net.naming import VXLAN_PORT
-from onehop.objects import KernelObject, Key, Link
+from onehop.objects import KernelObject, Key, Link, Ruleset
+from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Translations
 
 
@@ -73,12 +74,13 @@ class Partition(msgspec.Struct, frozen=True):
     """The part of a host's state that is compiled, observed and diffed on its own.
 
     Attributes:
-        name: ``net/<network id>`` or ``router/<router id>``.
+        name: ``net/<network id>``, ``router/<router id>``, ``gate/<router id>``, or ``host/security``.
         claims: by the object's key.
         refused: resources that could not be compiled, with the reason.
         flawed: resources that are as they should be, but cannot do all that they are for, with the reason.
         translations: of a router with a gateway: what its connections may be translated to and from.
         advertisements: of a router: what its legs tell instances, by link.
+        admissions: of ``host/security``: which tracked connections the rules of today would let begin.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Partition(msgspec.Struct, frozen=True):
     flawed: Mapping[Ref, str] = {}
     translations: Translations | None = None
     advertisements: tuple[Advertisement, ...] = ()
+    admissions: Admissions | None = None
 
 
 HostState = Mapping[str, Partition]
@@ -140,9 +143,9 @@ def merge(name: str, wishes: Iterable[Wish]) -> Partition:
 
 
 def _name_clash(one: Claim, other: Claim) -> bool:
-    return (
-        isinstance(one.object, Link)
-        and isinstance(other.object, Link)
-        and one.resource != other.resource
-        and one.object.alias != other.object.alias
-    )
+    if one.resource == other.resource:
+        return False
+    if isinstance(one.object, Link) and isinstance(other.object, Link):
+        return one.object.alias != other.object.alias
+    # A port's table is named after its link.
+    return isinstance(one.object, Ruleset) and one.resource[0] == other.resource[0] == "port"

@@ -20,7 +20,10 @@ from onehop.controller.logic import Logic
 from onehop.controller.networks import Networks
 from onehop.controller.port_forwardings import PortForwardings
 from onehop.controller.ports import Ports
+from onehop.controller.rbac_policies import RbacPolicies
 from onehop.controller.routers import Routers
+from onehop.controller.security_groups import SecurityGroups
+from onehop.controller.security_rules import SecurityRules
 from onehop.controller.subnets import Subnets
 from onehop.errors import NotFoundError
 from onehop.model.kind import Json
@@ -32,7 +35,10 @@ from onehop.store import Id, Row, Where
 _TYPES: Mapping[str, type[Logic]] = MappingProxyType(
     {
         "network": Networks,
+        "rbac_policy": RbacPolicies,
         "subnet": Subnets,
+        "security_group": SecurityGroups,
+        "security_group_rule": SecurityRules,
         "port": Ports,
         "binding": Bindings,
         "router": Routers,
@@ -74,12 +80,20 @@ class Operations:
             parent = find(context, BY_NAME[resource.parent.resource], parent_id or "")
             self._parent = {resource.parent.attribute: [parent["id"]]}
             self._owner = None if resource.owned else parent
-            if not context.caller.is_admin and policy.RIGHTS[resource.name].change == "admin":
+            if not context.caller.is_admin and not policy.rights(context.caller, resource).see:
                 raise forbidden(f"{resource.parent.resource}_{resource.name}")
+
+    def lacks(self) -> bool:
+        """Whether something must be made before a list can be shown."""
+        return self._logic.lacks(self._context)
+
+    def prepare(self) -> None:
+        """Make what is lacking."""
+        self._logic.prepare(self._context)
 
     def list_all(self, pairs: Pairs, url: str) -> Row:
         """All that match a query string; `url` is the list's own, for links."""
-        asked = listing.parse(self._resource, pairs, self._context.caller.is_admin)
+        asked = listing.parse(self._resource, pairs, policy.hidden(self._context.caller, self._resource))
         rows = self._select(asked)
         answer: Row = {
             self._resource.collection: view.shown_all(self._resource, self._context.caller, rows, asked.fields)
@@ -192,7 +206,7 @@ class Operations:
         if visible == []:
             return []
         where: dict[str, Sequence[Json]] = {**asked.where, **self._parent}
-        late = {}
+        late = {name: where.pop(name) for name in self._logic.shown_otherwise & where.keys()}
         for name, values in asked.late.items():
             if name in self._logic.renamed:
                 where[self._logic.renamed[name]] = values

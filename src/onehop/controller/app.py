@@ -14,7 +14,13 @@ from onehop.settings import ControllerSettings
 from onehop.store import Store
 
 
-def create_app(store: Store, settings: ControllerSettings, *, clock: Callable[[], float] = time.time) -> Starlette:
+def create_app(
+    store: Store,
+    settings: ControllerSettings,
+    *,
+    clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Starlette:
     """The API over a store.
 
     Several processes may serve one store. Nothing is listened on here: for every socket that serves this application
@@ -24,6 +30,7 @@ def create_app(store: Store, settings: ControllerSettings, *, clock: Callable[[]
         store: open; the caller closes it.
         settings: `auth`, `users_file`, `api_listen` and the limits of networks are used.
         clock: seconds since the epoch.
+        monotonic: seconds that only grow, for the limits.
 
     Raises:
         SettingsError: the settings would let strangers in, or the users file is wrong.
@@ -31,7 +38,7 @@ def create_app(store: Store, settings: ControllerSettings, *, clock: Callable[[]
     authenticator = Authenticator(settings)
     app = Starlette(
         routes=Service(store, settings, clock).routes(),
-        middleware=[Middleware(Border, authenticator=authenticator)],
+        middleware=[Middleware(Border, authenticator=authenticator, settings=settings, monotonic=monotonic)],
         exception_handlers={HTTPException: on_http_exception},
     )
     app.router.redirect_slashes = False

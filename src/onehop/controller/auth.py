@@ -22,9 +22,12 @@ from urllib.parse import urlsplit
 
 import anyio.to_thread
 from anyio import CapacityLimiter
+from msgspec.structs import replace
 
+from onehop.controller import policy_file
 from onehop.controller.caller import ANONYMOUS_ADMIN, Caller
 from onehop.controller.faults import FaultError
+from onehop.controller.policy_table import TABLE
 from onehop.controller.users import Users
 from onehop.errors import SettingsError
 from onehop.settings import ControllerSettings, split_address
@@ -39,14 +42,15 @@ def refuse_unless_loopback(settings: ControllerSettings, host: str) -> None:
     Raises:
         SettingsError: says what to change.
     """
-    if settings.auth != "none" or _is_loopback(host):
+    if settings.auth != "none" or is_loopback(host):
         return
     raise SettingsError(
         f'auth = "none" makes everyone who reaches {host} an administrator: listen on 127.0.0.1 or ::1, or set auth'
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on, or a name, is this machine's own."""
     if host == "localhost":
         return True
     try:
@@ -59,7 +63,7 @@ class Authenticator:
     """Authenticates requests as the settings say.
 
     Raises:
-        SettingsError: from the constructor: no authentication off loopback, or the users file is wrong.
+        SettingsError: from the constructor: no authentication off loopback, or the users or policy file is wrong.
     """
 
     def __init__(self, settings: ControllerSettings) -> None:
@@ -69,6 +73,7 @@ class Authenticator:
         self._users = Users(Path(settings.users_file)) if settings.users_file is not None else None
         if self._mode == "http_basic" and self._users is None:
             raise SettingsError('auth = "http_basic" needs users_file')
+        self._policy = policy_file.load(Path(settings.policy_file)) if settings.policy_file is not None else TABLE
         self._public_host = urlsplit(settings.api_public_url).hostname
         self._limiter = CapacityLimiter(_MAXIMUM_CHECKS)
 
@@ -83,6 +88,10 @@ class Authenticator:
         Raises:
             FaultError: 401.
         """
+        caller = await self._recognised(headers, client)
+        return caller if self._policy is TABLE else replace(caller, policy=self._policy)
+
+    async def _recognised(self, headers: Mapping[str, str], client: str | None) -> Caller:
         if self._mode == "trusted_headers":
             return self._from_headers(headers, client)
         authorization = headers.get("authorization")
@@ -99,7 +108,7 @@ class Authenticator:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             return False
-        return _is_loopback(name) or name == self._public_host
+        return is_loopback(name) or name == self._public_host
 
     async def _basic(self, users: Users, authorization: str) -> Caller:
         scheme, _, encoded = authorization.partition(" ")

@@ -12,9 +12,6 @@ from onehop.model.kind import Json, shown, text
 from onehop.model.resource import Resource
 from onehop.store import Row
 
-MAXIMUM_OCTETS = 4 * 1024 * 1024
-"""Longer bodies are 413."""
-
 MAXIMUM_BULK = 1000
 """Of one create: writes wait for one another, so none may take long."""
 

@@ -3,8 +3,11 @@
 Everything that leaves passes here, so every answer has a request id and every error is a JSON body, whatever fails.
 """
 
+import asyncio
+import math
 import re
 import time
+from collections.abc import Callable
 from uuid import uuid4
 
 import msgspec
@@ -15,12 +18,17 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from onehop.controller.allowance import Allowance
 from onehop.controller.auth import Authenticator
-from onehop.controller.body import MAXIMUM_OCTETS
+from onehop.controller.caller import Caller
 from onehop.controller.faults import FaultError
 from onehop.controller.refusals import fault
 from onehop.errors import OnehopError
 from onehop.model.kind import Json
+from onehop.settings import ControllerSettings
+
+BODY_SECONDS = 60.0
+"""How long a client may take to send a body."""
 
 _PUBLIC = frozenset(("/",))
 """Paths that need no authentication: version discovery."""
@@ -28,6 +36,18 @@ _PUBLIC = frozenset(("/",))
 _TAG = re.compile(r"/v2\.0/[^/]+/[^/]+/tags/[^/]+")
 
 log = structlog.get_logger(__name__)
+
+
+class TooManyError(FaultError):
+    """Somebody asks too often.
+
+    Attributes:
+        seconds: after which to try again.
+    """
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self.seconds = math.ceil(seconds)
+        super().__init__("HTTPTooManyRequests", f"{what}; try again in {self.seconds} s.")
 
 
 def answer(value: Json, status: int = 200) -> Response:
@@ -38,7 +58,10 @@ def answer(value: Json, status: int = 200) -> Response:
 def refusal(error: FaultError, basic: bool = False) -> Response:
     """An error as clients expect it: Keystone's form for 401, Networking's for all others."""
     if error.status != 401:
-        return answer(error.body, error.status)
+        refused = answer(error.body, error.status)
+        if isinstance(error, TooManyError):
+            refused.headers["Retry-After"] = str(error.seconds)
+        return refused
     body = {"error": {"code": 401, "title": "Unauthorized", "message": error.message}}
     response = answer(body, 401)
     if basic:
@@ -50,18 +73,24 @@ async def read_body(request: Request) -> bytes:
     """A request's body.
 
     Raises:
-        FaultError: 413 when it is longer than `MAXIMUM_OCTETS`.
+        FaultError: 413 when it is longer than the settings allow, 408 when it does not come to an end.
     """
-    too_long = FaultError("HTTPRequestEntityTooLarge", f"The body is longer than {MAXIMUM_OCTETS} octets.")
+    most = request.state.most_octets
+    too_long = FaultError("HTTPRequestEntityTooLarge", f"The body is longer than {most} octets.")
     declared = request.headers.get("content-length", "0")
-    if declared.isdigit() and int(declared) > MAXIMUM_OCTETS:
+    if declared.isdigit() and int(declared) > most:
         raise too_long
     parts, length = [], 0
-    async for part in request.stream():
-        length += len(part)
-        if length > MAXIMUM_OCTETS:
-            raise too_long
-        parts.append(part)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                length += len(part)
+                if length > most:
+                    raise too_long
+                parts.append(part)
+    except TimeoutError:
+        message = f"The body was not whole after {BODY_SECONDS:g} seconds."
+        raise FaultError("HTTPRequestTimeout", message) from None
     return b"".join(parts)
 
 
@@ -76,11 +105,28 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 
 class Border:
-    """An ASGI application around another."""
+    """An ASGI application around another.
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
+    Args:
+        app: the other.
+        authenticator: says who asks.
+        settings: its limits.
+        monotonic: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        authenticator: Authenticator,
+        settings: ControllerSettings,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._app = app
         self._authenticator = authenticator
+        self._most_octets = settings.api_body_octets
+        self._requests = Allowance(settings.api_requests_per_second, monotonic)
+        failures = settings.api_failed_logins_per_minute
+        self._failures = Allowance(failures / 60, monotonic, burst=failures)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -121,8 +167,24 @@ class Border:
         if scope["path"] in _PUBLIC:
             return
         client = scope.get("client")
-        caller = await self._authenticator.caller(headers, client[0] if client else None)
-        scope.setdefault("state", {})["caller"] = caller
+        address = client[0] if client else None
+        caller = await self._recognise(headers, address)
+        wait = self._requests.wait(f"{address} {caller.project_id} {caller.user}")
+        if wait:
+            raise TooManyError("There are too many requests of yours", wait)
+        scope.setdefault("state", {}).update(caller=caller, most_octets=self._most_octets)
+
+    async def _recognise(self, headers: Headers, address: str | None) -> Caller:
+        """Who asks; whoever fails too often is not even asked."""
+        source = address or ""
+        wait = self._failures.wait(source, take=False)
+        if wait and "authorization" in headers:
+            raise TooManyError("There were too many logins that failed", wait)
+        try:
+            return await self._authenticator.caller(headers, address)
+        except FaultError:
+            self._failures.wait(source)
+            raise
 
     def _refuse(self, error: OnehopError, request_id: str) -> Response:
         refused = fault(error)

@@ -13,7 +13,7 @@ import uvicorn
 
 from onehop.controller.app import create_app
 from onehop.controller.auth import refuse_unless_loopback
-from onehop.controller.parser import Protocol
+from onehop.controller.parser import protocol
 from onehop.controller.stream import Stream
 from onehop.errors import SettingsError
 from onehop.log import logger
@@ -123,7 +123,7 @@ async def _serve_api(
 ) -> None:
     config = uvicorn.Config(
         create_app(store, settings),
-        http=Protocol,
+        http=protocol(settings),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -13,6 +13,7 @@ from onehop.controller.networks import no_vni, select_in
 from onehop.errors import PoolFullError
 from onehop.model.gateway import GATEWAY_OWNER
 from onehop.model.network import NETWORK
+from onehop.model.router import ROUTER
 from onehop.net import address
 from onehop.store import Row
 
@@ -143,13 +144,15 @@ def _readdress(context: Context, router: Row, port: Row, requested: Sequence[Row
 
 def _check_rights(context: Context, network: Row, port: Row | None, info: Row, translates: bool) -> None:
     """Others than administrators neither turn translation on or off, nor choose addresses of others' networks."""
-    if context.caller.is_admin:
-        return
-    if info.get("enable_snat", translates) != translates:
+    caller = context.caller
+    switched = info.get("enable_snat", translates) != translates
+    if switched and not policy.may_set(caller, ROUTER, "external_gateway_info.enable_snat", network):
         raise forbidden("update_router:external_gateway_info:enable_snat")
     known = {ip["ip_address"] for ip in port["fixed_ips"]} if port is not None else set()
     chosen = [ip for ip in info.get("external_fixed_ips", ()) if "ip_address" in ip]
-    if not policy.owns(context.caller, network) and any(ip["ip_address"] not in known for ip in chosen):
+    if policy.may_set(caller, ROUTER, "external_gateway_info.external_fixed_ips", network):
+        return
+    if any(ip["ip_address"] not in known for ip in chosen):
         raise forbidden("update_router:external_gateway_info:external_fixed_ips")
 
 

@@ -77,14 +77,24 @@ async def join(connection: ServerConnection, store: Store, directory: Path) -> N
     await connection.close()
 
 
-async def renew(connection: ServerConnection, store: Store, directory: Path, host: HostName) -> None:
+def why_not(tx: Transaction, host: HostName, serial: str) -> str | None:
+    """Why the certificate of that serial number does not make its bearer this host, or None where it does."""
+    certificate = tx.certificate(serial)
+    if certificate is None or certificate.host != host or tx.host(host) is None:
+        return f"the certificate of host {host} is unknown here; let the host join again"
+    if certificate.revoked_at is not None:
+        return f"the certificate of host {host} was revoked; let the host join again"
+    return None
+
+
+async def renew(connection: ServerConnection, store: Store, directory: Path, host: HostName, serial: str) -> None:
     """Give a host that has shown its certificate a new one, once. The old one stays good until it ends.
 
     Raises:
         OnehopError: why there is no certificate.
     """
     request = await _request(connection)
-    certificate = await asyncio.to_thread(_renew, store, directory, host, request.request.encode())
+    certificate = await asyncio.to_thread(_renew, store, directory, host, serial, request.request.encode())
     LOG.info("host renewed its certificate", host=host)
     await connection.send(encode(Joined(host=host, certificate=certificate)))
     await connection.close()
@@ -100,13 +110,14 @@ async def _request(connection: ServerConnection) -> JoinRequest:
     return request
 
 
-def _renew(store: Store, directory: Path, host: HostName, request: bytes) -> str:
+def _renew(store: Store, directory: Path, host: HostName, serial: str, request: bytes) -> str:
     certificate = pki.sign_host(directory, host, request)
     expires = certificate.not_valid_after_utc.timestamp()
 
     def record(tx: Transaction) -> None:
-        if tx.host(host) is None:
-            raise NotFoundError(f"host {host} was removed; add it and let it join again")
+        reason = why_not(tx, host, serial)
+        if reason is not None:
+            raise NotFoundError(reason)
         tx.add_certificate(host, pki.serial_of(certificate), expires)
 
     # Not revoked: the agent may be lost before it has kept the new one. Nobody else has the key that both are for.

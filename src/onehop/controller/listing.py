@@ -1,7 +1,7 @@
 """Query strings of lists: fields, filters, sort, pages; and the links from page to page."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from urllib.parse import urlencode
 
 import msgspec
@@ -46,15 +46,15 @@ class Listing(msgspec.Struct):
     reverse: bool
 
 
-def parse(resource: Resource, pairs: Pairs, admin: bool = True) -> Listing:
-    """Check a list's query string; only an `admin` filters and sorts by what only administrators see.
+def parse(resource: Resource, pairs: Pairs, hidden: Collection[str] = ()) -> Listing:
+    """Check a list's query string; nobody filters or sorts by what is hidden.
 
     Raises:
         FaultError: 400 for an unknown filter or sort key, or a value that cannot be.
     """
     if len(pairs) > MAXIMUM_VALUES:
         raise bad_request(f"The query has more than {MAXIMUM_VALUES} parameters.")
-    listing = Listing(_fields(pairs), {}, {}, _sort(resource, pairs, admin), None, None, False)
+    listing = Listing(_fields(pairs), {}, {}, _sort(resource, pairs, hidden), None, None, False)
     for name, value in pairs:
         if not is_storable(value):
             raise bad_request(f"The value of {shown(name)} contains a character that cannot be stored.")
@@ -65,7 +65,7 @@ def parse(resource: Resource, pairs: Pairs, admin: bool = True) -> Listing:
         elif name == "page_reverse":
             listing.reverse = value.lower() in ("true", "1")
         elif name not in _CONTROL:
-            _filter(resource, listing, name, value, admin)
+            _filter(resource, listing, name, value, hidden)
     return listing
 
 
@@ -85,14 +85,14 @@ def _limit(value: str) -> int | None:
     return min(number, MAXIMUM_LIMIT) if number else None
 
 
-def _sort(resource: Resource, pairs: Pairs, admin: bool) -> list[tuple[str, str]]:
+def _sort(resource: Resource, pairs: Pairs, hidden: Collection[str]) -> list[tuple[str, str]]:
     keys = [_stored_name(value) for name, value in pairs if name == "sort_key"]
     directions = [value for name, value in pairs if name == "sort_dir"]
     if directions and len(keys) != len(directions):
         raise bad_request("The number of sort_keys and sort_dirs must be same")
     for key in keys:
         attribute = resource.attribute(key)
-        if attribute is None or not attribute.sort or (attribute.admin_see and not admin):
+        if attribute is None or not attribute.sort or key in hidden:
             raise bad_request(f"{shown(key)} is invalid attribute for sort keys")
     for direction in directions:
         if direction not in ("asc", "desc"):
@@ -108,7 +108,7 @@ def _stored_name(name: str) -> str:
     return "project_id" if name == "tenant_id" else name
 
 
-def _filter(resource: Resource, listing: Listing, name: str, value: str, admin: bool) -> None:
+def _filter(resource: Resource, listing: Listing, name: str, value: str, hidden: Collection[str]) -> None:
     name = _stored_name(name)
     if name in _TAG_FILTERS and resource.tags:
         listing.where.setdefault(name, []).extend(tag for tag in value.split(",") if tag)
@@ -121,7 +121,7 @@ def _filter(resource: Resource, listing: Listing, name: str, value: str, admin: 
         listing.where[name] = [value[:10] + "T" + value[11:19] + "Z"]
         return
     attribute = resource.attribute(name)
-    if attribute is None or not attribute.filter or (attribute.admin_see and not admin):
+    if attribute is None or not attribute.filter or name in hidden:
         raise bad_request(f"[{shown(name)}] is invalid attribute for filtering")
     if attribute.name == "fixed_ips":
         _fixed_ips(listing, value)

@@ -20,12 +20,23 @@ class Logic:
     Attributes:
         resource: whose logic it is.
         renamed: filters on attributes that are not stored → the store's name of the same condition.
+        shown_otherwise: attributes that a caller may be shown otherwise than they are stored: filters on them wait for
+            `complete`.
     """
 
     renamed: Mapping[str, str] = MappingProxyType({})
+    shown_otherwise: frozenset[str] = frozenset()
 
     def __init__(self, resource: Resource) -> None:
         self.resource = resource
+
+    def lacks(self, context: Context) -> bool:
+        """Whether something must be made before the caller can be shown a list."""
+        del context
+        return False
+
+    def prepare(self, context: Context) -> None:
+        """Make what is lacking."""
 
     def create(self, context: Context, values: Row) -> Row:
         """Make a resource from canonical values with defaults; the answer is its row."""

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
+from onehop.controller import sharing
 from onehop.controller.context import Context
 from onehop.controller.faults import FaultError
 from onehop.controller.logic import Logic
@@ -31,11 +32,17 @@ def largest_mtu(settings: ControllerSettings, type: str) -> int:
 class Networks(Logic):
     """The logic of networks."""
 
+    shown_otherwise = frozenset({"shared"})
+
     def create(self, context: Context, values: Row) -> Row:
         """Choose or check the segment and the MTU."""
         self._choose_segment(context, values)
         values["mtu"] = _mtu(context.settings, values[_TYPE], values.get("mtu", 0))
-        return super().create(context, values)
+        row = super().create(context, values)
+        for attribute, action in sharing.ACTIONS.items():
+            if row[attribute]:
+                sharing.switch(context, row, action, on=True)
+        return row
 
     def update(self, context: Context, row: Row, changes: Row) -> Row:
         """Check a new MTU against what carries it and the network's IPv6 subnets; keep what others use shared."""
@@ -44,10 +51,11 @@ class Networks(Logic):
             where = {"network_id": [row["id"]], "ip_version": [6]}
             if changes["mtu"] < IPV6_MINIMUM_MTU and context.tx.count("subnet", where):
                 raise mtu_conflict(row["id"], changes["mtu"])
-        if changes.get("shared") is False and row["shared"]:
-            _require_unshared(context, row)
         if changes.get("router:external") is False and row["router:external"]:
             _require_internal(context, row)
+        for attribute, action in sharing.ACTIONS.items():
+            if changes.get(attribute, row[attribute]) != row[attribute]:
+                sharing.switch(context, row, action, on=changes[attribute])
         return super().update(context, row, changes)
 
     def delete(self, context: Context, row: Row) -> None:
@@ -64,15 +72,19 @@ class Networks(Logic):
             )
         for subnet in context.tx.select("subnet", {"network_id": [row["id"]]}):
             context.tx.delete("subnet", subnet["id"])
+        for grant in context.tx.select("rbac_policy", {"object_id": [row["id"]]}):
+            context.tx.delete("rbac_policy", grant["id"])
         super().delete(context, row)
 
     def complete(self, context: Context, rows: Sequence[Row]) -> None:
-        """Add the ids of subnets."""
+        """Add the ids of subnets, and whether it is shared with the caller."""
         found: dict[str, list[str]] = defaultdict(list)
         for subnet in select_in(context, "subnet", "network_id", [row["id"] for row in rows]):
             found[subnet["network_id"]].append(subnet["id"])
+        shared = sharing.shared_with(context, rows)
         for row in rows:
             row["subnets"] = found[row["id"]]
+            row["shared"] = row["id"] in shared
             row["availability_zones"] = []
             row["l2_adjacency"] = True
 
@@ -144,16 +156,6 @@ def _require_internal(context: Context, network: Row) -> None:
             f"External network {network['id']} cannot be updated to be made non-external, since it has existing "
             "gateway ports or floating IPs.",
         )
-
-
-def _require_unshared(context: Context, network: Row) -> None:
-    for resource in ("port", "subnet"):
-        for row in context.tx.select(resource, {"network_id": [network["id"]]}):
-            if row["project_id"] != network["project_id"] and not row.get("device_owner", "").startswith("network:"):
-                raise FaultError(
-                    "InvalidSharedSetting",
-                    f"Unable to reconfigure sharing settings for network {network['id']}. Other projects use it.",
-                )
 
 
 def _invalid(message: str) -> FaultError:

@@ -102,7 +102,7 @@ def _schema(
 
 def _paths(resource: Resource) -> dict[str, Json]:
     parent = BY_NAME[resource.parent.resource].collection if resource.parent is not None else None
-    path = f"/v2.0/{resource.collection}" if parent is None else f"/v2.0/{parent}/{{parent_id}}/{resource.collection}"
+    path = f"/v2.0/{resource.segment}" if parent is None else f"/v2.0/{parent}/{{parent_id}}/{resource.collection}"
     above = [_path_parameter("parent_id")] if parent is not None else []
     one = f"{path}/{{id}}"
     parameters = [*above, _path_parameter("id")]

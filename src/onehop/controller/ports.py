@@ -1,6 +1,6 @@
 """Ports: their MAC, addresses, device and binding, and what keeps a router's interface from being taken away."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from uuid import uuid4
 
 from onehop.controller import bindings, pairs, policy, reach
@@ -9,16 +9,21 @@ from onehop.controller.context import Context
 from onehop.controller.faults import FaultError, bad_request, forbidden
 from onehop.controller.interfaces import check_interface_subnets, refuse_next_hops, refuse_used_by_routes
 from onehop.controller.logic import Logic
+from onehop.controller.security_groups import wanted_groups
 from onehop.model.floating_ip import FLOATING_OWNER
 from onehop.model.gateway import GATEWAY_OWNER
 from onehop.model.network import NETWORK
-from onehop.model.port import INTERFACE_OWNERS
+from onehop.model.port import INTERFACE_OWNERS, PORT
 from onehop.store import Row
 
-_OWNERS_ONLY = ("mac_address", "port_security_enabled", "allowed_address_pairs")
-"""On another project's network set by administrators only: they decide whom a port can pretend to be."""
-
-_FIXED_ON_INTERFACES = ("device_id", "device_owner", "mac_address", "allowed_address_pairs", "port_security_enabled")
+_FIXED_ON_INTERFACES = (
+    "device_id",
+    "device_owner",
+    "mac_address",
+    "allowed_address_pairs",
+    "port_security_enabled",
+    "security_groups",
+)
 
 
 _OUTSIDE = (GATEWAY_OWNER, FLOATING_OWNER)
@@ -34,7 +39,7 @@ class Ports(Logic):
     def create(self, context: Context, values: Row) -> Row:
         """Give the port its MAC, its addresses and, if asked for, its host."""
         network = policy.find(context.tx, context.caller, NETWORK, values["network_id"])
-        _check_network_rights(context, network, values)
+        policy.require_on_network(context.tx, context.caller, PORT, network, values)
         _check_device(context, "create", values)
         values["id"] = str(uuid4())
         if "mac_address" not in values:
@@ -43,6 +48,7 @@ class Ports(Logic):
             _refuse_leg_mac(context, network["id"], values["mac_address"])
         values.setdefault("port_security_enabled", network["port_security_enabled"])
         values["allowed_address_pairs"] = pairs.checked(values)
+        values["security_groups"] = wanted_groups(context, values)
         addressing = Addressing(context, values["id"], values["mac_address"], network["id"])
         requested = values.get("fixed_ips")
         values["fixed_ips"] = addressing.default() if requested is None else addressing.wanted(requested)
@@ -57,7 +63,7 @@ class Ports(Logic):
         """Change it; addresses that follow from the MAC follow it."""
         changed = {name: value for name, value in changes.items() if row.get(name) != value}
         network = context.tx.get("network", row["network_id"]) or {}
-        _check_network_rights(context, network, changed, action="update")
+        policy.require_network_attributes(context.caller, PORT, "update", network, changed)
         interface = row["device_owner"] in INTERFACE_OWNERS
         if row["device_owner"] in _MADE:
             _check_made(row, changed)
@@ -76,6 +82,8 @@ class Ports(Logic):
             reach.leave(context, row, kept=changes["fixed_ips"])
         if not {"allowed_address_pairs", "port_security_enabled"}.isdisjoint(changed):
             changes["allowed_address_pairs"] = pairs.checked(wanted)
+        if not {"security_groups", "port_security_enabled"}.isdisjoint(changed):
+            changes["security_groups"] = wanted_groups(context, wanted)
         host, profile = changes.pop("binding:host_id", None), changes.get("binding:profile")
         updated = super().update(context, row, changes)
         if interface and "fixed_ips" in changed:
@@ -140,20 +148,6 @@ def _addresses(context: Context, row: Row, wanted: Row, *, moved: bool) -> list[
     return Addressing(context, row["id"], mac, row["network_id"], held).wanted(requested)
 
 
-def _check_network_rights(context: Context, network: Row, values: Mapping[str, object], action: str = "create") -> None:
-    """On another project's network: shared only, and nothing that lets a port pretend to be another."""
-    if policy.owns(context.caller, dict(network)):
-        return
-    if not network.get("shared") and action == "create":
-        raise forbidden("create_port")
-    for name in _OWNERS_ONLY:
-        if name in values and values[name] != [] and values[name] is not True:
-            raise forbidden(f"{action}_port:{name}")
-    requested = values.get("fixed_ips")
-    if isinstance(requested, list) and any("ip_address" in ip for ip in requested):
-        raise forbidden(f"{action}_port:fixed_ips:ip_address")
-
-
 def _check_device(context: Context, action: str, values: Row, row: Row | None = None) -> None:
     """Nobody makes a router's interface here; projects do not pose as services or name others' routers."""
     owner, device = values.get("device_owner"), values.get("device_id")
@@ -164,7 +158,7 @@ def _check_device(context: Context, action: str, values: Row, row: Row | None = 
         )
     if context.caller.is_admin:
         return
-    if owner is not None and owner.startswith(("network:", "neutron:")):
+    if owner is not None and owner.lower().startswith(("network:", "neutron:")):
         raise forbidden(f"{action}_port:device_owner")
     if device:
         router = context.tx.get("router", device.lower())

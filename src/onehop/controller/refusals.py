@@ -30,6 +30,10 @@ _TAKEN: Mapping[tuple[str, str], tuple[str, str]] = MappingProxyType(
             "TunnelIdInUse",
             "Unable to create the network. The VNI (provider:segmentation_id) is in use by a router's gateway.",
         ),
+        ("rbac_policy", "target_tenant"): (
+            "DuplicateRbacPolicy",
+            "An RBAC policy already exists with those values.",
+        ),
         ("floatingip", "fixed_ip_address"): (
             "FloatingIPPortAlreadyAssociated",
             "The address of the port has a floating IP of this network already.",

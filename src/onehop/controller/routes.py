@@ -124,6 +124,8 @@ class Service:
     def _list(self, resource: Resource) -> Handler:
         async def handle(request: Request) -> Response:
             pairs = parse_query(request)
+            if await self._read(request, resource, lambda o: o.lacks()):
+                await self._write(request, resource, lambda o: o.prepare())
             url = discovery.base_url(self._settings, request) + request.url.path
             return answer(await self._read(request, resource, lambda o: o.list_all(pairs, url)))
 
@@ -252,7 +254,7 @@ class Service:
 def collection_path(resource: Resource) -> str:
     """The path of a resource's list, with ``{parent_id}`` where it has a parent."""
     if resource.parent is None:
-        return f"/v2.0/{resource.collection}"
+        return f"/v2.0/{resource.segment}"
     return f"/v2.0/{BY_NAME[resource.parent.resource].collection}/{{parent_id}}/{resource.collection}"
 
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
+from onehop.controller.allowance import Allowance
 from onehop.controller.ear import Deaf, Ear
 from onehop.controller.memory import Memory
 from onehop.controller.share import Shares
@@ -43,6 +44,7 @@ from onehop.wire import Heartbeat as WireHeartbeat
 
 LOG = logger("stream")
 CHUNK = min(MAX_VALUES, 250)
+BURST_SECONDS = 4
 MAX_STATUSES = 200_000
 
 T = TypeVar("T")
@@ -63,6 +65,7 @@ class Session:
         heartbeat_seconds: how often to send one.
         ear: takes what else the agent says of its host.
         catch_up: lets `shares` become that of now.
+        frames_per_second: what an agent sends faster than this for long is read no faster; 0 is no limit.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Session:
         heartbeat_seconds: float,
         ear: Ear | None = None,
         catch_up: Callable[[], Awaitable[object]] | None = None,
+        frames_per_second: float = 0,
     ) -> None:
         self.host = host
         self.number = number
@@ -88,6 +92,9 @@ class Session:
         self._beat = beat
         self._ear = ear or Deaf()
         self._catch_up = catch_up
+        self._frames = Allowance(
+            frames_per_second, asyncio.get_running_loop().time, burst=BURST_SECONDS * frames_per_second
+        )
         self._asked = 0
         self._heartbeat_seconds = heartbeat_seconds
         self._wake = asyncio.Event()
@@ -209,6 +216,9 @@ class Session:
 
     async def _receive(self) -> None:
         async for frame in self._connection:
+            while wait := self._frames.wait(self.host):
+                # Not read is not lost: TCP stops an agent that says more than anybody can mean.
+                await asyncio.sleep(wait)
             message = decode_from_agent(frame)
             if isinstance(message, Status):
                 self._take_status(message)

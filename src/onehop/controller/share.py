@@ -4,13 +4,15 @@ Networks and routers that router interfaces join form a component (`onehop.model
 every component in which it has a bound port or is a gateway host of a router, with the Host values of everybody for
 whom the same holds, its own, and the external networks of the component's routers with their subnets (not with their
 ports: those are nobody's business). So the share is a matter of components, worked out once for all hosts in one; a
-change works out again only the components that it touches, as they were and as they are.
+change works out again only the components that it touches, as they were and as they are. Beside these come the security
+groups of a host's ports, and who is in the groups that their rules speak of (`onehop.controller.grouping`).
 """
 
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from onehop.controller.grouping import GROUPED, Grouping
 from onehop.model.host import Host
 from onehop.model.locality import is_lone, lone_routers, network_of, touched_networks
 from onehop.model.network import Network
@@ -45,6 +47,7 @@ class Shares:
         self.topology = topology
         self._parts: dict[NetworkId, Part] = {}
         self._of: dict[HostName, set[Part]] = {}
+        self._grouping = Grouping(topology)
         for part in _parts(topology, (*topology.networks, *lone_routers(topology))):
             self._add(part)
 
@@ -73,6 +76,8 @@ class Shares:
                 memo[had, has] = _difference(old, had, where_old, topology, has, where_new)
             if memo[had, has]:
                 dirty[host] = set(memo[had, has])
+        for host, refs in self._grouping.advance(topology, changes).items():
+            dirty.setdefault(host, set()).update(refs)
         for kind, name in changes:
             if kind == "host":
                 for host in self._neighbours(HostName(name)):
@@ -82,6 +87,8 @@ class Shares:
     def value(self, host: HostName, wanted: Ref) -> Value | None:
         """The newest value of a ref if it is in a host's share, else None."""
         kind, identifier = wanted
+        if kind in GROUPED:
+            return self._grouping.value(host, wanted)
         value = self.topology.get(kind, identifier)
         if value is None:
             return None
@@ -107,6 +114,7 @@ class Shares:
         for name in names:
             if name in self.topology.hosts:
                 yield self.topology.hosts[name]
+        yield from self._grouping.share(host)
 
     def _neighbours(self, host: HostName) -> set[HostName]:
         return {host}.union(*(part.hosts for part in self._of.get(host, ())))

@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from websockets.asyncio.server import ServerConnection, serve
@@ -20,20 +21,21 @@ from websockets.http11 import Request, Response
 
 from onehop import __version__
 from onehop.controller import pki
+from onehop.controller.allowance import Allowance
 from onehop.controller.attention import Attention
 from onehop.controller.feed import Feed
-from onehop.controller.join import join, renew
+from onehop.controller.join import join, renew, why_not
 from onehop.controller.liveness import Liveness
 from onehop.controller.memory import Memory
 from onehop.controller.owners import Owners
 from onehop.controller.report import Reports
 from onehop.controller.session import Session
-from onehop.errors import OnehopError, WireError
+from onehop.errors import OnehopError, StateError, WireError
 from onehop.log import logger
 from onehop.model.topology import Ref
 from onehop.net.identifier import HostName, parse_host
 from onehop.settings import ControllerSettings
-from onehop.store import Heartbeat, Store
+from onehop.store import Heartbeat, Store, Transaction
 from onehop.wire import MAX_FRAME, PROTOCOL_VERSION, Hello, Refused, Welcome, decode_from_agent, encode
 from onehop.wire.digest import digest_of
 
@@ -44,7 +46,15 @@ SIGNS = 3
 """How many signs of life an agent gives in the time of silence after which a host may be lost."""
 
 JOINS_AT_ONCE = 16
+STRANGERS_AT_ONCE = 100
 STREAM_PATH, CA_PATH, JOIN_PATH, RENEW_PATH = "/v1/stream", "/v1/ca", "/v1/join", "/v1/renew"
+
+
+class Peer(NamedTuple):
+    """Whoever has shown a good certificate."""
+
+    host: HostName
+    serial: str
 
 
 class Stream:
@@ -63,7 +73,8 @@ class Stream:
         self._feed = Feed(store, self._changed)
         self._sessions: dict[HostName, Session] = {}
         self._memories: dict[HostName, Memory] = {}
-        self._hosts: WeakKeyDictionary[ServerConnection, HostName] = WeakKeyDictionary()
+        self._peers: WeakKeyDictionary[ServerConnection, Peer] = WeakKeyDictionary()
+        self._strangers = Allowance(settings.stream_joins_per_second, time.monotonic, burst=STRANGERS_AT_ONCE)
         self._liveness = Liveness(settings.owner_detection_seconds, time.monotonic())
         self._attention = Attention(store, self._liveness)
         self._owners = Owners(store, self._liveness, self._part)
@@ -139,7 +150,12 @@ class Stream:
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Decide by path and certificate; None lets it go on."""
+        if len(self._peers) >= self._settings.stream_connections:
+            LOG.warning("there are too many connections", count=len(self._peers))
+            return _response(http.HTTPStatus.SERVICE_UNAVAILABLE, b"there are too many connections\n")
         path = request.path.partition("?")[0]
+        if path not in (STREAM_PATH, RENEW_PATH) and self._strangers.wait(str(connection.remote_address[0])):
+            return _response(http.HTTPStatus.TOO_MANY_REQUESTS, b"too many at once; try again in a few seconds\n")
         if path == CA_PATH:
             body = (self._pki / pki.CA_CERTIFICATE).read_bytes()
             return _response(http.HTTPStatus.OK, body, "application/x-pem-file")
@@ -162,27 +178,23 @@ class Stream:
 
         def look() -> str | None:
             with self._store.read() as tx:
-                certificate = tx.certificate(serial)
-                if certificate is None or certificate.host != host or tx.host(host) is None:
-                    return f"the certificate of host {host} is unknown here; let the host join again"
-                if certificate.revoked_at is not None:
-                    return f"the certificate of host {host} was revoked; let the host join again"
-                return None
+                return why_not(tx, host, serial)
 
         refusal = await asyncio.to_thread(look)
         if refusal is None:
-            self._hosts[connection] = host
+            self._peers[connection] = Peer(host, serial)
         return refusal
 
     async def _handle(self, connection: ServerConnection) -> None:
-        host = self._hosts.pop(connection, None)
+        peer = self._peers.get(connection)
+        host = peer.host if peer is not None else None
         try:
-            if host is not None and not _is_renewal(connection):
-                await self._talk(connection, host)
+            if peer is not None and not _is_renewal(connection):
+                await self._talk(connection, peer)
                 return
             async with self._joins, asyncio.timeout(HELLO_SECONDS):
-                if host is not None:
-                    await renew(connection, self._store, self._pki, host)
+                if peer is not None:
+                    await renew(connection, self._store, self._pki, peer.host, peer.serial)
                 else:
                     await join(connection, self._store, self._pki)
         except (OnehopError, TimeoutError) as error:
@@ -191,12 +203,15 @@ class Stream:
             await _refuse(connection, reason)
         except ConnectionClosed:
             LOG.info("connection is gone", host=host)
+        finally:
+            self._peers.pop(connection, None)
 
-    async def _talk(self, connection: ServerConnection, host: HostName) -> None:
+    async def _talk(self, connection: ServerConnection, peer: Peer) -> None:
+        host = peer.host
         async with asyncio.timeout(HELLO_SECONDS):
             hello = decode_from_agent(await connection.recv())
         self._attention.forget(host)
-        number = await asyncio.to_thread(self._open, host, hello)
+        number = await asyncio.to_thread(self._open, peer, hello)
         if not isinstance(hello, Hello):
             raise WireError("a session begins with a Hello")
         await self._feed.catch_up()
@@ -212,6 +227,7 @@ class Stream:
             self._settings.heartbeat_seconds,
             self._attention,
             self._feed.catch_up,
+            self._settings.stream_frames_per_second,
         )
         older = self._sessions.get(host)
         self._sessions[host] = session
@@ -239,7 +255,8 @@ class Stream:
                 self._reports.beat(Heartbeat(host, number, False, session.applied))
             LOG.info("agent disconnected", host=host, session=number)
 
-    def _open(self, host: HostName, hello: object) -> int:
+    def _open(self, peer: Peer, hello: object) -> int:
+        host = peer.host
         if not isinstance(hello, Hello):
             raise WireError("a session begins with a Hello")
         if hello.version != PROTOCOL_VERSION:
@@ -249,15 +266,21 @@ class Stream:
             )
         if hello.host != host:
             raise WireError(f"the agent calls itself {hello.host}, but its certificate is {host}'s")
-        return self._store.run(
-            lambda tx: tx.open_session(
+
+        def open_session(tx: Transaction) -> int:
+            # Once more, in the transaction that counts: it may have been removed, and added again, since it came in.
+            reason = why_not(tx, host, peer.serial)
+            if reason is not None:
+                raise StateError(reason)
+            return tx.open_session(
                 host,
                 vtep=hello.vtep,
                 underlay_mtu=hello.underlay_mtu,
                 physical_networks=sorted(set(hello.physical_networks)),
                 details={"version": hello.software, "gateway_host": hello.gateway_host},
             )
-        )
+
+        return self._store.run(open_session)
 
     def _part(self, host: HostName) -> None:
         if host in self._sessions:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from onehop.controller import ipam, policy
+from onehop.controller import ipam, policy, sharing
 from onehop.controller.context import Context
 from onehop.controller.faults import FaultError
 from onehop.controller.logic import Logic
@@ -32,12 +32,10 @@ _NO_PORTS = (
 class Subnets(Logic):
     """The logic of subnets."""
 
-    renamed = {"shared": "network_id.shared"}  # noqa: RUF012  # read-only by the base's type
-
     def create(self, context: Context, values: Row) -> Row:
         """Check the prefix and derive gateway and pools; give ports their addresses where these are automatic."""
         network = policy.find(context.tx, context.caller, NETWORK, values["network_id"])
-        policy.require_change(context.caller, SUBNET, "create", network)
+        policy.require_on_network(context.tx, context.caller, SUBNET, network, values)
         _check_prefix(values)
         _check_modes(values)
         if values["ip_version"] == 6 and network["mtu"] < IPV6_MINIMUM_MTU:
@@ -86,11 +84,14 @@ class Subnets(Logic):
         super().delete(context, row)
 
     def complete(self, context: Context, rows: Sequence[Row]) -> None:
-        """Add whether the network is external."""
+        """Add whether the network is external, and whether it is shared with the caller."""
         ids = sorted({row["network_id"] for row in rows})
-        external = {n["id"]: n["router:external"] for n in select_in(context, "network", "id", ids)}
+        networks = select_in(context, "network", "id", ids)
+        external = {n["id"]: n["router:external"] for n in networks}
+        shared = sharing.shared_with(context, networks)
         for row in rows:
             row["router:external"] = external[row["network_id"]]
+            row["shared"] = row["network_id"] in shared
 
 
 def _check_prefix(values: Row) -> None:

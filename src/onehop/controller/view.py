@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from functools import cache
 
+from onehop.controller import policy
 from onehop.controller.caller import Caller
 from onehop.model.kind import Json
 from onehop.model.resource import Resource
@@ -11,12 +12,12 @@ from onehop.store import Row
 
 
 @cache
-def _shown(resource: str, admin: bool) -> tuple[tuple[str, str, Json], ...]:
+def _shown(resource: str, hidden: frozenset[str]) -> tuple[tuple[str, str, Json], ...]:
     """What is shown: its name, where it is in a row, and what it reads as where the row does not have it."""
     spec = BY_NAME[resource]
     plan: list[tuple[str, str, Json]] = []
     for attribute in spec.attributes:
-        if not attribute.view or (attribute.admin_see and not admin):
+        if not attribute.view or attribute.name in hidden:
             continue
         source = "project_id" if attribute.name == "tenant_id" else attribute.name
         plan.append((attribute.name, source, attribute.kind.neutral[0] if attribute.kind.neutral else None))
@@ -32,7 +33,7 @@ def shown(resource: Resource, caller: Caller, row: Row, fields: Iterable[str] = 
 
 def shown_all(resource: Resource, caller: Caller, rows: Sequence[Row], fields: Iterable[str] = ()) -> list[Row]:
     """Rows as the caller sees them."""
-    plan = _shown(resource.name, caller.is_admin)
+    plan = _shown(resource.name, policy.hidden(caller, resource))
     wanted = frozenset(fields)
     if wanted:
         plan = tuple(one for one in plan if one[0] in wanted)

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations
+from onehop.objects.counter import Counts
 from onehop.reconciler.plan import Observation, Plan, Report, Scope
 
 
@@ -67,6 +69,22 @@ class Kernel(Protocol):
 
         Raises:
             KernelError: it could not be read.
+        """
+        ...
+
+    def bar(self, admissions: Admissions) -> int:
+        """Bar every tracked connection of the host that would not be let begin, let all others go; how many are barred.
+
+        Raises:
+            KernelError: they could not be read.
+        """
+        ...
+
+    def count(self, family: str, table: str | None = None) -> Counts:
+        """What the named counters of our tables in the host's namespace say, of one table or of all of a family.
+
+        Raises:
+            KernelError: they could not be read. A table that is not there has none.
         """
         ...
 

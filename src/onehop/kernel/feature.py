@@ -31,10 +31,26 @@ _HOOK = """table netdev onehop-{hook} {{
     }}
 }}
 """
+_CHECKS = """table netdev onehop-checks {
+    counter refused {
+    }
+    chain a {
+        type filter hook ingress device "vx0" priority filter; policy drop;
+        ether type vmap { ip : accept, 8021q : drop }
+        frag nexthdr ipv6-opts counter name "refused" drop
+        @th,64,128 0x1 dup to "vx0"
+    }
+}
+"""
 _TABLES = (
     ("nftables that switch tracking off", "CONFIG_NF_TABLES_INET, CONFIG_NF_CONNTRACK and CONFIG_NFT_CT", _NOTRACK),
     ("nftables at netdev ingress", "CONFIG_NF_TABLES_NETDEV, CONFIG_NETFILTER_INGRESS", _HOOK.format(hook="ingress")),
     ("nftables at netdev egress", "Linux 5.16 or later, CONFIG_NETFILTER_EGRESS", _HOOK.format(hook="egress")),
+    (
+        "what checks an instance's frames (counters, maps, dup)",
+        "CONFIG_NF_TABLES_NETDEV, CONFIG_NF_DUP_NETDEV",
+        _CHECKS,
+    ),
 )
 
 _BRIDGE = Link(namespace="", name="br0", spec=Bridge(), alias=_ALIAS, mtu=1450)

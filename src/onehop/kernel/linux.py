@@ -18,7 +18,10 @@ from onehop.kernel.neighbourhood import Neighbourhood
 from onehop.kernel.observe import Observer
 from onehop.kernel.rulesets import Rulesets
 from onehop.kernel.space import Spaces
+from onehop.net import naming
+from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations
+from onehop.objects.counter import Counts
 from onehop.reconciler.plan import Observation, Plan, Report, Scope
 
 T = TypeVar("T")
@@ -153,6 +156,24 @@ class LinuxKernel:
             return Load() if space is None else outward.load(space, gateway, enough)
 
         return self._inside(lambda: self._rested(measure))
+
+    def bar(self, admissions: Admissions) -> int:
+        """Bar connections; see `onehop.kernel.base.Kernel.bar`."""
+
+        def judge() -> int:
+            space = self._spaces.open(naming.HOST)
+            return 0 if space is None else outward.bar(space, admissions)
+
+        return self._inside(lambda: self._rested(judge))
+
+    def count(self, family: str, table: str | None = None) -> Counts:
+        """Read counters; see `onehop.kernel.base.Kernel.count`."""
+
+        def read() -> Counts:
+            space = self._spaces.open(naming.HOST)
+            return {} if space is None else outward.count(space, family, table)
+
+        return self._inside(lambda: self._rested(read))
 
     def _rested(self, work: Callable[[], T]) -> T:
         try:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from onehop.errors import KernelError
 from onehop.kernel.memory_sight import see, see_namespace
 from onehop.kernel.memory_world import World
-from onehop.net.naming import HOST
+from onehop.net.naming import HOST, TABLE
 from onehop.objects import (
     BridgeFdb,
     KernelObject,
@@ -22,7 +22,9 @@ from onehop.objects import (
     Namespace,
     Sysctl,
 )
+from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations
+from onehop.objects.counter import Count, Counts
 from onehop.reconciler.needs import Fallout
 from onehop.reconciler.plan import Create, Failure, Observation, Op, Plan, Replace, Report, Scope
 
@@ -45,8 +47,10 @@ class MemoryKernel:
         writes: number of ops carried out.
         announced: namespace, link and frame of everything announced.
         emitted: namespace, link and packet of everything emitted.
+        admitted: what was allowed each time that connections were barred.
         allowed: namespace → translations that were allowed when connections were last cut.
         loads: namespace and address → how far the source ports are used, for tests to say.
+        counted: what has passed, by table and counter; put there by tests.
         world: the state itself, for tests that want to look or to break something behind everybody's back.
     """
 
@@ -56,10 +60,12 @@ class MemoryKernel:
         self._lock = threading.RLock()
         self._traps: list[_Trap] = []
         self._left: int | None = None
+        self.admitted: list[Admissions] = []
         self.announced: list[tuple[str, str, bytes]] = []
         self.emitted: list[tuple[str, str, bytes]] = []
         self.allowed: dict[str, Translations] = {}
         self.loads: dict[tuple[str, str], Load] = {}
+        self.counted: dict[tuple[str, str], Count] = {}
         self._watchers: list[queue.SimpleQueue[tuple[str, str | None] | None]] = []
 
     # ---- the contract
@@ -165,6 +171,21 @@ class MemoryKernel:
         """See `onehop.kernel.base.Kernel.load`. It tracks nothing; `loads` says what to answer."""
         found = self.loads.get((namespace, gateway), Load())
         return found if found.used >= enough else Load(0, found.failed)
+
+    def bar(self, admissions: Admissions) -> int:
+        """Bar connections; see `onehop.kernel.base.Kernel.bar`. It holds none, and keeps what it was told."""
+        self.admitted.append(admissions)
+        return 0
+
+    def count(self, family: str, table: str | None = None) -> Counts:
+        """See `onehop.kernel.base.Kernel.count`."""
+        with self._lock:
+            tables = self.world.spaces[HOST].rulesets.values()
+            return {
+                one.table: {name: self.counted.get((one.table, name), Count()) for name in one.counters}
+                for one in tables
+                if one.table.startswith(TABLE) and one.counters and one.family == family and table in (None, one.table)
+            }
 
     def close(self) -> None:
         """End all watches."""

@@ -1,13 +1,16 @@
-"""Effects on a namespace that leave no object behind: what is sent there, and connections that are cut."""
+"""Effects on a namespace that leave no object behind: what is sent, connections cut or barred, counters read."""
 
+import errno
 import socket
 from collections.abc import Iterable
 
 from onehop.errors import KernelError
 from onehop.kernel.space import Space
 from onehop.net import address
-from onehop.objects import conntrack
+from onehop.objects import conntrack, counter, nftables, tracked
+from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations
+from onehop.objects.counter import Counts
 
 _TARGET = slice(24, 40)
 """Of an IPv6 header: where the packet goes (RFC 8200, section 3)."""
@@ -55,13 +58,11 @@ def cut(space: Space, allowed: Translations) -> int:
     Raises:
         KernelError: the connections could not be read.
     """
-    tracked = next(space.netfilter.ask([conntrack.how_many()]))
-    if tracked is not None and conntrack.number(tracked) == 0:
-        # A dump goes through the one table of all namespaces: 10 to 30 ms, however few are ours.
+    if not _are_any(space):
         return 0
     found = (conntrack.decode(message) for message in space.netfilter.dump(*conntrack.dump()))
-    stale = [tracked for tracked in found if tracked is not None and not allowed.allow(tracked)]
-    refusals = space.netfilter.carry([[conntrack.delete(tracked)] for tracked in stale])
+    stale = [one for one in found if one is not None and not allowed.allow(one)]
+    refusals = space.netfilter.carry([[conntrack.delete(one)] for one in stale])
     # One that ended by itself meanwhile is refused as not found: that is what was wanted.
     return sum(refusal is None for refusal in refusals)
 
@@ -77,5 +78,54 @@ def load(space: Space, gateway: str, enough: int) -> Load:
     failed = sum(map(conntrack.failed, space.netfilter.dump(*conntrack.failures())))
     if used >= enough:
         found = (conntrack.decode(message) for message in space.netfilter.dump(*conntrack.dump()))
-        used = conntrack.busiest((tracked for tracked in found if tracked is not None), gateway)
+        used = conntrack.busiest((one for one in found if one is not None), gateway)
     return Load(used, failed)
+
+
+def bar(space: Space, admissions: Admissions) -> int:
+    """Bar every connection that would not be let begin (any more), let go all others; returns how many are barred.
+
+    Raises:
+        KernelError: the connections could not be read.
+    """
+    if not _are_any(space):
+        return 0
+    barred = 0
+    requests = []
+    for message in space.netfilter.dump(*tracked.dump()):
+        found = tracked.decode(message)
+        if found is None:
+            continue
+        wrong = not admissions.allow(found.zone, found.begun)
+        barred += wrong
+        if wrong != found.barred:
+            requests.append([tracked.bar(found, wrong)])
+    # One that ended by itself meanwhile is refused as not found: nothing of it is left to pass.
+    space.netfilter.carry(requests)
+    return barred
+
+
+def _are_any(space: Space) -> bool:
+    """Whether anything is tracked: a dump goes through the one table of all namespaces, 10 to 30 ms for few as well."""
+    count = next(space.netfilter.ask([conntrack.how_many()]))
+    return count is None or conntrack.number(count) > 0
+
+
+def count(space: Space, family: str, table: str | None) -> Counts:
+    """What the named counters of a table of ours say, or of all of ours of a family.
+
+    Raises:
+        KernelError: they could not be read.
+    """
+    try:
+        messages = space.netfilter.dump(*counter.dump(family, table))
+    except KernelError as error:
+        if error.errno == errno.ENOENT:
+            return {}
+        raise
+    counts: Counts = {}
+    for found in filter(None, map(counter.decode, messages)):
+        name, of, value = found
+        if nftables.is_ours(name):
+            counts.setdefault(name, {})[of] = value
+    return counts

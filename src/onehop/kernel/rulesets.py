@@ -1,7 +1,8 @@
 """nftables tables of ours: loaded as text, read back as text, and read only where something changed.
 
 Where only elements of sets and maps differ, these are sent alone, packed by us (`onehop.objects.set_element`), for all
-tables of the namespace in one transaction; everything else replaces a table as a whole.
+tables of the namespace in one transaction. Where chains differ that hook nothing, these are filled anew in place
+(`onehop.objects.nftables.to_change`). Everything else replaces a table as a whole.
 
 The kernel counts the transactions of a namespace (its generation). A listing is good for as long as that number
 stays, and the step of one that our own transaction makes spoils only the tables in it. Where this version of nft lists
@@ -84,6 +85,10 @@ class Rulesets:
         """
         self._handled += len(wanted)
         done = self._change_elements(space, [(old, new) for old, new in wanted if old and old.has_structure_of(new)])
+        rest = [(old, new) for old, new in wanted if (new.family, new.table) not in done]
+        done |= {
+            (new.family, new.table) for old, new in rest if old is not None and self._change_chains(space, old, new)
+        }
         whole = [new for _, new in wanted if (new.family, new.table) not in done]
         there = set(self._tables(space, [(one.family, one.table) for one in whole]))
         fresh = [one for one in whole if (one.family, one.table) not in there]
@@ -117,6 +122,17 @@ class Rulesets:
         except KernelError:
             return set()  # what is there is not what was believed, or is too much for one message
         return {(new.family, new.table) for _, new in changes}
+
+    def _change_chains(self, space: Space, old: Ruleset, new: Ruleset) -> bool:
+        """Change chains in place, with what elements differ; whether that was possible and is done."""
+        try:
+            commands = nftables.to_change(old, new)
+            if commands is None:
+                return False
+            self._change(space, {(new.family, new.table): new}, lambda: _run(space, commands), [old])
+        except (KernelError, IdentifierError):
+            return False  # what is there is not what was believed
+        return True
 
     def _attempt(self, space: Space, wanted: Sequence[Ruleset], anew: bool) -> KernelError | IdentifierError | None:
         """One transaction; why it was refused."""
@@ -280,7 +296,7 @@ def _canonical(sent: Ruleset, namespace: str) -> Ruleset:
 
 
 def _is_known(known: Ruleset | None, old: Ruleset) -> bool:
-    return known is not None and (known.sets, known.body) == (old.sets, old.body)
+    return known is not None and (known.counters, known.sets, known.body) == (old.counters, old.sets, old.body)
 
 
 def _named(ruleset: Ruleset, namespace: str) -> Ruleset:

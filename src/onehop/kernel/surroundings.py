@@ -1,7 +1,8 @@
 """What on this host is not ours and still matters to tenants' traffic: said to the operator, never changed.
 
 Docker, Kubernetes and others need ``bridge-nf-call-iptables``; with it every bridged packet also walks the host's
-IP chains, which costs, and a foreign chain at the forward hook may drop what only crosses a bridge of ours.
+IP chains, which costs, and a foreign chain at the forward hook may drop what only crosses a bridge of ours. The same
+holds of bridges whose ports have security groups, whatever that setting is.
 """
 
 import os
@@ -12,14 +13,14 @@ from typing import NamedTuple
 
 from onehop.errors import KernelError
 from onehop.kernel.connection import NETFILTER, Connection
-from onehop.net.naming import TABLE
+from onehop.net.naming import SECURITY_TABLE, TABLE
 from onehop.objects import netlink, nftables
 
 THRESHOLD = 8192
 """Neighbours that the one table of all namespaces should hold at least (packaging/sysctl.d)."""
 
 _SETTINGS = Path("/proc/sys")
-_CALLS = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
+CALLS = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
 _LEGACY = (Path("/proc/net/ip_tables_names"), Path("/proc/net/ip6_tables_names"))
 _ROUTED = ("ip", "ip6", "inet")
 _GETCHAIN = 0x0A04
@@ -52,8 +53,12 @@ def notes() -> list[str]:
     except (KernelError, OSError):
         # Whoever may not list foreign tables is told at start what capability is missing; here there is nothing to add.
         chains = []
-    legacy = any(path.exists() and path.read_text().split() for path in _LEGACY if os.access(path, os.R_OK))
-    return [*of_neighbours(_setting), *of_bridges(_setting, chains, legacy)]
+    return [*of_neighbours(read_setting), *of_bridges(read_setting, chains, has_legacy_rules())]
+
+
+def has_legacy_rules() -> bool:
+    """Whether rules of iptables-legacy are loaded, which nftables does not show."""
+    return any(path.exists() and path.read_text().split() for path in _LEGACY if os.access(path, os.R_OK))
 
 
 def read_chains() -> list[Chain]:
@@ -108,14 +113,22 @@ def of_bridges(setting: Callable[[str], str | None], chains: Iterable[Chain], le
         chains: those of the host's namespace.
         legacy: rules of iptables-legacy are loaded, which nftables does not show.
     """
-    on = [path for path in _CALLS if setting(path) == "1"]
-    if not on:
+    if setting(CALLS[0]) is None:
+        yield (
+            "this kernel has no bridge netfilter, without which security groups cannot know connections: networks that "
+            "need it are in error; load the module br_netfilter (CONFIG_BRIDGE_NETFILTER)"
+        )
         return
-    names = " and ".join(path.replace("/", ".") for path in on)
-    yield (
-        f"{names} is 1: bridged packets also walk the host's IP chains, about 17 % of the throughput of unaggregated "
-        "packets; set it to 0 if nothing on this host (Docker, Kubernetes) needs it"
-    )
+    on = [path for path in CALLS if setting(path) == "1"]
+    chains = list(chains)
+    if not on and not any(chain.table == SECURITY_TABLE for chain in chains):
+        return
+    if on:
+        names = " and ".join(path.replace("/", ".") for path in on)
+        yield (
+            f"{names} is 1: bridged packets also walk the host's IP chains, about 17 % of the throughput of "
+            "unaggregated packets; set it to 0 if nothing on this host (Docker, Kubernetes) needs it"
+        )
     for chain in foreign_forward_drops(chains):
         yield f"nftables chain {chain} drops by default at the forward hook: it also drops tenants' bridged traffic"
     if legacy:
@@ -129,7 +142,8 @@ def foreign_forward_drops(chains: Iterable[Chain]) -> Iterator[str]:
             yield f"{chain.family} {chain.table} {chain.name}"
 
 
-def _setting(path: str) -> str | None:
+def read_setting(path: str) -> str | None:
+    """A setting below ``/proc/sys``, or None where it does not exist."""
     try:
         return (_SETTINGS / path).read_text().strip()
     except OSError:

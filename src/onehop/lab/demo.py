@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from onehop.errors import MissingFeatureError
-from onehop.lab import build, demo_north, instance, move
+from onehop.lab import build, demo_north, instance, move, streaming
 from onehop.lab.config import PROJECTS
 from onehop.lab.demo_show import Screen
 from onehop.lab.measure import Path, path, run
@@ -115,6 +115,8 @@ def _populate(directory: Directory, screen: Screen) -> dict[str, Any]:
     _router(theirs, "others", (other,))
     screen.line("project-a: networks red (10.0.1.0/24, fd00:1::/64) and blue (10.0.2.0/24, fd00:2::/64), one router")
     screen.line("project-b: network other with the same prefixes as red, a router of its own")
+    _let_in(ours)
+    screen.line("project-a: its default security group also lets in ping, and TCP to the port of the demo's stream")
     networks = {"red": red, "blue": blue}
     ports = {
         name: ours.network.create_port(network_id=networks[name.split("-")[0]], name=name)
@@ -139,6 +141,23 @@ def _network(cloud: Any, name: str, v4: str, v6: str) -> str:
     cloud.network.create_subnet(network_id=network, name=f"{name}-v4", ip_version=4, cidr=v4)
     cloud.network.create_subnet(network_id=network, name=f"{name}-v6", ip_version=6, cidr=v6)
     return network
+
+
+def _let_in(cloud: Any) -> None:
+    """What comes from elsewhere than the project's own instances, which its default security group lets in already."""
+    group = next(iter(cloud.network.security_groups(name="default"))).id
+    for ethertype, protocol in (("IPv4", "icmp"), ("IPv6", "ipv6-icmp")):
+        cloud.network.create_security_group_rule(
+            security_group_id=group, direction="ingress", ethertype=ethertype, protocol=protocol
+        )
+    cloud.network.create_security_group_rule(
+        security_group_id=group,
+        direction="ingress",
+        ethertype="IPv4",
+        protocol="tcp",
+        port_range_min=streaming.PORT,
+        port_range_max=streaming.PORT,
+    )
 
 
 def _router(cloud: Any, name: str, networks: tuple[str, ...]) -> None:

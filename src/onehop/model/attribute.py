@@ -20,12 +20,14 @@ class Column(msgspec.Struct, frozen=True, kw_only=True):
         nullable: whether it may be NULL, which the API shows as null.
         references: name of the resource whose `id` it holds (foreign key, deletion of the target restricted), or None.
         index: look-ups by it are frequent.
+        before: as the database writes it, for rows made before there was the column; None where there are none.
     """
 
     type: ColumnType
     nullable: bool = False
     references: str | None = None
     index: bool = False
+    before: str | None = None
 
 
 class Unset:

@@ -64,6 +64,17 @@ def text(maximum: int = MAX_TEXT, none: bool = False, null_is_empty: bool = Fals
     return _kind(check, {"type": ["string", "null"] if none or null_is_empty else "string", "maxLength": maximum})
 
 
+def text_or_number() -> Kind:
+    """A short string, or a whole number that is read as its digits; or null."""
+    words = text(64, none=True)
+
+    def check(value: Json) -> Json:
+        plain = isinstance(value, int) and not isinstance(value, bool)
+        return words.check(str(value)[:65] if plain else value)
+
+    return _kind(check, {"type": ["string", "integer", "null"]})
+
+
 def is_storable(value: str) -> bool:
     """Whether both databases can hold it: no NUL, no lone surrogate."""
     if value.isascii():

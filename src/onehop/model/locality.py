@@ -10,6 +10,7 @@ from onehop.model.host import Host
 from onehop.model.network import Network
 from onehop.model.port import Port
 from onehop.model.router import Router
+from onehop.model.security_group import Member, SecurityGroup
 from onehop.model.subnet import Subnet
 from onehop.model.topology import Ref, Topology, Value, ref
 from onehop.net.identifier import NetworkId, RouterId
@@ -17,6 +18,8 @@ from onehop.net.identifier import NetworkId, RouterId
 
 def network_of(topology: Topology, value: Value) -> NetworkId | None:
     """A network of the component that a value belongs to; None for hosts, and for routers that lead nowhere.
+
+    Security groups and their members belong to no network: a group's ports may be anywhere.
 
     A floating IP belongs where its router does. That an external network is also known to the components of the routers
     with a gateway on it is not said here (`touched_networks` and `onehop.controller.share` do).
@@ -27,7 +30,7 @@ def network_of(topology: Topology, value: Value) -> NetworkId | None:
         return home_of(topology, value.id)
     if isinstance(value, FloatingIp):
         return home_of(topology, value.router_id)
-    return None if isinstance(value, Host) else value.network_id
+    return None if isinstance(value, Host | SecurityGroup | Member) else value.network_id
 
 
 def touched_networks(topology: Topology, changed: Iterable[Ref]) -> Iterator[NetworkId]:

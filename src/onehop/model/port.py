@@ -20,7 +20,8 @@ from onehop.model.attribute import (
 )
 from onehop.model.kind import BOOLEAN, ip, list_of, mac, mapping, one_of, only, record, text, uuid
 from onehop.model.resource import Extension, Parent, Resource, owner
-from onehop.net.identifier import HostName, NetworkId, PortId, ProjectId, RouterId, SubnetId
+from onehop.model.security_group import MAXIMUM_GROUPS
+from onehop.net.identifier import HostName, NetworkId, PortId, ProjectId, RouterId, SecurityGroupId, SubnetId
 
 INTERFACE_OWNERS = frozenset({"network:router_interface_distributed", "network:router_interface"})
 """`device_owner` of a port that is a router's leg on a network."""
@@ -63,6 +64,7 @@ class Port(msgspec.Struct, frozen=True, tag_field="kind", tag="port", kw_only=Tr
         device_owner: who uses it; a router's leg has one of `INTERFACE_OWNERS`.
         device_id: the instance's or router's id.
         bindings: sorted by host.
+        security_groups: sorted. They count where `port_security_enabled`; with none of them nothing passes.
     """
 
     id: PortId
@@ -76,6 +78,7 @@ class Port(msgspec.Struct, frozen=True, tag_field="kind", tag="port", kw_only=Tr
     port_security_enabled: bool = True
     allowed_address_pairs: tuple[AddressPair, ...] = ()
     bindings: tuple[Binding, ...] = ()
+    security_groups: tuple[SecurityGroupId, ...] = ()
 
     @property
     def host(self) -> HostName | None:
@@ -86,6 +89,12 @@ class Port(msgspec.Struct, frozen=True, tag_field="kind", tag="port", kw_only=Tr
     def router_id(self) -> RouterId | None:
         """The router whose interface this is, or None for every other port."""
         return RouterId(self.device_id) if self.device_owner in INTERFACE_OWNERS else None
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """What it may send from: fixed IPs, and addresses and prefixes of its pairs; sorted, each once."""
+        own = {ip.ip_address for ip in self.fixed_ips}
+        return tuple(sorted(own.union(pair.ip_address for pair in self.allowed_address_pairs)))
 
 
 _FIXED_IP = record({"subnet_id": uuid(), "ip_address": ip()})
@@ -123,7 +132,8 @@ PORT = Resource(
         stored("port_security_enabled", BOOLEAN, BOOL, post=True, put=True),
         Attribute(
             name="security_groups",
-            kind=only([], feature="a security group"),
+            kind=list_of(uuid(), MAXIMUM_GROUPS, null_is_empty=True),
+            column=Column(type="json", before="[]"),
             post=True,
             put=True,
             filter=True,
@@ -195,7 +205,8 @@ PORT = Resource(
 """`status` and `status_reason` are written by the store from what the host of the active binding reported.
 
 `fixed_ips` is the one truth about a port's addresses; that no two ports share a (subnet, address) is kept by the
-store's allocation table. `binding:host_id` repeats the host of the active binding, "" when there is none.
+store's allocation table. `security_groups`, sorted, is the one truth about its groups; which ports a group has is the
+store's table for it. `binding:host_id` repeats the host of the active binding, "" when there is none.
 """
 
 BINDING = Resource(

@@ -39,7 +39,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     Attributes:
         name: singular, the envelope of one: ``network``.
-        collection: plural, path and envelope of many: ``networks``.
+        collection: plural, envelope of many, and path unless there is another: ``networks``.
+        path: as in URLs; "" is the collection.
         attributes: in the order in which they are shown.
         key: the attribute by which one is named in a path; with a parent it is unique below the parent.
         parent: for a child's own sub-collection.
@@ -57,6 +58,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     name: str
     collection: str
     attributes: tuple[Attribute, ...]
+    path: str = ""
     key: str = "id"
     parent: Parent | None = None
     tags: bool = True
@@ -71,6 +73,11 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def attribute(self, name: str) -> Attribute | None:
         """The attribute of that name, or None."""
         return self.by_name.get(name)
+
+    @property
+    def segment(self) -> str:
+        """The collection as it is written in a URL."""
+        return self.path or self.collection
 
     @cached_property
     def by_name(self) -> Mapping[str, Attribute]:

@@ -14,24 +14,53 @@ from onehop.model.host import Host
 from onehop.model.network import Network
 from onehop.model.port import Port
 from onehop.model.router import Router
+from onehop.model.security_group import Member, SecurityGroup
 from onehop.model.subnet import Subnet
-from onehop.net.identifier import FloatingIpId, HostName, NetworkId, PortId, RouterId, SubnetId
+from onehop.net.identifier import FloatingIpId, HostName, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId
 
-Value = Network | Subnet | Port | Router | Host | FloatingIp
+Value = Network | Subnet | Port | Router | Host | FloatingIp | SecurityGroup | Member
 """What a topology is made of, and what the stream carries."""
 
 Ref = tuple[str, str]
 """Kind and id of a value: ``("port", "…")``."""
 
 VALUES: Mapping[str, type[Any]] = MappingProxyType(
-    {"network": Network, "subnet": Subnet, "port": Port, "router": Router, "host": Host, "floatingip": FloatingIp}
+    {
+        "network": Network,
+        "subnet": Subnet,
+        "port": Port,
+        "router": Router,
+        "host": Host,
+        "floatingip": FloatingIp,
+        "security_group": SecurityGroup,
+        "member": Member,
+    }
 )
-"""Kind → type: the one list of what a view can hold."""
+"""Kind → type: the one list of what a view can hold. Members are in the views of hosts only, where they stand for ports
+that the host need not know; see `onehop.controller.grouping`."""
+
+_INDEXES = (
+    "_subnets",
+    "_ports",
+    "_legs",
+    "_interfaces",
+    "_bound",
+    "_candidate",
+    "_floating",
+    "_gateways",
+    "_belonging",
+    "_members",
+)
 
 
 def ref(value: Value) -> Ref:
     """Kind and id of a value."""
     return (str(value.__struct_config__.tag), value.id)
+
+
+def member_of(group: SecurityGroupId, port: Port) -> Member:
+    """What a host that uses a group learns of one of the group's ports."""
+    return Member(group_id=group, port_id=port.id, addresses=port.addresses)
 
 
 class Topology:
@@ -44,12 +73,14 @@ class Topology:
     """
 
     __slots__ = (
+        "_belonging",
         "_bound",
         "_candidate",
         "_floating",
         "_gateways",
         "_interfaces",
         "_legs",
+        "_members",
         "_ports",
         "_subnets",
         "_values",
@@ -67,6 +98,8 @@ class Topology:
         self._candidate: dict[HostName, frozenset[RouterId]] = {}
         self._floating: dict[RouterId, frozenset[FloatingIpId]] = {}
         self._gateways: dict[NetworkId, frozenset[RouterId]] = {}
+        self._belonging: dict[SecurityGroupId, frozenset[PortId]] = {}
+        self._members: dict[SecurityGroupId, frozenset[str]] = {}
         fresh = list(values)
         if fresh:
             self._change(fresh, ())
@@ -100,6 +133,11 @@ class Topology:
     def floating_ips(self) -> Mapping[FloatingIpId, FloatingIp]:
         """Floating IPs by id."""
         return self._values["floatingip"]  # type: ignore[return-value]  # keys are FloatingIpId by construction
+
+    @property
+    def security_groups(self) -> Mapping[SecurityGroupId, SecurityGroup]:
+        """Security groups by id."""
+        return self._values["security_group"]  # type: ignore[return-value]  # keys are SecurityGroupId by construction
 
     def __iter__(self) -> Iterator[Value]:
         """Every value, kind by kind."""
@@ -147,10 +185,25 @@ class Topology:
         """Floating IPs that a router translates, sorted by id."""
         return [self.floating_ips[i] for i in sorted(self._floating.get(router, ()))]
 
+    def belonging_to(self, group: SecurityGroupId) -> list[Port]:
+        """Known ports of a security group, sorted by id."""
+        return [self.ports[i] for i in sorted(self._belonging.get(group, ()))]
+
+    def members_of(self, group: SecurityGroupId) -> list[Member]:
+        """Members of a security group, sorted by id: as this host was told of them, or as the ports say it.
+
+        The whole topology holds no `Member`, but every port. Whoever is told of one member is told of all, so that the
+        ports that a host knows besides add nothing.
+        """
+        members = self._values["member"]
+        if group in self._members:
+            return [members[i] for i in sorted(self._members[group])]
+        return [member_of(group, port) for port in self.belonging_to(group)]
+
     def apply(self, revision: int, upserts: Iterable[Value], removes: Iterable[Ref]) -> "Topology":
         """A new topology with these values added or replaced and those removed; unknown removes do nothing."""
         new = Topology(revision)
-        for name in ("_subnets", "_ports", "_legs", "_interfaces", "_bound", "_candidate", "_floating", "_gateways"):
+        for name in _INDEXES:
             setattr(new, name, dict(getattr(self, name)))
         new._values = {kind: dict(values) for kind, values in self._values.items()}
         new._change(upserts, removes)
@@ -198,6 +251,10 @@ def _places(value: Value) -> Iterator[tuple[str, str]]:
             yield "_interfaces", value.router_id
         for binding in value.bindings:
             yield "_bound", binding.host
+        for group in value.security_groups:
+            yield "_belonging", group
+    elif isinstance(value, Member):
+        yield "_members", value.group_id
     elif isinstance(value, FloatingIp):
         yield "_floating", value.router_id
     elif isinstance(value, Router) and value.gateway is not None:

@@ -15,6 +15,7 @@ PortId = NewType("PortId", str)
 RouterId = NewType("RouterId", str)
 ProjectId = NewType("ProjectId", str)
 FloatingIpId = NewType("FloatingIpId", str)
+SecurityGroupId = NewType("SecurityGroupId", str)
 HostName = NewType("HostName", str)
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -49,3 +50,13 @@ def parse_host(text: object) -> HostName:
             f"not {str(text)[:64]!r}"
         )
     return HostName(text)
+
+
+def parse_member(text: object) -> tuple[SecurityGroupId, PortId]:
+    """Group and port of a member's id, ``<group id>:<port id>``.
+
+    Raises:
+        IdentifierError: otherwise.
+    """
+    group, _, port = text.partition(":") if isinstance(text, str) else (text, "", "")
+    return SecurityGroupId(parse_uuid(group, "security group")), PortId(parse_uuid(port, "port"))

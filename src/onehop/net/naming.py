@@ -152,6 +152,32 @@ def network_table(network: NetworkId) -> str:
     return f"{TABLE}-net-{network}"
 
 
+def tap_table(network: NetworkId, port: PortId) -> str:
+    """The netdev table that checks what an instance sends: ``onehop-net-<id>-tap<first 11 of the port id>``."""
+    return f"{network_table(network)}-{tap(port)}"
+
+
+SECURITY_PARTITION = "host/security"
+"""The partition that holds what security groups let pass on a host."""
+
+SECURITY_TABLE = f"{TABLE}-security"
+"""The tables of that partition, in the families ``bridge`` (the rules) and ``inet`` (connection tracking)."""
+
+ESTABLISHED_MARK, REFUSED_MARK = 0x6F6E_0001, 0x6F6E_0002
+"""Packet marks between the two, on bridged packets of networks that are tracked; none leaves the bridge."""
+
+BARRED_MARK = 0x6F6E_6563
+"""Connection mark of what was allowed once and is not any more."""
+
+ZONES = 65_535
+"""Connection tracking zones, from 1 on; 0 is the host's own (linux/netfilter/nf_conntrack_zones_common.h)."""
+
+
+def zone(network: NetworkId) -> int:
+    """The zone that a network would like to have: two may want the same one, see `onehop.compiler.security_zone`."""
+    return 1 + int.from_bytes(sha256(network.encode()).digest()[:4], "big") % ZONES
+
+
 def gate_table(router: RouterId) -> str:
     """The netdev table that keeps a provider bridge's questions from a router: ``onehop-gate-<id>``."""
     return f"{TABLE}-gate-{router}"

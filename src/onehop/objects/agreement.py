@@ -5,6 +5,7 @@ A kernel gives every link a MAC and every next hop a link, and does not tell how
 
 import msgspec
 
+from onehop.objects import nftables
 from onehop.objects.base import KernelObject
 from onehop.objects.link import Link, Veth
 from onehop.objects.route import NextHop, Route
@@ -16,7 +17,8 @@ def settled(found: KernelObject, wanted: KernelObject) -> KernelObject:
     that there is nothing to do.
 
     Open are: the MAC of a link (None), the MAC an instance's end got at creation (never read back), the link of a
-    next hop with a gateway (None), the devices of a ruleset (they are written in its body).
+    next hop with a gateway (None), the devices of a ruleset (they are written in its body), and the order in which its
+    sets and chains were made.
     """
     if found == wanted:
         return found
@@ -26,6 +28,8 @@ def settled(found: KernelObject, wanted: KernelObject) -> KernelObject:
         hops = tuple(_settled_hop(have, want) for have, want in zip(found.hops, wanted.hops, strict=True))
         return msgspec.structs.replace(wanted, hops=hops)
     if isinstance(wanted, Ruleset) and isinstance(found, Ruleset):
+        if nftables.is_same(found, wanted):
+            return found
         return msgspec.structs.replace(wanted, devices=found.devices)
     return wanted
 

@@ -27,11 +27,14 @@ class Bridge(msgspec.Struct, frozen=True, tag="bridge"):
 
     Attributes:
         stp, mcast_snooping, vlan_filtering: whether somebody turned it on. Each stops or delays frames; none is wanted.
+        tracked: IP packets on it go through the hooks of iptables and ip6tables (``nf_call_iptables``), and so through
+            connection tracking, whatever the host's setting for all bridges is.
     """
 
     stp: bool = False
     mcast_snooping: bool = False
     vlan_filtering: bool = False
+    tracked: bool = False
 
 
 class Vxlan(msgspec.Struct, frozen=True, tag="vxlan"):

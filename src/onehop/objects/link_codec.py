@@ -177,7 +177,8 @@ def to_make(wanted: Link, index: int, destination: int | None = None) -> Request
         case Bridge():
             # Only a change of its MTU makes a bridge keep it when a port with a smaller one joins, so it is born with
             # another one than `to_set` gives it (br_change_mtu in net/bridge/br_device.c).
-            body += u32(MTU, wanted.mtu + 1 if wanted.mtu < _LARGEST_MTU else wanted.mtu - 1) + link_kind.BRIDGE_INFO
+            body += u32(MTU, wanted.mtu + 1 if wanted.mtu < _LARGEST_MTU else wanted.mtu - 1)
+            body += link_kind.bridge_info(wanted.spec)
         case Vxlan():
             body += u32(MTU, wanted.mtu) + link_kind.vxlan_info(wanted.spec)
             if destination is not None:

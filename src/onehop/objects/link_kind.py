@@ -15,15 +15,19 @@ ADDRESS, IFNAME, MTU, LINKINFO, NET_NS_FD = 1, 3, 4, 18, 28
 INFO_KIND, INFO_DATA, INFO_SLAVE_KIND, INFO_SLAVE_DATA = 1, 2, 4, 5
 _VETH_PEER = 1
 _BR_STP_STATE, _BR_VLAN_FILTERING, _BR_MCAST_SNOOPING, _BR_DEFAULT_PVID = 5, 7, 23, 39
+_BR_CALL_IPTABLES, _BR_CALL_IP6TABLES = 36, 37
 _VXLAN_ID, _VXLAN_LOCAL, _VXLAN_LEARNING, _VXLAN_PORT, _VXLAN_LOCAL6 = 1, 4, 7, 15, 17
 _BRPORT_LEARNING, _BRPORT_FLOOD, _BRPORT_NEIGH_SUPPRESS = 8, 9, 32
 _BRPORT_MCAST_FLOOD, _BRPORT_BCAST_FLOOD, _BRPORT_ISOLATED, _BRPORT_LOCKED = 27, 30, 33, 39
 
-BRIDGE_INFO = nested(
-    LINKINFO,
-    text(INFO_KIND, "bridge"),
-    nested(INFO_DATA, u32(_BR_STP_STATE, 0), u8(_BR_MCAST_SNOOPING, 0), u16(_BR_DEFAULT_PVID, 0)),
-)
+
+def bridge_info(spec: Bridge) -> bytes:
+    """IFLA_LINKINFO that makes a bridge."""
+    parts = [u32(_BR_STP_STATE, 0), u8(_BR_MCAST_SNOOPING, 0), u16(_BR_DEFAULT_PVID, 0)]
+    if spec.tracked:
+        # Only then: kernels without bridge netfilter know neither.
+        parts += [u8(_BR_CALL_IPTABLES, 1), u8(_BR_CALL_IP6TABLES, 1)]
+    return nested(LINKINFO, text(INFO_KIND, "bridge"), nested(INFO_DATA, *parts))
 
 
 def bridge(data: bytes) -> Bridge:
@@ -33,6 +37,7 @@ def bridge(data: bytes) -> Bridge:
         stp=values.get(_BR_STP_STATE, b"") not in (b"", bytes(4)),
         mcast_snooping=values.get(_BR_MCAST_SNOOPING) == b"\1",
         vlan_filtering=values.get(_BR_VLAN_FILTERING) == b"\1",
+        tracked=values.get(_BR_CALL_IPTABLES) == b"\1" and values.get(_BR_CALL_IP6TABLES) == b"\1",
     )
 
 
@@ -101,6 +106,8 @@ def changed_info(old: object, wanted: object) -> Iterator[bytes]:
         if old.vlan_filtering != wanted.vlan_filtering:
             # Only then: kernels without it refuse the word.
             parts.append(u8(_BR_VLAN_FILTERING, wanted.vlan_filtering))
+        if old.tracked != wanted.tracked:
+            parts += [u8(_BR_CALL_IPTABLES, wanted.tracked), u8(_BR_CALL_IP6TABLES, wanted.tracked)]
         yield nested(LINKINFO, text(INFO_KIND, "bridge"), nested(INFO_DATA, *parts))
 
 

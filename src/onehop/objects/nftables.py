@@ -5,7 +5,7 @@ against a closed grammar, and a body whose braces do not match is refused.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from onehop.errors import IdentifierError
 from onehop.net.naming import TABLE
@@ -26,6 +26,9 @@ _SET = re.compile(
     r"(?:\t\telements = \{ (?P<elements>.*) \}\n)?"
     r"\t\}\n\n?"
 )
+_CHAIN = re.compile(r"\tchain (?P<name>\S+) \{\n(?P<rules>(?:\t\t[^\n]*\n)*)\t\}\n\n?")
+_COUNTER = re.compile(r"\tcounter (?P<name>\S+) \{\n\t\}\n\n?")
+_CHAIN_NAME = re.compile(r"^\tchain (\S+) \{$", re.MULTILINE)
 _DEVICES = re.compile(r"hook (?:ingress|egress) (?:device \"([^\"]+)\"|devices = \{([^}]*)\})")
 
 
@@ -57,8 +60,103 @@ def to_load(wanted: Sequence[Ruleset], anew: bool = True) -> str:
         IdentifierError: a table's name is not ours, or a body ends it early.
     """
     text = "".join(_declaration(one, anew) for one in wanted)
-    # A listing at the end makes libnftables read that one table instead of all, for each of which it takes half a MiB.
-    return text + to_list(wanted[-1].family, wanted[-1].table)
+    return text + _least_read(wanted[-1])
+
+
+def _least_read(last: Ruleset) -> str:
+    """A listing that makes libnftables read, before it does anything, not all tables, for each of which it takes half a
+    MiB, but one; and of the namespace's chains one too, where it would read all of them (evaluate_cache_list and
+    chain_cache_dump in nftables' src/cache.c)."""
+    chain = _CHAIN_NAME.search(last.body)
+    if chain is None:
+        return to_list(last.family, last.table)
+    return f"list chain {last.family} {last.table} {chain[1]}\n"
+
+
+def to_change(old: Ruleset, new: Ruleset) -> str | None:
+    """The commands that make one table into another in place, chain by chain, in one transaction.
+
+    Only for tables whose base chains and counters are the same, as are the declarations of the sets that both have;
+    None where they are not, or nothing differs. Rules of chains that do not change keep their counters.
+
+    Raises:
+        IdentifierError: the table's name is not ours, or a body ends it early.
+    """
+    check_table(new.family, new.table)
+    before, after = chains_of(old.body), chains_of(new.body)
+    if (
+        old.key != new.key
+        or old.counters != new.counters
+        or before is None
+        or after is None
+        or _bases(before) != _bases(after)
+    ):
+        return None
+    there, wanted = {one.name: one for one in old.sets}, {one.name: one for one in new.sets}
+    both = there.keys() & wanted.keys()
+    if any(there[name].declaration != wanted[name].declaration for name in both):
+        return None
+    table = f"{new.family} {new.table}"
+    gone = [name for name in before if name not in after]
+    made = [name for name in after if name not in before]
+    rest = [name for name in after if name in before and after[name] != before[name]]
+    fresh = [_set_text(one) for one in new.sets if one.name not in there]
+    for one in fresh:
+        _check_ends(new.table, one)
+    lines = [f"table {table} {{\n{one}}}" for one in fresh]
+    lines += [f"add chain {table} {name}" for name in made]
+    lines += [f"flush chain {table} {name}" for name in (*gone, *rest)]
+    for name in (*made, *rest):
+        _check_ends(new.table, after[name])
+    lines += [f"table {table} {{\n\tchain {name} {{\n{after[name]}\t}}\n}}" for name in (*made, *rest)]
+    lines += _element_lines(table, [(there[name], wanted[name]) for name in sorted(both)])
+    lines += [f"delete chain {table} {name}" for name in gone]
+    lines += [
+        f"delete set {table} {name}" if not one.value else f"delete map {table} {name}"
+        for name, one in there.items()
+        if name not in wanted
+    ]
+    return "".join(f"{line}\n" for line in lines) or None
+
+
+def _element_lines(table: str, pairs: Sequence[tuple[NamedSet, NamedSet]]) -> list[str]:
+    lines = []
+    for old, new in pairs:
+        less, more = sorted(set(old.elements) - set(new.elements)), sorted(set(new.elements) - set(old.elements))
+        for word, elements in (("delete", [e.partition(" : ")[0] for e in less]), ("add", more)):
+            if elements:
+                _check_ends(table, " ".join(elements))
+                lines.append(f"{word} element {table} {new.name} {{ {', '.join(elements)} }}")
+    return lines
+
+
+def is_same(one: Ruleset, other: Ruleset) -> bool:
+    """Whether two tables have the same sets and chains, whatever the order: nft lists them as they were made."""
+    if (
+        one.key != other.key
+        or one.counters != other.counters
+        or len(one.body) != len(other.body)
+        or len(one.sets) != len(other.sets)
+    ):
+        return False
+    chains = chains_of(one.body)
+    return chains is not None and chains == chains_of(other.body) and set(one.sets) == set(other.sets)
+
+
+def chains_of(body: str) -> dict[str, str] | None:
+    """The rules of each chain, as lines; None where the body has another form than ours."""
+    found: dict[str, str] = {}
+    at = 0
+    for match in _CHAIN.finditer(body):
+        if match.start() != at:
+            return None
+        found[match["name"]] = match["rules"]
+        at = match.end()
+    return found if at == len(body) else None
+
+
+def _bases(chains: Mapping[str, str]) -> dict[str, str]:
+    return {name: rules for name, rules in chains.items() if rules.startswith("\t\ttype ")}
 
 
 def _declaration(wanted: Ruleset, anew: bool) -> str:
@@ -71,7 +169,8 @@ def _declaration(wanted: Ruleset, anew: bool) -> str:
 
 def text_of(wanted: Ruleset) -> str:
     """What stands between the table's braces."""
-    return "\n".join(part for part in (*map(_set_text, wanted.sets), wanted.body) if part)
+    counters = (f"\tcounter {name} {{\n\t}}\n" for name in wanted.counters)
+    return "\n".join(part for part in (*counters, *map(_set_text, wanted.sets), wanted.body) if part)
 
 
 def _set_text(one: NamedSet) -> str:
@@ -80,6 +179,16 @@ def _set_text(one: NamedSet) -> str:
     elements = f"\t\telements = {{ {', '.join(one.elements)} }}\n" if one.elements else ""
     word = "typeof" if one.typeof else "type"
     return f"\t{'map' if one.value else 'set'} {one.name} {{\n\t\t{word} {words}\n{flags}{elements}\t}}\n"
+
+
+def counters_and_rest(text: str) -> tuple[tuple[str, ...], str]:
+    """What stands between a table's braces, taken apart into the names of its counters and what follows them."""
+    found: list[str] = []
+    at = 0
+    while match := _COUNTER.match(text, at):
+        found.append(match["name"])
+        at = match.end()
+    return tuple(found), text[at:]
 
 
 def sets_and_rest(text: str) -> tuple[tuple[NamedSet, ...], str]:
@@ -106,8 +215,17 @@ def sets_and_rest(text: str) -> tuple[tuple[NamedSet, ...], str]:
 
 def ruleset_of(namespace: str, family: str, table: str, text: str) -> Ruleset:
     """The table with this text between its braces."""
-    sets, body = sets_and_rest(text)
-    return Ruleset(namespace=namespace, family=family, table=table, sets=sets, body=body, devices=devices_of(body))
+    counters, rest = counters_and_rest(text)
+    sets, body = sets_and_rest(rest)
+    return Ruleset(
+        namespace=namespace,
+        family=family,
+        table=table,
+        counters=counters,
+        sets=sets,
+        body=body,
+        devices=devices_of(body),
+    )
 
 
 def to_list(family: str, table: str) -> str:
@@ -139,10 +257,14 @@ def devices_of(body: str) -> tuple[str, ...]:
 
 
 def _check_body(wanted: Ruleset) -> None:
-    text, depth = text_of(wanted), 0
+    _check_ends(wanted.table, text_of(wanted))
+
+
+def _check_ends(table: str, text: str) -> None:
+    depth = 0
     for brace in _BRACE.findall("".join(text.split('"')[::2])):
         depth += 1 if brace == "{" else -1
         if depth < 0:
             break
     if depth or text.count('"') % 2:
-        raise IdentifierError(f"the body of table {wanted.table} does not end where it should: a brace or quote is off")
+        raise IdentifierError(f"the body of table {table} does not end where it should: a brace or quote is off")

@@ -1,4 +1,4 @@
-"""An nftables table: structure (chains, rules, declarations of sets and maps) and the elements of its sets and maps.
+"""An nftables table: structure (chains, rules, counters, declarations of sets and maps) and the elements of its sets.
 
 The structure changes by replacing the table; elements change in place.
 """
@@ -56,6 +56,7 @@ class Ruleset(KernelObject, frozen=True, kw_only=True):
     Attributes:
         family: ``inet``, ``ip``, ``ip6``, ``arp``, ``bridge`` or ``netdev``.
         table: its name, beginning with `onehop.net.naming.TABLE`.
+        counters: names of its counters, in the order of declaration; what they count is not part of the table's value.
         sets: its named sets and maps, in the order of declaration.
         body: the lines of its chains, which follow the sets, in exactly the form that ``nft -s list table`` prints them
             (tabs, quotes, order), made from typed values only.
@@ -66,6 +67,7 @@ class Ruleset(KernelObject, frozen=True, kw_only=True):
     kind: ClassVar[str] = "ruleset"
     family: str
     table: str
+    counters: tuple[str, ...] = ()
     sets: tuple[NamedSet, ...] = ()
     body: str
     devices: tuple[str, ...] = ()
@@ -79,6 +81,7 @@ class Ruleset(KernelObject, frozen=True, kw_only=True):
         return (
             self.key == other.key
             and self.body == other.body
+            and self.counters == other.counters
             and len(self.sets) == len(other.sets)
             and all(a is b or a.declaration == b.declaration for a, b in zip(self.sets, other.sets, strict=True))
         )

@@ -19,7 +19,9 @@ _NEWSETELEM, _DELSETELEM = 0x0A0C, 0x0A0E
 _LIST_TABLE, _LIST_SET, _LIST_ELEMENTS = 1, 2, 3
 _ELEMENT = 1
 _KEY, _DATA, _FLAGS, _KEY_END = 1, 2, 3, 10
-_VALUE = 1
+_VALUE, _VERDICT = 1, 2
+_VERDICT_CODE, _VERDICT_CHAIN = 1, 2
+_GOTO = -4
 _INTERVAL_END = 1
 _AT_ONCE = 256
 """Elements in one message: an attribute holds 64 KiB."""
@@ -66,10 +68,21 @@ def _element(one: NamedSet, element: str) -> bytes:
     attributes = [_data(_KEY, _joined(first for first, _ in ends))]
     if one.interval:
         attributes.append(_data(_KEY_END, _joined(last for _, last in ends)))
-    if value:
+    if value and one.value == ("verdict",):
+        attributes.append(_verdict(value[0]))
+    elif value:
         words = zip(one.value, value, strict=True)
         attributes.append(_data(_DATA, _joined(_octets(word, part) for word, part in words)))
     return netlink.nested(_ELEMENT, *attributes)
+
+
+def _verdict(text: str) -> bytes:
+    """Of the verdicts only the one that the compiler writes into maps: ``goto <chain>``."""
+    word, _, chain = text.partition(" ")
+    if word != "goto" or not chain:
+        raise IdentifierError(f"{text[:64]!r} cannot be packed as a verdict")
+    code = netlink.attribute(_VERDICT_CODE, pack("!i", _GOTO))
+    return netlink.nested(_DATA, netlink.nested(_VERDICT, code, netlink.text(_VERDICT_CHAIN, chain)))
 
 
 def _borders(one: NamedSet) -> Iterator[bytes]:
@@ -143,6 +156,10 @@ def _link_name(text: str) -> bytes:
     return text.strip('"').encode().ljust(16, b"\0")
 
 
+def _mac(text: str) -> bytes:
+    return bytes.fromhex(text.replace(":", ""))
+
+
 def _protocol(text: str) -> bytes:
     return bytes([_PROTOCOLS[text]])
 
@@ -154,7 +171,10 @@ _TYPES: Mapping[str, Callable[[str], bytes]] = {
     "inet_proto": _protocol,
     "inet_service": _number(2),
     "icmp id": _number(2),
-    "ether_addr": lambda text: bytes.fromhex(text.replace(":", "")),
+    "ct zone": lambda text: pack("=H", int(text, 0)),
+    "ether_addr": _mac,
+    "ether daddr": _mac,
+    "iifname": _link_name,
     "ifname": _link_name,
     "mark": _mark,
     "meta mark": _mark,

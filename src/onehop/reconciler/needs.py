@@ -18,6 +18,7 @@ from onehop.objects import (
     Route,
     Ruleset,
     Sysctl,
+    Tap,
     Veth,
     VxlanFdb,
 )
@@ -85,12 +86,14 @@ class Fallout:
     """Which ops of one plan must not be tried any more because of those that failed.
 
     An op falls when its own object, or one that it needs, failed or fell before. A link does not come up when a
-    ruleset that hooks it failed: rather no traffic than unfiltered traffic. Deletions are always tried.
+    ruleset that hooks it failed: rather no traffic than unfiltered traffic; nor a bridge's port when one for bridges
+    failed. Deletions are always tried.
     """
 
     def __init__(self) -> None:
         self._fallen: set[Key] = set()
         self._unguarded: set[Key] = set()
+        self._bridges: set[str] = set()
 
     def add(self, op: Op) -> None:
         """Remember an op that was refused by the kernel or was skipped."""
@@ -100,6 +103,8 @@ class Fallout:
         wanted = op.new if isinstance(op, Replace) else op.object
         if isinstance(wanted, Ruleset):
             self._unguarded.update(link_key(wanted.namespace, name) for name in wanted.devices)
+            if wanted.family == "bridge":
+                self._bridges.add(wanted.namespace)
 
     def hits(self, op: Op) -> bool:
         """Whether `op` must be skipped."""
@@ -109,6 +114,12 @@ class Fallout:
         key = op.key
         if key in self._fallen:
             return True
-        if isinstance(wanted, Link) and wanted.up and key in self._unguarded:
+        if isinstance(wanted, Link) and wanted.up and self._is_unguarded(wanted):
             return True
         return any(need in self._fallen for need in needs(wanted))
+
+    def _is_unguarded(self, wanted: Link) -> bool:
+        if wanted.key in self._unguarded:
+            return True
+        plugged = isinstance(wanted.spec, Veth | Tap) and wanted.master is not None
+        return plugged and wanted.namespace in self._bridges

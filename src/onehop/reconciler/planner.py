@@ -106,6 +106,7 @@ class Planner:
     def _clear_the_way(self) -> None:
         if Address.kind in self._todo or Ruleset.kind in self._todo or self._gone:
             self._withdraw_addresses()
+        self._withdraw_ports()
         for key in sorted(self._todo[Link.kind] | self._todo[Address.kind]):
             found = self._now.objects.get(key)
             if found is not None and not changes_in_place(found, self._desired[key]):
@@ -133,6 +134,16 @@ class Planner:
             ):
                 continue
             if found.namespace in exposed or any(self._clashes(found, new) for new in coming[key[:3]]):
+                self._delete(key)
+
+    def _withdraw_ports(self) -> None:
+        """Ports of bridges that go before the ruleset for bridges forgets them: it says what they let pass."""
+        changing = {key[1] for key in self._todo[Ruleset.kind] if key[2] == "bridge"}
+        changing |= {key[1] for key in self._gone if key[0] == Ruleset.kind and key[2] == "bridge"}
+        if not changing:
+            return
+        for key, found in list(self._gone.items()):
+            if isinstance(found, Link) and found.master is not None and key in self._leaving and key[1] in changing:
                 self._delete(key)
 
     def _clashes(self, old: Address, new: str) -> bool:

@@ -4,6 +4,8 @@ from onehop.net.naming import HOST
 from onehop.objects import Bridge, Link, Tap, Veth, Vxlan
 from onehop.reconciler.text_word import bridge, ip, quote
 
+_CALLS = " nf_call_iptables {0} nf_call_ip6tables {0}"
+
 
 def new_link(link: Link) -> tuple[str, ...]:
     """The commands that make a link."""
@@ -14,7 +16,9 @@ def new_link(link: Link) -> tuple[str, ...]:
         case Veth():
             first = _new_pair(link, link.spec)
         case Bridge():
-            first = f"{plain} type bridge stp_state 0 mcast_snooping 0"
+            first = f"{plain} type bridge stp_state 0 mcast_snooping 0" + (
+                _CALLS.format(1) if link.spec.tracked else ""
+            )
         case Vxlan(vni, local, port):
             first = f"{plain} type vxlan id {vni} local {local} dstport {port} nolearning"
         case Tap():
@@ -46,7 +50,8 @@ def changed_link(old: Link, new: Link) -> tuple[str, ...]:
         words += ["nolearning"] if isinstance(old.spec, Vxlan) and old.spec.learning else []
         lines.append(f"{ip(new.namespace)} link set {quote(new.name)} {' '.join(words)}")
     if isinstance(new.spec, Bridge) and new.spec != old.spec:
-        lines.append(f"{ip(new.namespace)} link set {quote(new.name)} type bridge stp_state 0 mcast_snooping 0")
+        calls = _CALLS.format(int(new.spec.tracked))
+        lines.append(f"{ip(new.namespace)} link set {quote(new.name)} type bridge stp_state 0 mcast_snooping 0{calls}")
     if new.port != old.port or new.master != old.master:
         lines.extend(_port(new, old.port is not None and old.port.restrained))
     return tuple(lines)

@@ -9,11 +9,12 @@ from onehop.errors import InputError
 from onehop.model.attribute import Attribute
 from onehop.model.resources import BY_NAME
 from onehop.store import tag
-from onehop.store.table import ALLOCATION, TABLES
+from onehop.store.table import ALLOCATION, SECURITY_GROUP_PORT, TABLES
 
 Condition = sa.ColumnElement[bool]
 
 _TAGS = ("tags", "tags-any", "not-tags", "not-tags-any")
+_GRANTED = "granted"
 _ADDRESSES = ("fixed_ips.subnet_id", "fixed_ips.ip_address", "fixed_ips.ip_address_substr")
 
 
@@ -54,7 +55,12 @@ def _one(resource: str, name: str, values: Sequence[Any]) -> Condition:
     if name == "changed_since" and "updated_at" in TABLES[resource].c:
         recent: Condition = TABLES[resource].c.updated_at >= max(values)
         return recent
+    if resource == "port" and name == "security_groups":
+        having = sa.select(SECURITY_GROUP_PORT.c.port_id).where(_equal(SECURITY_GROUP_PORT.c.security_group_id, values))
+        return TABLES["port"].c.id.in_(having)
     head, dot, rest = name.partition(".")
+    if head == _GRANTED and dot:
+        return _granted(resource, rest, values)
     attribute = spec.attribute(head)
     if attribute is None or attribute.column is None or attribute.column.type == "json":
         raise InputError(f"{resource} cannot be filtered by {name!r}")
@@ -70,6 +76,15 @@ def _of_referenced(resource: str, attribute: Attribute, name: str, values: Seque
     matching = sa.select(TABLES[target].c.id).where(_one(target, name, values))
     names: sa.ColumnElement[str] = TABLES[resource].c[attribute.column_name]
     return names.in_(matching)
+
+
+def _granted(resource: str, action: str, targets: Sequence[Any]) -> Condition:
+    """Whether an `rbac_policy` lets one of these projects (or "*") do that with a row."""
+    policies = TABLES["rbac_policy"].c
+    named = sa.select(policies.object_id).where(
+        policies.object_type == resource, policies.action == action, _equal(policies.target_tenant, targets)
+    )
+    return TABLES[resource].c.id.in_(named)
 
 
 def _equal(column: sa.ColumnElement[Any], values: Sequence[Any]) -> Condition:

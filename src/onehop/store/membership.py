@@ -126,6 +126,10 @@ class Membership:
         """The certificate of that serial number, or None if we never issued it."""
         return secret.certificate(self.session, serial)
 
+    def certificates(self) -> list[Certificate]:
+        """All that were issued, the revoked ones too."""
+        return secret.certificates(self.session)
+
     def revoke_certificates(self, host: str, keep: str | None = None) -> int:
         """Revoke a host's certificates, but for the one of serial `keep`; how many."""
         return secret.revoke(self.session, host, keep)

@@ -12,6 +12,8 @@ from onehop.model.host import Host
 from onehop.model.network import Network
 from onehop.model.port import AddressPair, Binding, FixedIp, Port
 from onehop.model.router import ExtraRoute, Router
+from onehop.model.security_group import SecurityGroup, SecurityRule
+from onehop.model.security_rule import VERSIONS, number_of
 from onehop.model.subnet import HostRoute, Subnet
 from onehop.model.topology import Ref, Value
 from onehop.model.topology import ref as ref_of
@@ -89,8 +91,9 @@ def _ports(session: Session, ids: Ids) -> Iterator[Value]:
     for port, host, status in _rows(session, "binding", ids, "port_id", "port_id", "host", "status"):
         bound.setdefault(port, []).append((host, status == "ACTIVE"))
     names = ("id", "network_id", "project_id", "mac_address", "fixed_ips", "device_owner", "device_id", "bound_at")
-    for id, network, project, mac, ips, owner, device, since, up, secure, pairs in _rows(
-        session, "port", ids, "id", *names, "admin_state_up", "port_security_enabled", "allowed_address_pairs"
+    more = ("admin_state_up", "port_security_enabled", "allowed_address_pairs", "security_groups")
+    for id, network, project, mac, ips, owner, device, since, up, secure, pairs, groups in _rows(
+        session, "port", ids, "id", *names, *more
     ):
         if owner == FLOATING_OWNER:
             continue
@@ -108,7 +111,29 @@ def _ports(session: Session, ids: Ids) -> Iterator[Value]:
             bindings=tuple(
                 Binding(HostName(host), active, since if active else 0) for host, active in sorted(bound.get(id, ()))
             ),
+            security_groups=tuple(groups),
         )
+
+
+def _security_groups(session: Session, ids: Ids) -> Iterator[Value]:
+    rules: dict[str, list[SecurityRule]] = {}
+    names = ("security_group_id", "direction", "ethertype", "protocol", "port_range_min", "port_range_max")
+    for group, direction, ethertype, protocol, first, last, prefix, remote in _rows(
+        session, "security_group_rule", ids, "security_group_id", *names, "remote_ip_prefix", "remote_group_id"
+    ):
+        rule = SecurityRule(
+            direction=direction,
+            version=VERSIONS[ethertype],
+            protocol=number_of(protocol),
+            first=-1 if first is None else first,
+            last=-1 if last is None else last,
+            prefix=prefix or "",
+            group=remote or "",
+        )
+        rules.setdefault(group, []).append(rule)
+    for id, project, stateful in _rows(session, "security_group", ids, "id", "id", "project_id", "stateful"):
+        found = tuple(sorted(set(rules.get(id, ()))))
+        yield SecurityGroup(id=id, project_id=project, stateful=stateful, rules=found)
 
 
 def _routers(session: Session, ids: Ids) -> Iterator[Value]:
@@ -221,5 +246,6 @@ _READERS: Mapping[str, Callable[[Session, Ids], Iterator[Value]]] = MappingProxy
         "router": _routers,
         "host": _hosts,
         "floatingip": _floating_ips,
+        "security_group": _security_groups,
     }
 )

@@ -12,7 +12,7 @@ from onehop.model.gateway import GATEWAY_OWNER
 from onehop.model.port import INTERFACE_OWNERS
 from onehop.model.resource import Resource
 from onehop.model.resources import BY_NAME
-from onehop.store import allocation, gateway, presence, query, tag
+from onehop.store import allocation, belonging, gateway, presence, query, tag
 from onehop.store.prepared import Prepared
 from onehop.store.query import Id
 from onehop.store.record import Row
@@ -59,6 +59,7 @@ def insert(session: Session, resource: str, values: Row) -> Row:
         tag.put(session, resource, row["id"], row["tags"])
     if resource == "port":
         allocation.sync(session, row["id"], row["fixed_ips"], fresh=True)
+        belonging.put(session, row["id"], row["security_groups"])
         if row["device_owner"] in INTERFACE_OWNERS:
             gateway.joined(session, row["network_id"])
     if resource == "network":
@@ -96,6 +97,9 @@ def update(session: Session, resource: str, id: Id, changes: Row) -> Row:
         if row["device_owner"] == GATEWAY_OWNER:
             session.mark("router", row["device_id"])
             gateway.readdress(session, row["device_id"])
+    if resource == "port" and "security_groups" in different:
+        belonging.clear(session, row["id"])
+        belonging.put(session, row["id"], row["security_groups"])
     if resource == "port" and not {"device_owner", "device_id"}.isdisjoint(different):
         gateway.joined(session, row["network_id"])
     if resource == "subnet":

@@ -44,6 +44,11 @@ def certificate(session: Session, serial: str) -> Certificate | None:
     return None if found is None else Certificate(*found)
 
 
+def certificates(session: Session) -> list[Certificate]:
+    """Every certificate that was issued."""
+    return [Certificate(*found) for found in session.read(sa.select(*CERTIFICATE.c).order_by(CERTIFICATE.c.serial))]
+
+
 def revoke(session: Session, host: str, keep: str | None) -> int:
     """Revoke a host's certificates; see `Transaction.revoke_certificates`."""
     good = sa.and_(CERTIFICATE.c.host == host, CERTIFICATE.c.revoked_at.is_(None))

@@ -84,7 +84,8 @@ def _column(resource: Resource, attribute: Attribute) -> sa.Column[Any]:
     if column.references is not None:
         hangs = resource.parent is not None and resource.parent.attribute == attribute.name
         arguments.append(sa.ForeignKey(f"{column.references}.id", ondelete="CASCADE" if hangs else "RESTRICT"))
-    return sa.Column(attribute.column_name, TYPES[column.type], *arguments, nullable=column.nullable)
+    kind = TYPES[column.type]
+    return sa.Column(attribute.column_name, kind, *arguments, nullable=column.nullable, server_default=column.before)
 
 
 def _table(resource: Resource) -> sa.Table:
@@ -215,6 +216,16 @@ ALLOCATION = sa.Table(
     sa.Index(None, "port_id"),
 )
 """Who has which address of a subnet. `octets`, in network order, sort as addresses do; `ip_address` is their text."""
+
+SECURITY_GROUP_PORT = sa.Table(
+    "security_group_port",
+    METADATA,
+    sa.Column("security_group_id", TEXT, sa.ForeignKey("security_group.id", ondelete="RESTRICT"), nullable=False),
+    sa.Column("port_id", TEXT, sa.ForeignKey("port.id", ondelete="CASCADE"), nullable=False),
+    sa.PrimaryKeyConstraint("security_group_id", "port_id"),
+    sa.Index(None, "port_id"),
+)
+"""Which ports have which security group: what rows of ports say in ``security_groups``."""
 
 REVISION = sa.Table(
     "revision",

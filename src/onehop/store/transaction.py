@@ -72,9 +72,11 @@ class Transaction(Gateways, Membership):
             where: name → values, one of which it must equal (None is NULL; no values match nothing). All must hold.
                 A name is a stored attribute, or
 
-                - ``network_id.shared``: an attribute of the row that a reference names;
+                - ``network_id.project_id``: an attribute of the row that a reference names;
+                - ``granted.access_as_shared``: an `rbac_policy` grants it to one of these projects;
                 - of ports ``fixed_ips.ip_address``, ``fixed_ips.subnet_id``, ``fixed_ips.ip_address_substr``; several
                   of these hold for one and the same address;
+                - of ports ``security_groups``: has one of these;
                 - of resources with tags ``tags`` (has all), ``tags-any``, ``not-tags`` (has not all), ``not-tags-any``;
                 - ``changed_since``: ``updated_at`` is this time or later.
             any_of: if there are any, at least one of these must hold too (whose and shared things).

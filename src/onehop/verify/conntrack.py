@@ -57,6 +57,7 @@ class Connection:
         reply: as its answers are expected.
         status: `SNAT` and `DNAT`.
         settled: the manipulations that were decided, by a rule or by none.
+        answered: a packet went the other way.
     """
 
     def __init__(self, original: Flow) -> None:
@@ -64,6 +65,7 @@ class Connection:
         self.reply = original.answer
         self.status = 0
         self.settled: set[Manipulation] = set()
+        self.answered = False
 
 
 class Tracked(msgspec.Struct, frozen=True):
@@ -87,6 +89,7 @@ class Tracker:
             if flow == connection.original:
                 return Tracked(connection, False, ESTABLISHED if connection.settled else NEW)
             if flow == connection.reply:
+                connection.answered = True
                 return Tracked(connection, True, ESTABLISHED)
         if not _begins(packet):
             return None

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from onehop.model.protection import REASONS
 from onehop.model.topology import Topology
 from onehop.net import address
 from onehop.verify.trail import End
@@ -33,6 +34,7 @@ _BY_CHAIN: Mapping[tuple[str, str], str] = MappingProxyType(
         ("inet onehop", "prerouting"): "instances do not speak to 169.254.0.0/16 through a router (RFC 3927, 7)",
     }
 )
+_REFUSED = re.compile(r'counter name "([a-z-]+)" drop')
 _NEIGHBOUR = re.compile(r"nobody on (\S+) answers (?:ARP|ND) for (\S+)")
 
 
@@ -48,6 +50,10 @@ def advice(view: Topology, asked: str, end: End) -> str:
     if death is None:
         return ""
     if death.rule:
+        refused = _REFUSED.search(death.rule)
+        if refused is not None:
+            said = REASONS.get(refused[1], refused[1])
+            return f"its port is protected, and this is {said}; allowed address pairs open further addresses"
         if death.table.startswith("netdev onehop-net"):
             return "what speaks of a gateway's address stays on its host"
         return _BY_CHAIN.get((death.table, death.chain), "")

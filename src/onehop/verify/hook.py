@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from onehop.net.address import unpack
 from onehop.verify.conntrack import NEW, Manipulation, Tracker, rewritten
 from onehop.verify.nft.evaluate import Ruling, Said, evaluate
@@ -27,6 +29,7 @@ class Hooks:
     def __init__(self, space: Space) -> None:
         self.space = space
         self.tracker = Tracker()
+        self._zones = {0: self.tracker}
 
     def ip(self, name: str, passing: Passing) -> tuple[Death | None, list[Step]]:
         """Take an IP packet through ``prerouting``, ``input``, ``forward``, ``output`` or ``postrouting``."""
@@ -64,6 +67,15 @@ class Hooks:
                 return _death(table, ruling), steps, copies
         return None, steps, copies
 
+    def bridge(self, passing: Passing) -> tuple[Death | None, list[Step]]:
+        """Take a frame from one port of a bridge to another."""
+        steps: list[Step] = []
+        for table, chain in self.space.chains(frozenset({"bridge"}), "forward"):
+            ruling = self._ruled(table, chain, passing, steps)
+            if ruling.verdict != "accept":
+                return _death(table, ruling), steps
+        return None, steps
+
     def arp(self, name: str, passing: Passing) -> Death | None:
         """Take an ARP frame through ``input`` or ``output``."""
         for table, chain in self.space.chains(frozenset({"arp"}), name):
@@ -97,7 +109,10 @@ class Hooks:
         if discovery:
             passing.untracked = True
         elif not passing.untracked:
-            passing.tracked = self.tracker.track(packet)
+            passing.tracked = self._zones.setdefault(passing.zone, Tracker()).track(packet)
+            if passing.zone and passing.tracked is not None and not passing.tracked.connection.answered:
+                # Between bridges' ports one connection may pass twice before anybody answered.
+                passing.tracked = replace(passing.tracked, state=NEW)
 
     def _translate(
         self, chains: list[tuple[Table, Chain]], what: Manipulation, passing: Passing, steps: list[Step]

@@ -22,6 +22,7 @@ class Passing:
         frame: as it is now.
         incoming, outgoing: links; empty where there is none (yet).
         mark: of the packet.
+        zone: in which it is tracked.
         tracked: its connection, or None.
         untracked: a rule keeps it out of connection tracking.
         looked: connection tracking has seen it.
@@ -32,6 +33,7 @@ class Passing:
         self.incoming = incoming
         self.outgoing = outgoing
         self.mark = 0
+        self.zone = 0
         self.tracked: Tracked | None = None
         self.untracked = False
         self.looked = False
@@ -49,14 +51,17 @@ class Passing:
 
     def read(self, field: Field) -> Atom | None:
         """See `onehop.verify.nft.evaluate.Subject`."""
-        if field.name.startswith("@th"):
-            return _raw(self.frame.payload, field.name)
+        if field.name.startswith("@"):
+            return _raw(self.frame, field.name)
         return _READ[field.name](self)
 
     def write(self, field: Field, value: int) -> None:
         """See `onehop.verify.nft.evaluate.Subject`."""
         if field.name == "meta mark":
             self.mark = value
+            return
+        if field.name == "ct zone":
+            self.zone = value
             return
         if field.name.startswith("@th"):
             self.packet = _raw_written(self.packet, field.name, value)
@@ -84,14 +89,36 @@ class Passing:
         return f"{said} ({', '.join(notes)})" if notes else said
 
 
-def _raw(payload: Packet | Arp, name: str) -> int | None:
-    if isinstance(payload, Arp):
-        return None
-    _, offset, length = name.split(",")
-    octets, start, bits = payload.transport(), int(offset), int(length)
+def _raw(frame: Frame, name: str) -> int | None:
+    layer, offset, length = name.split(",")
+    octets, start, bits = _octets(frame, layer), int(offset), int(length)
     if start + bits > 8 * len(octets):
         return None
     return int.from_bytes(octets) >> (8 * len(octets) - start - bits) & ((1 << bits) - 1)
+
+
+def _octets(frame: Frame, layer: str) -> bytes:
+    """From the begin of a header on; what a model has no use for is 0. None of a header that is not there."""
+    payload = frame.payload
+    if layer == "@ll":
+        kind = _ARP if isinstance(payload, Arp) else _IP if payload.version == 4 else _IP6
+        return pack_mac(frame.destination) + pack_mac(frame.source) + kind.to_bytes(2)
+    if isinstance(payload, Arp):
+        return _arp_octets(payload) if layer == "@nh" else b""
+    if layer == "@th":
+        return payload.transport()
+    ends = pack(payload.source) + pack(payload.destination)
+    size = len(payload.transport())
+    if payload.version == 4:
+        head = b"\x45\0" + (20 + size).to_bytes(2) + bytes(4) + bytes([payload.ttl, payload.protocol, 0, 0])
+    else:
+        head = b"\x60\0\0\0" + size.to_bytes(2) + bytes([payload.protocol, payload.ttl])
+    return head + ends + payload.transport()
+
+
+def _arp_octets(arp: Arp) -> bytes:
+    head = b"\0\1\x08\0\6\4" + arp.operation.to_bytes(2)
+    return head + pack_mac(arp.sender_mac) + pack(arp.sender) + pack_mac(arp.target_mac) + pack(arp.target)
 
 
 def _raw_written(packet: Packet, name: str, value: int) -> Packet:
@@ -134,7 +161,7 @@ def _ip(version: int, read: Callable[[Packet], int], *protocols: int) -> Callabl
 
 def _port(end: int) -> Callable[[Passing], int | None]:
     """``th sport`` and ``th dport``: two octets at that place, whatever the protocol."""
-    return lambda passing: _raw(passing.frame.payload, f"@th,{16 * end},16")
+    return lambda passing: _raw(passing.frame, f"@th,{16 * end},16")
 
 
 def _echo_id(version: int, protocol: int) -> Callable[[Passing], int | None]:
@@ -180,7 +207,12 @@ _READ: Mapping[str, Callable[[Passing], Atom | None]] = MappingProxyType(
         "ip protocol": _ip(4, lambda p: p.protocol),
         "ip6 saddr": _ip(6, lambda p: _number(p.source)),
         "ip6 daddr": _ip(6, lambda p: _number(p.destination)),
+        "ip frag-off": _ip(4, lambda _: 0),
         "ip6 nexthdr": _ip(6, lambda p: p.protocol),
+        "ip6 length": _ip(6, lambda p: len(p.transport())),
+        # Packets are whole here: see Packet.
+        "frag nexthdr": lambda _: None,
+        "frag frag-off": lambda _: None,
         "icmp type": _ip(4, lambda p: p.type, 1),
         "icmp code": _ip(4, lambda p: p.code, 1),
         "icmp id": _echo_id(4, 1),
@@ -192,6 +224,9 @@ _READ: Mapping[str, Callable[[Passing], Atom | None]] = MappingProxyType(
         "tcp flags": _ip(0, lambda p: p.flags, 6),
         "udp sport": _ip(0, lambda p: p.source_port, 17),
         "udp dport": _ip(0, lambda p: p.destination_port, 17),
+        "sctp dport": _ip(0, lambda p: int.from_bytes(p.transport()[2:4]), 132),
+        "dccp dport": _ip(0, lambda p: int.from_bytes(p.transport()[2:4]), 33),
+        "udplite dport": _ip(0, lambda p: int.from_bytes(p.transport()[2:4]), 136),
         "th sport": _port(0),
         "th dport": _port(1),
         "meta mark": lambda p: p.mark,
@@ -204,6 +239,8 @@ _READ: Mapping[str, Callable[[Passing], Atom | None]] = MappingProxyType(
         "ct state": _state,
         "ct status": _tracked(lambda t: t.connection.status),
         "ct direction": _tracked(lambda t: int(t.is_reply)),
+        "ct mark": _tracked(lambda t: 0),  # noqa: ARG005  # what is barred began before the trace
+        "ct zone": lambda p: p.zone,
         "ct original ip saddr": _tracked(lambda t: _number(t.connection.original.source)),
         "ct original ip daddr": _tracked(lambda t: _number(t.connection.original.destination)),
         "ct reply ip saddr": _tracked(lambda t: _number(t.connection.reply.source)),

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 from onehop.net import naming
-from onehop.objects import Link
+from onehop.objects import Bridge, Link
 from onehop.verify.packet import ADVERTISE, Arp, Frame, Packet, advertisement
 from onehop.verify.space import Machine, Space
+from onehop.verify.subject import Passing
 from onehop.verify.trail import Death, End, Trail, step
 
 if TYPE_CHECKING:
@@ -29,20 +30,51 @@ class Switch:
         came = port.name if port is not None else ""
         if port is None or (port.port is not None and port.port.learning):
             self._seen[machine.name, bridge, frame.source] = came
+        passing, death, trail = self._tracked(space, bridge, frame, trail)
+        if death is not None:
+            return [End(trail, space, bridge, _packet(frame), death)]
         answer, quiet = self._suppressed(space, machine, bridge, port, ports, frame)
         if answer is not None and port is not None:
             return self._walk.transmit(space, port, answer, trail)
         if frame.is_unicast:
-            return self._unicast(space, machine, bridge, came, frame, trail)
+            return self._unicast(space, machine, bridge, came, passing, trail)
         ends: list[End] = []
         for other in ports:
             if other.name != came and not (quiet and other.port is not None and other.port.neigh_suppress):
-                ends += self._walk.transmit(space, other, frame, trail)
+                ends += self._out(space, bridge, came, other, passing, trail)
         if port is not None and bridge in machine.physical:
-            ends += self.segment(machine.physical[bridge], frame, trail, origin=space)
+            ends += self._out(space, bridge, came, None, passing, trail)
         return ends or [_lost(space, bridge, frame, trail, "nobody else is on the bridge", trivial=True)]
 
-    def _unicast(self, space: Space, machine: Machine, bridge: str, came: str, frame: Frame, trail: Trail) -> list[End]:
+    def _tracked(self, space: Space, bridge: str, frame: Frame, trail: Trail) -> tuple[Passing, Death | None, Trail]:
+        """IP on a bridge that is tracked goes through the hooks of IP as well (br_nf_pre_routing)."""
+        passing = Passing(frame, incoming=bridge)
+        link = space.links.get(bridge)
+        calls = link is not None and isinstance(link.spec, Bridge) and link.spec.tracked
+        if not calls or not isinstance(frame.payload, Packet):
+            return passing, None, trail
+        death, steps = self._walk.hooks(space).ip("prerouting", passing)
+        return passing, death, (*trail, *steps)
+
+    def _out(
+        self, space: Space, bridge: str, came: str, other: Link | None, passing: Passing, trail: Trail
+    ) -> list[End]:
+        """From one port to another, or (None) to the physical network behind the bridge."""
+        through = Passing(passing.frame, incoming=came, outgoing=other.name if other is not None else "")
+        through.mark = passing.mark
+        death, steps = self._walk.hooks(space).bridge(through)
+        trail += tuple(steps)
+        if death is not None:
+            return [End(trail, space, through.outgoing or bridge, _packet(through.frame), death)]
+        if other is not None:
+            return self._walk.transmit(space, other, through.frame, trail)
+        network = self._walk.machines[space.host].physical[bridge]
+        return self.segment(network, through.frame, trail, origin=space, bridge=bridge)
+
+    def _unicast(
+        self, space: Space, machine: Machine, bridge: str, came: str, passing: Passing, trail: Trail
+    ) -> list[End]:
+        frame = passing.frame
         uplink = bridge in machine.physical
         known = machine.fdb.get(bridge, {}).get(frame.destination)
         if known is None:
@@ -54,14 +86,15 @@ class Switch:
                 on = (*trail, step(space, known, "bridge", f"{bridge}: {frame.destination} is behind {known}"))
                 if known not in space.links:
                     return [_lost(space, bridge, frame, on, f"{known} is not there")]
-                return self._walk.transmit(space, space.links[known], frame, on)
+                return self._out(space, bridge, came, space.links[known], passing, on)
         ends: list[End] = []
         if uplink and came:
-            ends += self.segment(machine.physical[bridge], frame, trail, origin=space, bridge=bridge)
+            ends += self._out(space, bridge, came, None, passing, trail)
         for other in machine.ports(bridge):
             if known is None and other.up and other.name != came and other.port is not None and other.port.flood:
                 text = f"{bridge}: {frame.destination} is not known and flooded to {other.name}"
-                ends += self._walk.transmit(space, other, frame, (*trail, step(space, other.name, "bridge", text)))
+                on = (*trail, step(space, other.name, "bridge", text))
+                ends += self._out(space, bridge, came, other, passing, on)
         if ends:
             return ends
         reason = f"{bridge} has no FDB entry for {frame.destination}, and what is unknown is not flooded"

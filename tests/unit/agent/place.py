@@ -89,13 +89,13 @@ class Place:
         (self.netns / name).touch()
         self.kernel.plant(Namespace(namespace=name, mark=""))
 
-    def port(self, host: str = "host-1") -> str:
+    def port(self, host: str = "host-1", **values: object) -> str:
         """A port on a routed network of its own."""
 
         def make(tx: rows.Transaction) -> str:
             network = rows.network(tx)
             subnet = rows.subnet(tx, network["id"], "10.0.0.0/24", ("10.0.0.10", "10.0.0.99"), gateway_ip="10.0.0.1")
-            return str(rows.port(tx, network["id"], subnet["id"], host=host)["id"])
+            return str(rows.port(tx, network["id"], subnet["id"], host=host, **values)["id"])
 
         return self.site.store.run(make)
 

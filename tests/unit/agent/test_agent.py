@@ -252,6 +252,9 @@ def test_a_released_device_is_left_and_an_adopted_one_is_taken(place: Place) -> 
             await place.ask(ReleaseRequest(port_id=port), PortAnswer)
             assert place.kernel.world.spaces[""].devices[name] is device
             assert device.link.alias == ""
+            # Nothing checks any more what comes from it.
+            assert not device.link.up
+            assert device.link.master is None
             await place.ask(PlugRequest(port_id=port, adopt=True), PortAnswer)
             assert place.kernel.world.spaces[""].devices[name] is device
             assert device.link.alias.startswith(naming.MARK)

@@ -11,7 +11,7 @@ from onehop.model.port import Binding, Port
 from onehop.net import naming
 from onehop.net.identifier import NetworkId, PortId
 from onehop.objects import Address, Bridge, Link, Route, Ruleset
-from tests.worlds import PROJECT, World, uid
+from tests.worlds import OPEN, PROJECT, World, uid
 
 
 def _routed() -> World:
@@ -98,14 +98,14 @@ def test_a_port_on_a_flat_network_is_plugged_into_the_hosts_bridge_for_it() -> N
         project_id=PROJECT,
         mac_address="fa:16:3e:09:09:09",
         bindings=(Binding(World.host(1)),),
+        security_groups=(OPEN.id,),
     )
-    world.values += [network, port]
+    world.values += [network, port, OPEN]
     plugs = {port.id: Plug(port.id, "vm")}
     mapped = Local(plugs=plugs, physical_networks={"external": "br-ex"})
     (part,) = compile_host(world.topology(), World.host(1), mapped).values()
-    (claim,) = part.claims.values()
-    assert isinstance(claim.object, Link)
-    assert claim.object.master == "br-ex"
+    (link,) = [claim.object for claim in part.claims.values() if isinstance(claim.object, Link)]
+    assert link.master == "br-ex"
     (part,) = compile_host(world.topology(), World.host(1), Local(plugs=plugs)).values()
     assert "physical_networks" in part.refused["port", port.id]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from websockets.asyncio.client import ClientConnection, connect
 
 from onehop.controller import pki
@@ -196,6 +197,15 @@ class FakeAgent:
 
     def ids(self, kind: str) -> set[str]:
         return {id for found, id in self.view if found == kind}
+
+
+def request_for(name: str) -> str:
+    """A signing request that asks for a name, with a key of its own."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    names = x509.SubjectAlternativeName([x509.DNSName(name)])
+    asked = x509.CertificateSigningRequestBuilder().subject_name(subject).add_extension(names, False)
+    return asked.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
 async def eventually(condition: Callable[[], bool]) -> None:

@@ -80,7 +80,7 @@ def test_network_and_broadcast_addresses_are_no_ports(cidr: str, ip: str, usable
 
 
 def test_every_error_has_a_status_of_an_error() -> None:
-    assert set(STATUS.values()) <= {400, 401, 403, 404, 405, 409, 412, 413, 500, 503}
+    assert set(STATUS.values()) <= {400, 401, 403, 404, 405, 408, 409, 412, 413, 429, 500, 503}
     assert FaultError("NetworkInUse", "x").status == 409
     with pytest.raises(KeyError):
         assert FaultError("NoSuchType", "x").status

@@ -140,6 +140,7 @@ def test_the_external_network_and_its_subnets_are_known_without_its_ports() -> N
             "router": 1,
             "floatingip": 1,
             "host": 2,
+            **({"security_group": 1} if number == 1 else {}),
         }
     assert {ref(value) for value in shares.share(World.host(2))} == {("host", "host-2")}
 

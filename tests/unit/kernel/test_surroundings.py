@@ -25,7 +25,18 @@ def test_bridged_packets_in_the_hosts_chains_are_told_with_who_drops_them() -> N
 
 def test_a_host_whose_bridges_are_left_alone_has_nothing_to_tell() -> None:
     assert not list(of_bridges({_CALL: "0"}.get, _DOCKER, legacy=True))
-    assert not list(of_bridges({}.get, _DOCKER, legacy=True))
+
+
+def test_bridges_that_are_tracked_are_dropped_from_by_foreign_chains_whatever_the_setting() -> None:
+    tracking = Chain("inet", "onehop-security", "zone", forward=False, drops=False)
+    said = list(of_bridges({_CALL: "0"}.get, (*_DOCKER, tracking), legacy=False))
+    assert len(said) == 1
+    assert "ip filter FORWARD" in said[0]
+
+
+def test_a_kernel_without_bridge_netfilter_is_told() -> None:
+    (said,) = of_bridges({}.get, _DOCKER, legacy=True)
+    assert "br_netfilter" in said
 
 
 def test_a_small_neighbour_table_is_told_and_one_that_is_not_there_is_not() -> None:

@@ -114,7 +114,7 @@ def test_a_set_that_is_not_known_is_an_error(one: NamedSet) -> None:
 
 def test_a_family_that_is_not_known_is_an_error() -> None:
     with pytest.raises(UnknownRuleError):
-        table("drop", family="bridge")
+        table("drop", family="route")
 
 
 @pytest.mark.parametrize(

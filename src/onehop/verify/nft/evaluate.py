@@ -221,6 +221,8 @@ class _Run:
         key = self.key(part.fields)
         if key is None:
             return False
+        if part.mask is not None:
+            key = tuple(atom & part.mask for atom in key if isinstance(atom, int))
         return (self.table.members(part.members).find(key) is None) == part.negated
 
     def flags(self, part: Flags) -> bool:

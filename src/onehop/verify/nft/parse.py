@@ -21,7 +21,7 @@ _HOOK = re.compile(
     r"policy (accept|drop);"
 )
 _TYPES = frozenset(FIELDS.values())
-_FAMILIES = frozenset({"ip", "ip6", "inet", "arp", "netdev"})
+_FAMILIES = frozenset({"ip", "ip6", "inet", "arp", "netdev", "bridge"})
 
 
 @lru_cache(maxsize=4096)

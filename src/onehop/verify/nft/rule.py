@@ -31,7 +31,7 @@ from onehop.verify.nft.value import (
 )
 from onehop.verify.nft.word import FLAGS, field, flag, is_writable, item
 
-_TOKEN = re.compile(r'@(?:th|nh),[0-9]+,[0-9]+|"[^"]*"|[{},;]|[^\s{},;"]+')
+_TOKEN = re.compile(r'@(?:th|nh|ll),[0-9]+,[0-9]+|"[^"]*"|[{},;]|[^\s{},;"]+')
 _RATE = re.compile(r"[0-9]+/(?:second|minute|hour)")
 _LONGEST = 4
 
@@ -131,6 +131,8 @@ def _part(reader: _Reader) -> Part:
     if word in ("accept", "drop", "return", "jump", "goto"):
         return _verdict([reader.next()] + ([reader.next()] if word in ("jump", "goto") else []))
     if reader.take("counter"):
+        if reader.take("name"):
+            reader.next()
         return Counter()
     if reader.take("notrack"):
         return Notrack()
@@ -167,6 +169,10 @@ def _about(reader: _Reader, fields: tuple[Field, ...]) -> Part:
         while reader.take(","):
             bits |= flag(fields[0].kind, reader.next())
         return Flags(fields[0], bits, negated)
+    if reader.take("&"):
+        mask = _number(fields[0].kind, reader.next())
+        reader.take("==")
+        return Match(fields, *_compared(reader, fields), mask)
     return Match(fields, *_compared(reader, fields))
 
 

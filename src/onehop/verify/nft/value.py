@@ -89,11 +89,13 @@ class Match(msgspec.Struct, frozen=True):
 
     Attributes:
         members: an anonymous set, or the name of a set of the table.
+        mask: of the one field only these bits are compared; None is all.
     """
 
     fields: tuple[Field, ...]
     members: Members | str
     negated: bool = False
+    mask: int | None = None
 
 
 class Flags(msgspec.Struct, frozen=True):

@@ -26,7 +26,11 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "ip protocol": "inet_proto",
         "ip6 saddr": "ipv6_addr",
         "ip6 daddr": "ipv6_addr",
+        "ip frag-off": "integer16",
         "ip6 nexthdr": "inet_proto",
+        "ip6 length": "integer16",
+        "frag nexthdr": "inet_proto",
+        "frag frag-off": "integer16",
         "icmp type": "icmp_type",
         "icmp code": "integer8",
         "icmp id": "integer16",
@@ -38,6 +42,9 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "tcp flags": "tcp_flag",
         "udp sport": "inet_service",
         "udp dport": "inet_service",
+        "sctp dport": "inet_service",
+        "dccp dport": "inet_service",
+        "udplite dport": "inet_service",
         "th sport": "inet_service",
         "th dport": "inet_service",
         "meta mark": "mark",
@@ -51,13 +58,15 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "ct state": "ct_state",
         "ct status": "ct_status",
         "ct direction": "ct_dir",
+        "ct mark": "mark",
+        "ct zone": "integer16",
         "ct original ip saddr": "ipv4_addr",
         "ct original ip daddr": "ipv4_addr",
         "ct reply ip saddr": "ipv4_addr",
         "ct reply ip daddr": "ipv4_addr",
     }
 )
-"""Every field but ``@th,OFFSET,LENGTH`` → its data type."""
+"""Every field but ``@th,OFFSET,LENGTH``, ``@nh,…`` and ``@ll,…`` → its data type."""
 
 FLAGS = frozenset({"tcp_flag", "ct_state", "ct_status"})
 """Data types that are bits, of which a rule asks whether one is set."""
@@ -75,6 +84,7 @@ _WRITABLE = frozenset(
         "ip6 saddr",
         "ip6 daddr",
         "meta mark",
+        "ct zone",
     }
 )
 
@@ -82,11 +92,20 @@ _BITS = {"ipv4_addr": 32, "ipv6_addr": 128, "mark": 32}
 _NAMES: Mapping[str, Mapping[str, int]] = MappingProxyType(
     {
         "inet_proto": {
+            "ip": 0,
             "icmp": 1,
+            "igmp": 2,
             "tcp": 6,
             "udp": 17,
+            "dccp": 33,
+            "ipv6-route": 43,
+            "ipv6-frag": 44,
             "gre": 47,
             "esp": 50,
+            "ah": 51,
+            "ipv6-opts": 60,
+            "vrrp": 112,
+            "udplite": 136,
             "ipv6-icmp": 58,
             "icmpv6": 58,
             "sctp": 132,
@@ -123,15 +142,15 @@ _NAMES: Mapping[str, Mapping[str, int]] = MappingProxyType(
         "ct_status": {"snat": 16, "dnat": 32},
         "ct_dir": {"original": 0, "reply": 1},
         "nf_proto": {"ipv4": 2, "ipv6": 10},
-        "ether_type": {"ip": 0x0800, "arp": 0x0806, "ip6": 0x86DD},
+        "ether_type": {"ip": 0x0800, "arp": 0x0806, "8021q": 0x8100, "ip6": 0x86DD, "8021ad": 0x88A8},
     }
 )
-_RAW = re.compile(r"@(?:th|nh),[0-9]{1,4},[0-9]{1,3}")
+_RAW = re.compile(r"@(?:th|nh|ll),[0-9]{1,4},[0-9]{1,3}")
 
 
 def field(words: str) -> Field | None:
     """The field of that name, or None."""
-    if words.startswith("@th,") and _RAW.fullmatch(words):
+    if _RAW.fullmatch(words):
         return Field(words, "integer")
     kind = FIELDS.get(words)
     return Field(words, kind) if kind is not None else None

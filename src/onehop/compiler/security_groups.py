@@ -1,0 +1,249 @@
+"""Security groups: what may reach the instances plugged here, and what may leave them.
+
+The rules stand in one table of the bridge family, at the hook where a packet goes from one port of a bridge to another,
+because there both ports are known exactly, also of what is flooded: a map leads from the tap to its profile, and the
+profile's groups are asked one by one. Whether a packet belongs to a known connection is found out before, by a small
+table of the inet family, on the bridges that need it and no others (`Bridge.tracked`); it tells by a mark. A zone for
+each network keeps tenants with the same prefixes apart. What neither comes from nor goes to a port that is tracked is
+not tracked: half of a routed connection would be seen there.
+
+Everything about one port is an element, everything about one group a chain or an element of its own sets, so that a
+change is as large as what it changes. `onehop.compiler.security_rule` has the words.
+"""
+
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+
+import msgspec
+
+from onehop.compiler import nft
+from onehop.compiler.security_admission import admissions_of
+from onehop.compiler.security_profile import DIRECTIONS, Direction, Profile, profile_of, rules_of
+from onehop.compiler.security_rule import matches, member_set, prefix_set
+from onehop.compiler.security_zone import zones_of
+from onehop.compiler.state import Claim, Local, Partition
+from onehop.model.port import Port
+from onehop.model.security_group import SecurityGroup
+from onehop.model.topology import Topology
+from onehop.net import address, naming
+from onehop.net.identifier import HostName, NetworkId, SecurityGroupId
+from onehop.objects import NamedSet, Ruleset
+
+Ways = dict[tuple[SecurityGroupId, ...], dict[Direction, str]]
+"""By a profile's groups: the chain that its ports' packets go to, by direction."""
+
+_CLOSED = "closed"
+_INWARD = "inward"
+_KNOWN = "known"
+_DISCOVERY = (
+    "icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, nd-router-solicit, nd-router-advert, "
+    "nd-neighbor-solicit, nd-neighbor-advert, mld2-listener-report } accept"
+)
+_STATES = (
+    ("invalid", naming.REFUSED_MARK),
+    ("established", naming.ESTABLISHED_MARK),
+    ("related", naming.ESTABLISHED_MARK),
+    ("new", 0),
+    ("untracked", 0),
+)
+_VERDICT = {"in": "accept", "out": f"goto {_INWARD}"}
+
+
+class Filtered(msgspec.Struct, frozen=True):
+    """A port here from or to which not everything passes.
+
+    Attributes:
+        port: plugged here.
+        profile: of its groups.
+        tap: its link.
+        bridge: that the tap is a port of.
+    """
+
+    port: Port
+    profile: Profile
+    tap: str
+    bridge: str
+
+
+def security(view: Topology, host: HostName, local: Local) -> Partition | None:
+    """The partition ``host/security``; None where everything passes."""
+    filtered = list(_filtered(view, host, local))
+    if not filtered:
+        return None
+    groups = {group.id: group for one in filtered for group in one.profile.groups}
+    tables = [_rules(view, filtered, [groups[id] for id in sorted(groups)])]
+    tracked = [one for one in filtered if one.profile.tracks]
+    zones = zones_of({one.port.network_id for one in tracked})
+    if tracked:
+        tables.append(_tracking(tracked, zones))
+    claims = {table.key: Claim(table, "security", ("host", host)) for table in tables}
+    admissions = admissions_of(view, [(one.port, one.profile, zones[one.port.network_id]) for one in tracked])
+    return Partition(naming.SECURITY_PARTITION, claims, admissions=admissions)
+
+
+def _filtered(view: Topology, host: HostName, local: Local) -> Iterator[Filtered]:
+    profiles: dict[tuple[str, ...], Profile] = {}
+    bridges: dict[NetworkId, str | None] = {}
+    for port in view.bound_on(host):
+        if port.id not in local.plugs or port.router_id is not None:
+            continue
+        profile = profiles.get(port.security_groups) if port.security_groups and port.port_security_enabled else None
+        if profile is None:
+            profile = profile_of(view, port)
+            if profile is None:
+                continue
+            profiles[port.security_groups] = profile
+        if port.network_id not in bridges:
+            bridges[port.network_id] = _bridge(view, port.network_id, local)
+        bridge = bridges[port.network_id]
+        if bridge is not None and profile.filters:
+            yield Filtered(port, profile, naming.tap(port.id), bridge)
+
+
+def _bridge(view: Topology, id: NetworkId, local: Local) -> str | None:
+    network = view.networks.get(id)
+    if network is None:
+        return None
+    if network.network_type == "flat":
+        return local.physical_networks.get(network.physical_network or "")
+    return naming.bridge(id)
+
+
+# ---- the rules
+
+
+def _rules(view: Topology, filtered: list[Filtered], groups: list[SecurityGroup]) -> Ruleset:
+    sets = list(_member_sets(view, groups))
+    prefixed = {one.name for one in sets}
+    profiles = {one.profile.ids: one.profile for one in filtered}
+    ways: Ways = {id: {d: _way(profile, d) for d in DIRECTIONS} for id, profile in profiles.items()}
+    for direction in DIRECTIONS:
+        pairs = ((one.tap, ways[one.profile.ids][direction]) for one in filtered)
+        leads = ((f'"{tap}"', f"goto {way}") for tap, way in pairs if way != _INWARD)
+        sets.append(nft.mapping(direction, "ifname : verdict", leads))
+    stateless = [one.tap for one in filtered if not one.profile.stateful]
+    if stateless:
+        sets.append(nft.any_set("stateless", "ifname", (f'"{tap}"' for tap in stateless)))
+    chains = [
+        nft.chain(_INWARD, _inward(bool(stateless))),
+        nft.chain(_CLOSED, ["counter drop"]),
+        *(nft.chain(f"{d}-{group.id}", _group(group, d, prefixed)) for group in groups for d in DIRECTIONS),
+        *_profiles(profiles.values(), ways),
+        nft.chain(_KNOWN, _known(bool(stateless))),
+        nft.chain("forward", _forward(), "type filter hook forward priority filter; policy accept;"),
+    ]
+    return Ruleset(
+        namespace=naming.HOST,
+        family="bridge",
+        table=naming.SECURITY_TABLE,
+        sets=tuple(sets),
+        body=nft.body(*chains),
+    )
+
+
+def _way(profile: Profile, direction: Direction) -> str:
+    """The chain that a packet of a port goes to."""
+    if profile.is_open(direction):
+        return _INWARD
+    if not any(True for _ in profile.rules(direction)):
+        return _CLOSED
+    return f"{direction}.{sha256(' '.join(profile.ids).encode()).hexdigest()[:16]}"
+
+
+def _profiles(profiles: Iterable[Profile], ways: Ways) -> Iterator[str]:
+    for profile in sorted(profiles, key=lambda one: one.ids):
+        for direction in DIRECTIONS:
+            way = ways[profile.ids][direction]
+            if way not in (_INWARD, _CLOSED):
+                asked = (g.id for g in profile.groups if any(True for _ in rules_of(g, direction)))
+                yield nft.chain(way, [*(f"jump {direction}-{id}" for id in asked), "counter drop"])
+
+
+def _group(group: SecurityGroup, direction: Direction, sets: set[str]) -> Iterator[str]:
+    for rule in rules_of(group, direction):
+        with_prefixes = prefix_set(rule.group, rule.version) in sets
+        for match in matches(rule, direction, with_prefixes):
+            yield f"{match} {_VERDICT[direction]}"
+
+
+def _forward() -> Iterator[str]:
+    """What never changes: a table whose base chain changes has to be replaced, and nothing is judged for a moment."""
+    yield f"meta mark {naming.ESTABLISHED_MARK:#010x} goto {_KNOWN}"
+    yield f"meta mark {naming.REFUSED_MARK:#010x} counter drop"
+    # Without these nobody could find anybody. Who may say what of whom is the guard's and port protection's matter.
+    yield "meta protocol arp accept"
+    yield _DISCOVERY
+    yield f"udp sport 68 udp dport 67 goto {_INWARD}"
+    yield f"udp sport 546 udp dport 547 goto {_INWARD}"
+    yield "iifname vmap @out"
+    yield f"goto {_INWARD}"
+
+
+def _known(stateless: bool) -> Iterator[str]:
+    """What belongs to a known connection; a stateless port has none, but the port at the other end may."""
+    if stateless:
+        yield f"iifname != @stateless goto {_INWARD}"
+        yield "iifname vmap @out"
+        yield f"goto {_INWARD}"
+    else:
+        yield "meta mark set 0x00000000 accept"
+
+
+def _inward(stateless: bool) -> Iterator[str]:
+    if stateless:
+        known = f"meta mark {naming.ESTABLISHED_MARK:#010x}"
+        yield f"{known} oifname != @stateless meta mark set 0x00000000 accept"
+        yield f"{known} meta mark set 0x00000000"
+    yield "udp sport 67 udp dport 68 accept"
+    yield "udp sport 547 udp dport 546 accept"
+    yield "oifname vmap @in"
+    yield "accept"
+
+
+def _member_sets(view: Topology, groups: list[SecurityGroup]) -> Iterator[NamedSet]:
+    for group in sorted({remote for one in groups for remote in one.remotes}):
+        versions = {rule.version for one in groups for rule in one.rules if rule.group == group}
+        members = {a for member in view.members_of(SecurityGroupId(group)) for a in member.addresses}
+        for version in sorted(versions):
+            mine = [a for a in members if address.version(a) == version]
+            yield nft.address_set(member_set(group, version), version, (a for a in mine if "/" not in a))
+            wide = [a for a in mine if "/" in a]
+            if wide:
+                yield nft.prefix_set(prefix_set(group, version), version, wide)
+
+
+# ---- the tracking
+
+
+def _tracking(tracked: list[Filtered], zones: dict[NetworkId, int]) -> Ruleset:
+    near = [
+        (f'"{one.bridge}" . {mac}', str(zones[one.port.network_id]))
+        for one in tracked
+        for mac in {one.port.mac_address, *(pair.mac_address for pair in one.port.allowed_address_pairs)}
+    ]
+    elsewhere = "iifname != @bridges accept"
+    state = [
+        elsewhere,
+        f"ct mark {naming.BARRED_MARK:#010x} meta mark set {naming.REFUSED_MARK:#010x} accept",
+        f"meta mark set ct state map {{ {', '.join(f'{word} : {mark:#010x}' for word, mark in _STATES)} }}",
+    ]
+    zone = [
+        elsewhere,
+        "ct zone set iifname . ether daddr map @near accept",
+        "ct zone set iifname . ether saddr map @near accept",
+        "notrack",
+    ]
+    return Ruleset(
+        namespace=naming.HOST,
+        family="inet",
+        table=naming.SECURITY_TABLE,
+        sets=(
+            nft.any_set("bridges", "ifname", (f'"{one.bridge}"' for one in tracked)),
+            nft.mapping("near", "iifname . ether daddr : ct zone", near, typeof=True),
+        ),
+        body=nft.body(
+            # Before fragments are put together, which is done within a zone.
+            nft.chain("zone", zone, "type filter hook prerouting priority -450; policy accept;"),
+            nft.chain("state", state, "type filter hook prerouting priority mangle; policy accept;"),
+        ),
+    )

@@ -1,0 +1,394 @@
+"""Security groups with real packets: what passes, and above all what does not.
+
+| host | network 1 | network 2 |
+|---|---|---|
+| A | web-a, mates-a, open-a, shut-a | mates2-a, open2-a |
+| B | web-b, mates-b, open-b | web2-b |
+
+web: TCP 7007 from anywhere. mates: everything from each other. shut: no group. open: everything. All may send but shut.
+"""
+
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations, product
+
+import msgspec
+import pytest
+
+from onehop.compiler import Local, compile_host
+from onehop.model.port import Port
+from onehop.model.security_group import SecurityRule
+from onehop.net import naming
+from onehop.net.identifier import SecurityGroupId
+from onehop.objects import Ruleset
+from tests.dataplane_north.agreement import Asked, disagreements, question, world_of
+from tests.dataplane_north.echo import PORT, Echo, connected, echoes, ping, tcp, udp
+from tests.dataplane_north.places import Place
+from tests.dataplane_north.site import BRIDGE, OUTSIDE, Site
+from tests.dataplane_north.wire import ACK, PUSH, RST, SYN, ipv4, send, tcp_segment, udp_segment, watched
+from tests.northern import BLOCK, PHYSICAL, Northern
+from tests.worlds import OPEN
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+A, B = 1, 2
+WEB, MATES, SHUT = "web", "mates", "shut"
+WHERE = {
+    "web-a": (1, A),
+    "mates-a": (1, A),
+    "open-a": (1, A),
+    "shut-a": (1, A),
+    "mates2-a": (2, A),
+    "open2-a": (2, A),
+    "web-b": (1, B),
+    "mates-b": (1, B),
+    "open-b": (1, B),
+    "web2-b": (2, B),
+}
+OTHER = PORT + 1
+"""Served by everybody, and open nowhere but where everything is."""
+FLOATING = "203.0.113.120"
+OUT = [SecurityRule(direction="egress", version=version) for version in (4, 6)]
+
+
+def inwards(protocol: int = -1, first: int = -1, last: int = -1, group: str = "") -> list[SecurityRule]:
+    """A rule towards ports, for both versions of IP."""
+    return [
+        SecurityRule(direction="ingress", version=v, protocol=protocol, first=first, last=last, group=group)
+        for v in (4, 6)
+    ]
+
+
+class Guarded(Site):
+    """A site with instances of every kind of group."""
+
+    def __init__(self) -> None:
+        world = Northern(hosts=2)
+        world.network(1)
+        world.network(2)
+        world.router(1, [1, 2])
+        world.gateway(1, A)
+        self.groups: dict[str, SecurityGroupId] = {}
+        self.group_world = world
+        self.rules(WEB, [*OUT, *inwards(protocol=6, first=PORT, last=PORT)])
+        self.groups[MATES] = world.group(2)
+        self.rules(MATES, [*OUT, *inwards(group=self.groups[MATES])])
+        self.ports: dict[str, Port] = {}
+        for name, (network, host) in WHERE.items():
+            kind = name.partition("-")[0].removesuffix("2")
+            groups = {SHUT: [], "open": [OPEN.id]}[kind] if kind in (SHUT, "open") else [self.groups[kind]]
+            self.ports[name] = world.port(network, host, groups=groups)
+        world.floating_ip(120, self.ports["web-b"])
+        super().__init__(world)
+        echo = Echo()
+        self._stack.callback(echo.close)
+        for port in self.ports.values():
+            self.plug(port)
+        self.apply()
+        for name, port in self.ports.items():
+            self.boot(port)
+            for ip in port.fixed_ips:
+                echo.serve(self.at(name), PORT, OTHER, address=ip.ip_address)
+        echo.serve(self.outside, PORT)
+
+    def rules(self, kind: str, rules: list[SecurityRule]) -> None:
+        """Give a group other rules."""
+        number = {WEB: 1, MATES: 2}[kind]
+        self.groups[kind] = self.group_world.group(number, *rules)
+
+    def at(self, name: str) -> Place:
+        """The namespace of an instance."""
+        return self.instances[self.ports[name].id]
+
+    def address(self, name: str, version: int = 4) -> str:
+        """An instance's address."""
+        return self.ports[name].fixed_ips[0 if version == 4 else 1].ip_address
+
+    def enforce(self) -> None:
+        """Apply, and cut what is not allowed any more, as the agent does."""
+        self.apply()
+        for name, machine in self.machines.items():
+            local = Local(plugs=machine.plugs, physical_networks={PHYSICAL: BRIDGE})
+            partition = compile_host(self.world.topology(), name, local)[naming.SECURITY_PARTITION]
+            assert partition.admissions is not None
+            machine.kernel.bar(partition.admissions)
+
+    def dumped(self) -> str:
+        """What the hosts hold, for a test that failed."""
+        return "\n".join(m.place.run("nft list ruleset", "conntrack -L 2>&1") for m in self.machines.values())
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Guarded]:
+    """The site."""
+    with Guarded() as made:
+        yield made
+
+
+def answers(site: Guarded, caller: str, called: str, version: int) -> dict[str, bool]:
+    """What is answered between two instances."""
+    place, target = site.at(caller), site.address(called, version)
+    with ThreadPoolExecutor(4) as pool:
+        asked = {
+            "tcp": pool.submit(tcp, place, target),
+            "other": pool.submit(tcp, place, target, OTHER),
+            "udp": pool.submit(udp, place, target),
+            "ping": pool.submit(ping, place, target),
+        }
+        return {what: answer.result() is not None for what, answer in asked.items()}
+
+
+ALL = {"tcp": True, "other": True, "udp": True, "ping": True}
+NONE = dict.fromkeys(ALL, False)
+PATHS = {
+    "same host": ("open-a", "a"),
+    "other host": ("open-a", "b"),
+    "other subnet, same host": ("open2-a", "a"),
+    "other subnet, other host": ("open2-a", "b"),
+}
+
+
+@pytest.mark.parametrize(("path", "version"), list(product(PATHS, (4, 6))))
+def test_a_port_is_reached_by_what_its_groups_allow_and_nothing_else(site: Guarded, path: str, version: int) -> None:
+    caller, host = PATHS[path]
+    assert answers(site, caller, f"web-{host}", version) == {**NONE, "tcp": True}
+    assert answers(site, caller, f"mates-{host}", version) == NONE
+    assert answers(site, caller, f"open-{host}", version) == ALL
+
+
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize(
+    ("caller", "called"), [("mates-a", "mates-b"), ("mates-b", "mates2-a"), ("mates2-a", "mates-a")]
+)
+def test_members_of_a_group_reach_each_other_wherever_they_are(
+    site: Guarded, caller: str, called: str, version: int
+) -> None:
+    assert answers(site, caller, called, version) == ALL
+    assert answers(site, "web-b", called, version) == NONE
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_port_without_groups_neither_sends_nor_receives(site: Guarded, version: int) -> None:
+    assert answers(site, "shut-a", "open-a", version) == NONE
+    assert answers(site, "shut-a", "open-b", version) == NONE
+    assert answers(site, "open-a", "shut-a", version) == NONE
+    assert answers(site, "open-b", "shut-a", version) == NONE
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_answers_pass_without_a_rule(site: Guarded, version: int) -> None:
+    for called in ("open-a", "open-b", "open2-a"):
+        assert answers(site, "web-b", called, version) == ALL
+
+
+def test_a_floating_ip_lets_in_what_the_ports_groups_allow(site: Guarded) -> None:
+    answer = tcp(site.outside, FLOATING)
+    assert answer is not None
+    assert answer.seen == OUTSIDE
+    assert tcp(site.outside, FLOATING, OTHER) is None
+    assert ping(site.outside, FLOATING) is None
+    back = tcp(site.at("web-b"), OUTSIDE)
+    assert back is not None
+    assert back.seen == FLOATING
+
+
+def test_fragments_and_errors_about_what_was_allowed_arrive(site: Guarded) -> None:
+    for version in (4, 6):
+        answer = udp(site.at("web-b"), site.address("open-a", version), octets=b"x" * 4000)
+        assert answer is not None
+        assert len(answer.octets) == 4000
+        target = site.address("open2-a", version)
+        with pytest.raises(ConnectionRefusedError):
+            refused(site.at("web-b"), target)
+
+
+def refused(place: Place, target: str) -> None:
+    """Send to a UDP port that nobody has, and wait for what ICMP says."""
+    family = socket.AF_INET6 if ":" in target else socket.AF_INET
+    with place.inside(lambda: socket.socket(family, socket.SOCK_DGRAM)) as sock:
+        sock.settimeout(2)
+        sock.connect((target, 9))
+        sock.send(b"x")
+        sock.recv(100)
+
+
+def test_broadcast_reaches_whoever_lets_it_in(site: Guarded) -> None:
+    heard = {name: site.at(name).inside(lambda: listening(OTHER + 1)) for name in ("open-b", "web-b", "shut-a")}
+
+    def call() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            sock.sendto(b"hello", ("10.0.1.255", OTHER + 1))
+
+    site.at("open-a").inside(call)
+    assert heard["open-b"].recv(100) == b"hello"
+    for name in ("web-b", "shut-a"):
+        with pytest.raises(TimeoutError):
+            heard[name].recv(100)
+    for sock in heard.values():
+        sock.close()
+
+
+def listening(port: int) -> socket.socket:
+    """A UDP socket that hears everything on a port for half a second."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("", port))
+    sock.settimeout(0.5)
+    return sock
+
+
+def test_a_connection_goes_on_while_rules_change_and_is_cut_when_its_own_goes(site: Guarded) -> None:
+    kept, cut = (
+        connected(site.at("open-a"), site.address("web-b")),
+        connected(site.at("open2-a"), site.address("web-b")),
+    )
+    outgoing = connected(site.at("web-b"), site.address("open-a"), OTHER)
+    site.rules(WEB, [*OUT, *inwards(protocol=6, first=PORT, last=OTHER), *inwards(protocol=17)])
+    site.enforce()
+    assert all(map(echoes, (kept, cut, outgoing)))
+    only = SecurityRule(direction="ingress", version=4, protocol=6, prefix=f"{site.address('open-a')}/32")
+    site.rules(WEB, [*OUT, only])
+    begun = time.monotonic()
+    site.enforce()
+    assert time.monotonic() - begun < 1
+    assert all(map(echoes, (kept, outgoing)))
+    cut.settimeout(1)
+    with pytest.raises(TimeoutError):
+        echoes(cut)
+    # Not even when its answering side goes on sending.
+    assert udp(site.at("open2-a"), site.address("web-b")) is None
+    site.rules(WEB, [*OUT, *inwards(protocol=6, first=PORT, last=PORT)])
+    site.enforce()
+    cut.settimeout(10)
+    assert cut.recv(100) == b"again"
+    for sock in (kept, cut, outgoing):
+        sock.close()
+
+
+def test_a_member_that_goes_is_an_element_and_its_connections_end(site: Guarded) -> None:
+    sock = connected(site.at("mates-b"), site.address("mates-a"))
+    before = tables(site, A)
+    site.world.change(site.ports["mates-b"].id, security_groups=(OPEN.id,))
+    site.enforce()
+    after = tables(site, A)
+    assert [(one.body, [s.declaration for s in one.sets]) for one in before] == [
+        (one.body, [s.declaration for s in one.sets]) for one in after
+    ]
+    assert before != after
+    sock.settimeout(1)
+    with pytest.raises(TimeoutError):
+        echoes(sock)
+    assert tcp(site.at("mates2-a"), site.address("mates-a")) is not None
+    site.world.change(site.ports["mates-b"].id, security_groups=(site.groups[MATES],))
+    site.enforce()
+    assert tcp(site.at("mates-b"), site.address("mates-a")) is not None
+    sock.close()
+
+
+def tables(site: Guarded, host: int) -> list[Ruleset]:
+    """The rules that a host holds."""
+    state = site.machines[site.world.host(host)].state
+    return [v for v in state.values() if isinstance(v, Ruleset) and v.table == naming.SECURITY_TABLE]
+
+
+def test_what_is_listed_is_what_was_compiled(site: Guarded) -> None:
+    site.settled()
+
+
+def test_the_model_says_the_same_of_every_pair(site: Guarded) -> None:
+    asked = [
+        Asked(site.at(caller), question(site.ports[caller].id, site.address(called, version), protocol, port))
+        for caller, called in permutations(WHERE, 2)
+        for version in (4, 6)
+        for protocol, port in (("tcp", PORT), ("tcp", OTHER), ("udp", PORT), ("icmp", 0))
+    ]
+    assert disagreements(world_of(site), asked, BLOCK) == []
+
+
+def test_a_network_whose_ports_let_everything_pass_is_not_tracked() -> None:
+    world = Northern(hosts=1)
+    world.network(1)
+    world.network(2)
+    ports = [world.port(1, A), world.port(2, A, groups=[])]
+    with Site(world) as site:
+        for port in ports:
+            site.plug(port)
+        site.apply()
+        place = site.machines[world.host(A)].place
+        for network in (1, 2):
+            shown = place.run(f"ip -d link show {naming.bridge(world.network_id(network))}")
+            assert "nf_call_iptables 0" in shown
+        assert "inet onehop-security" not in place.run("nft list tables")
+        site.world.change(ports[1].id, security_groups=(world.group(1, *OUT),))
+        site.apply()
+        assert "nf_call_iptables 1" in place.run(f"ip -d link show {naming.bridge(world.network_id(2))}")
+        site.settled()
+
+
+def test_projects_with_the_same_addresses_do_not_share_connections() -> None:
+    """The second project's answer may not pass because the first one's question did."""
+    world = Northern(hosts=1)
+    group = world.group(1, *OUT)
+    for n in (1, 2):
+        world.network(n, six=False)
+        world.change(world.subnet_id(n), cidr="10.0.1.0/24", gateway_ip="10.0.1.1")
+    asking, asked = world.port(1, A, groups=[group]), world.port(1, A)
+    twins = world.port(2, A, groups=[group]), world.port(2, A)
+    for port, other in zip((asking, asked), twins, strict=True):
+        fixed = msgspec.structs.replace(other.fixed_ips[0], ip_address=port.fixed_ips[0].ip_address)
+        world.change(other.id, fixed_ips=(fixed,))
+    with Site(world) as site:
+        for port in (asking, asked, *twins):
+            site.plug(port)
+        site.apply()
+        view = world.topology()
+        for port in (asking, asked, *twins):
+            site.boot(view.ports[port.id])
+        target, own = asked.fixed_ips[0].ip_address, asking.fixed_ips[0].ip_address
+        with ThreadPoolExecutor(2) as pool, watched(site.instances[twins[0].id], "eth0") as seen:
+            question = udp_segment(4000, 4001)
+            send(site.instances[asking.id], ipv4(own, target, 17, question))
+            answer = ipv4(target, own, 17, udp_segment(4001, 4000))
+            pool.submit(send, site.instances[twins[1].id], answer).result()
+            assert [f for f in seen.wait(1, patience=0.5) if f.kind == "ip"] == []
+        with watched(site.instances[asking.id], "eth0") as seen:
+            send(site.instances[asked.id], answer)
+            assert seen.wait(1)
+
+
+def test_a_stateless_group_needs_a_rule_for_answers_too() -> None:
+    world = Northern(hosts=1)
+    world.network(1, six=False)
+    there = SecurityRule(direction="ingress", version=4, protocol=17, first=PORT, last=PORT)
+    stateful, stateless = world.group(1, *OUT), world.group(2, *OUT, there, stateful=False)
+    asking, plain, server = world.port(1, A, groups=[stateful]), world.port(1, A, groups=[stateless]), world.port(1, A)
+    echo = Echo()
+    with Site(world) as site:
+        try:
+            for port in (asking, plain, server):
+                site.plug(port)
+            site.apply()
+            for port in (asking, plain, server):
+                site.boot(port)
+                echo.serve(site.instances[port.id], PORT, address=port.fixed_ips[0].ip_address)
+            called = server.fixed_ips[0].ip_address
+            assert udp(site.instances[asking.id], called) is not None
+            assert udp(site.instances[plain.id], called) is None
+            # A stateful port that asks a stateless one gets its answer; the stateless one lets the question in.
+            assert udp(site.instances[asking.id], plain.fixed_ips[0].ip_address) is not None
+            assert tcp(site.instances[asking.id], plain.fixed_ips[0].ip_address) is None
+        finally:
+            echo.close()
+
+
+def test_a_segment_out_of_nowhere_is_judged_like_the_first_of_a_connection(site: Guarded) -> None:
+    caller, called = site.at("open-a"), site.at("web-b")
+    ends = (site.address("open-a"), site.address("web-b"))
+    with watched(called, "eth0") as seen:
+        for flags in (ACK, ACK | PUSH, SYN | ACK, RST, 0):
+            send(caller, ipv4(*ends, 6, tcp_segment(ends, (4000 + flags, OTHER), flags)))
+        send(caller, ipv4(*ends, 6, tcp_segment(ends, (4999, PORT), SYN)))
+        came = [frame for frame in seen.wait(1) if frame.sender == ends[0]]
+        assert {int.from_bytes(frame.octets[36:38]) for frame in came} == {PORT}
