@@ -196,7 +196,7 @@ def _back_to_0002(url: str) -> None:
         blocks = [row._asdict() for row in found]
         connection.execute(sa.insert(held), [{**block, "freed_at": None} for block in blocks])
         connection.execute(sa.insert(held), {**blocks[0], "first": 2048, "host": "h", "freed_at": 5.5})
-        for table in ("security_group_port", "security_group_rule", "security_group"):
+        for table in ("rbac_policy", "security_group_port", "security_group_rule", "security_group"):
             connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql("ALTER TABLE port DROP COLUMN security_groups")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")

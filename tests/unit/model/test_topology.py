@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onehop.model.topology import Topology, Value, ref
+from onehop.model.topology import Topology, Value, member_of, ref
 from tests.worlds import World
 
 
@@ -52,3 +52,14 @@ def test_applying_a_change_leaves_the_older_topology_as_it_was() -> None:
     before = _answers(old)
     old.apply(2, [], [ref(v) for v in ALL])
     assert _answers(old) == before
+
+
+def test_everything_and_a_share_name_the_same_members_of_a_group() -> None:
+    group = World().group(1)
+    world = World()
+    world.network(1)
+    ports = [world.port(1, host, groups=(group,)) for host in (1, 2, None)]
+    told = [member_of(group, port) for port in ports]
+    assert Topology(1, world.values).members_of(group) == sorted(told, key=lambda member: member.id)
+    # A host holds some of the ports, and every member.
+    assert Topology(1, [ports[0], *told]).members_of(group) == Topology(1, world.values).members_of(group)
