@@ -15,8 +15,9 @@ from benchmarks import scenario
 from benchmarks.client import Client
 from benchmarks.controller import NotStartedError, appears, controller, end, resident, resident_mib, start
 from benchmarks.report import Row, main, say
+from onehop.agent.call import call
 from onehop.agent.localcopy import LocalCopy
-from onehop.agent.request import StatusAnswer, StatusRequest, call
+from onehop.agent.request import StatusAnswer, StatusRequest
 
 ROUTERS = 500
 PORTS = 10_000

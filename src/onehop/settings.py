@@ -4,20 +4,17 @@ Every key has a default that works or is refused by name when it is missing; a k
 has the wrong type, is refused with file, line and key. Paths are not created here.
 """
 
-import difflib
 import ipaddress
 import re
-import tomllib
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
+from onehop import toml
 from onehop.errors import IdentifierError, SettingsError
 from onehop.net.identifier import parse_host
 from onehop.net.naming import VXLAN_PORT, is_interface
-
-T = TypeVar("T", bound=msgspec.Struct)
 
 DEFAULT_CONTROLLER_FILE = Path("/etc/onehop/controller.toml")
 DEFAULT_AGENT_FILE = Path("/etc/onehop/agent.toml")
@@ -172,7 +169,7 @@ def load_controller(path: Path) -> ControllerSettings:
     Raises:
         SettingsError: names file, line and key.
     """
-    settings = _load(path, ControllerSettings)
+    settings = toml.load(path, ControllerSettings)
     for key in ("database_url", "state_dir", "pki_dir"):
         _given(path, key, getattr(settings, key))
     for name in settings.physical_networks:
@@ -182,28 +179,28 @@ def load_controller(path: Path) -> ControllerSettings:
     if settings.stream_address:
         _address(path, "stream_address", settings.stream_address)
     if (settings.api_tls_certificate is None) != (settings.api_tls_key is None):
-        raise _error(
+        raise toml.error(
             path, "api_tls_certificate", "api_tls_certificate and api_tls_key are given together or not at all"
         )
     if settings.auth == "http_basic" and settings.users_file is None:
-        raise _error(path, "auth", 'auth = "http_basic" needs users_file')
+        raise toml.error(path, "auth", 'auth = "http_basic" needs users_file')
     if not 1 <= settings.vni_min <= settings.vni_max <= 16_777_215:
-        raise _error(path, "vni_min", "vni_min and vni_max must lie in 1 to 16777215, vni_min first")
+        raise toml.error(path, "vni_min", "vni_min and vni_max must lie in 1 to 16777215, vni_min first")
     if not 1280 <= settings.underlay_mtu <= 65_535:
-        raise _error(path, "underlay_mtu", "underlay_mtu must be 1280 to 65535")
+        raise toml.error(path, "underlay_mtu", "underlay_mtu must be 1280 to 65535")
     if re.fullmatch(r"[0-9a-f]{2}:[0-9a-f]{2}:[0-9a-f]{2}", settings.mac_prefix) is None:
-        raise _error(path, "mac_prefix", "mac_prefix must be three octets such as fa:16:3e, in lower case")
+        raise toml.error(path, "mac_prefix", "mac_prefix must be three octets such as fa:16:3e, in lower case")
     if int(settings.mac_prefix[:2], 16) & 1:
-        raise _error(path, "mac_prefix", "mac_prefix must not begin with an odd octet: that is a multicast MAC")
+        raise toml.error(path, "mac_prefix", "mac_prefix must not begin with an odd octet: that is a multicast MAC")
     size = settings.port_block_size
     if not 64 <= size <= 16_384 or size & (size - 1):
-        raise _error(path, "port_block_size", "port_block_size must be a power of two from 64 to 16384")
+        raise toml.error(path, "port_block_size", "port_block_size must be a power of two from 64 to 16384")
     for key in ("api_requests_per_second", "api_failed_logins_per_minute"):
         if not 0 <= getattr(settings, key) <= _LARGEST:
-            raise _error(path, key, f"{key} must be 0 (no limit) to {_LARGEST}")
+            raise toml.error(path, key, f"{key} must be 0 (no limit) to {_LARGEST}")
     for key, least in _LIMITS.items():
         if not least <= getattr(settings, key) <= _LARGEST:
-            raise _error(path, key, f"{key} must be {least} to {_LARGEST}")
+            raise toml.error(path, key, f"{key} must be {least} to {_LARGEST}")
     for key in (
         "port_block_quarantine_seconds",
         "heartbeat_seconds",
@@ -221,28 +218,28 @@ def load_agent(path: Path) -> AgentSettings:
     Raises:
         SettingsError: names file, line and key.
     """
-    settings = _load(path, AgentSettings)
+    settings = toml.load(path, AgentSettings)
     for key in ("state_dir", "run_dir"):
         _given(path, key, getattr(settings, key))
     for name, bridge in settings.physical_networks.items():
         _physical_network(path, name)
         if not is_interface(bridge):
             what = f"physical_networks: {bridge!r} (of {name}) cannot be the name of a bridge"
-            raise _error(path, "physical_networks", f"{what}: write 1 to 15 octets without '/', ':' or white space")
+            raise toml.error(path, "physical_networks", f"{what}: write 1 to 15 octets without '/', ':' or white space")
     try:
         parse_host(settings.host)
     except IdentifierError as error:
-        raise _error(path, "host", str(error)) from None
+        raise toml.error(path, "host", str(error)) from None
     if not settings.controllers:
-        raise _error(path, "controller", "controller must name at least one address")
+        raise toml.error(path, "controller", "controller must name at least one address")
     for address in settings.controllers:
         _address(path, "controller", address)
     try:
         ipaddress.ip_address(settings.vtep)
     except ValueError:
-        raise _error(path, "vtep", f"vtep must be an IP address, not {settings.vtep!r}") from None
+        raise toml.error(path, "vtep", f"vtep must be an IP address, not {settings.vtep!r}") from None
     if not 1 <= settings.vxlan_port <= 65_535:
-        raise _error(path, "vxlan_port", "vxlan_port must be 1 to 65535")
+        raise toml.error(path, "vxlan_port", "vxlan_port must be 1 to 65535")
     for key in ("probe_seconds", "observe_seconds", "reconnect_seconds"):
         _positive(path, key, getattr(settings, key))
     return settings
@@ -269,64 +266,24 @@ def join_address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _load(path: Path, type_: type[T]) -> T:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise SettingsError(f"there is no configuration file {path}; write one or name another with --config") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot read {path}: {error}") from None
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is not TOML: {error}") from None
-    known = {field.name: field for field in msgspec.structs.fields(type_)}
-    for key in raw:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise _error(path, key, f"unknown key {key!r}{hint}")
-    for name, field in known.items():
-        if field.required and name not in raw:
-            raise SettingsError(f"{path}: the key {name!r} is missing")
-    for key, value in raw.items():
-        try:
-            msgspec.convert(value, known[key].type)
-        except msgspec.ValidationError as error:
-            raise _error(path, key, f"{key}: {str(error)[:1].lower()}{str(error)[1:]}") from None
-    return msgspec.convert(raw, type_)
-
-
-def _error(path: Path, key: str, message: str) -> SettingsError:
-    line = _line(path, key)
-    return SettingsError(f"{path}{f', line {line}' if line else ''}: {message}")
-
-
-def _line(path: Path, key: str) -> int | None:
-    """The line on which a top-level key stands, as far as can be told from the text."""
-    begin = re.compile(rf"\s*(?:\[\s*)?[\"']?{re.escape(key)}[\"']?\s*(?:[=.\]])")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return next((number for number, line in enumerate(lines, 1) if begin.match(line)), None)
-
-
 def _address(path: Path, key: str, text: str) -> None:
     try:
         split_address(text)
     except SettingsError as error:
-        raise _error(path, key, f"{key}: {error}") from None
+        raise toml.error(path, key, f"{key}: {error}") from None
 
 
 def _given(path: Path, key: str, value: str) -> None:
     if not value.strip():
-        raise _error(path, key, f"{key} must not be empty: leave it out for its default")
+        raise toml.error(path, key, f"{key} must not be empty: leave it out for its default")
 
 
 def _physical_network(path: Path, name: str) -> None:
     if not 0 < len(name) <= _LONGEST_NAME or name != name.strip():
         what = f"physical_networks: {name!r} cannot be the name of a physical network"
-        raise _error(path, "physical_networks", f"{what}: write 1 to {_LONGEST_NAME} characters")
+        raise toml.error(path, "physical_networks", f"{what}: write 1 to {_LONGEST_NAME} characters")
 
 
 def _positive(path: Path, key: str, value: float) -> None:
     if not 0 < value <= _LONGEST:
-        raise _error(path, key, f"{key} must be more than 0 and at most {_LONGEST}")
+        raise toml.error(path, key, f"{key} must be more than 0 and at most {_LONGEST}")

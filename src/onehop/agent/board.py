@@ -1,6 +1,6 @@
 """The board: what became of every resource on this host, and what of it the controller has not heard yet. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -244,3 +244,15 @@ def neighbours(partition: str, desire: Desire) -> set[str]:
         return {partition}
     legs = desire.view.interfaces_of(RouterId(router))
     return {partition, *(naming.network_partition(leg.network_id) for leg in legs)}
+
+
+def concerned(dirty: Iterable[str], desire: Desire, insecure: bool) -> set[str]:
+    """The partitions that are to be judged anew, after these were taken up.
+
+    Args:
+        dirty: what was taken up.
+        desire: what is wanted.
+        insecure: what security groups let pass did not stand, or does not: that concerns every port.
+    """
+    found = {name for partition in dirty for name in neighbours(partition, desire)}
+    return found | {name for name in desire.partitions if name.startswith("net/")} if insecure else found

@@ -16,18 +16,16 @@ from onehop.agent.request import (
     CloudInitRequest,
     PlugRequest,
     PortAnswer,
-    Refused,
     ReleaseRequest,
-    ShowPortAnswer,
     ShowPortRequest,
     TextAnswer,
     UnplugRequest,
 )
+from onehop.agent.show import shown
 from onehop.compiler.state import Local, Plug
 from onehop.errors import ConflictError, InputError, NotFoundError, StateError
 from onehop.log import logger
 from onehop.model.port import Port
-from onehop.model.protection import REASONS
 from onehop.model.topology import Topology
 from onehop.net import naming
 from onehop.net.identifier import HostName, PortId, parse_uuid
@@ -221,26 +219,8 @@ class Desk:
         port_id = _port_id(request.port_id)
         port = await self._known(port_id, GRACE_SECONDS)
         counts = (await self._hub.ask(lambda engine: engine.drops(port_id))).get(port_id, {})
-        entry = self._hub.entries.get(("port", port_id), Entry("DOWN"))
-        return ShowPortAnswer(
-            port_id=port_id,
-            network_id=port.network_id,
-            mac_address=port.mac_address,
-            addresses=[ip.ip_address for ip in port.fixed_ips],
-            pairs=[
-                p.ip_address if p.mac_address == port.mac_address else f"{p.ip_address} ({p.mac_address})"
-                for p in port.allowed_address_pairs
-            ],
-            host=port.host or "",
-            device=naming.tap(port_id) if self._plugs.get(port_id) is not None else "",
-            state=entry.state,
-            reason=entry.reason,
-            protected=port.port_security_enabled,
-            refused=[
-                Refused(reason=name, meaning=REASONS.get(name, ""), packets=count.packets, octets=count.octets)
-                for name, count in sorted(counts.items())
-            ],
-        )
+        device = naming.tap(port_id) if self._plugs.get(port_id) is not None else ""
+        return shown(port, device, self._hub.entries.get(("port", port_id), Entry("DOWN")), counts)
 
     async def _view(self) -> Topology:
         return await self._hub.ask(lambda engine: engine.desire.view)

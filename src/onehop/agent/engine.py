@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from onehop.agent.advertiser import Advertiser
 from onehop.agent.agenda import Agenda
-from onehop.agent.board import Board, Entry, judge, neighbours
+from onehop.agent.board import Board, Entry, concerned, judge
 from onehop.agent.collector import uncollected
-from onehop.agent.desire import Desire, partition_of_namespace
+from onehop.agent.desire import Desire
 from onehop.agent.device import Devices
 from onehop.agent.drops import Drops, read_drops
 from onehop.agent.hands import Hands
@@ -29,6 +29,7 @@ from onehop.agent.holding import STRAY, Holding
 from onehop.agent.outcome import Outcome
 from onehop.agent.outward import Outward
 from onehop.agent.sight import Sight
+from onehop.agent.suspicion import suspects
 from onehop.agent.tenure import Tenure
 from onehop.agent.verdict import wrong
 from onehop.compiler.state import Claim, Local
@@ -136,16 +137,8 @@ class Engine:
             heard: when the kernel told of it, by the clock. What was read since holds it already: our own ops are told
                 while they are carried out, and what they changed is read back after that.
         """
-        if namespace != naming.HOST:
-            name = partition_of_namespace(namespace)
-            known = name in self.desire.partitions or name in self._sight.holding.partitions
-            suspects = {name} if name is not None and known else set()
-        elif link is not None:
-            name = self._sight.holding.owner(link) or self._claimant(link)
-            suspects = {name} if name is not None else set()
-        else:
-            suspects = {name for name in self.desire.partitions if not name.startswith("router/")}
-        self._agenda.doubtful |= {name for name in suspects if not self._sight.read_since(name, heard)}
+        found = suspects(namespace, link, self.desire, self._sight.holding, self.failing)
+        self._agenda.doubtful |= {name for name in found if not self._sight.read_since(name, heard)}
 
     def doubt_all(self) -> None:
         """It is time to look at everything."""
@@ -203,7 +196,7 @@ class Engine:
         questions, free = self.tenure.ask(self._clock())
         self._agenda.changed |= free
         dirty = self._agenda.batch(doubtful, lambda name: self._sight.joined(name, self.desire))
-        if self._filters() and any(name.startswith("net/") for name in dirty):
+        if self._knows(naming.SECURITY_PARTITION) and any(name.startswith("net/") for name in dirty):
             # So that no tap comes up in a plan that does not say whether its rules stand.
             dirty.add(naming.SECURITY_PARTITION)
         insecure = naming.SECURITY_PARTITION in self.failing
@@ -215,10 +208,7 @@ class Engine:
             dirty, doubtful.union(*(self._sight.joined(name, self.desire) for name in doubtful))
         )
         self._settle(dirty, reasons)
-        judged = {n for partition in dirty for n in neighbours(partition, self.desire)}
-        if insecure or naming.SECURITY_PARTITION in self.failing:
-            judged |= {name for name in self.desire.partitions if name.startswith("net/")}
-        for name in judged:
+        for name in concerned(dirty, self.desire, insecure or naming.SECURITY_PARTITION in self.failing):
             changed.update(self.board.put(name, judge(name, self.desire, self.failing)))
         errors = sum(map(len, self.failing.values()))
         settled = not self._agenda.changed
@@ -277,17 +267,11 @@ class Engine:
 
     # inside
 
-    def _filters(self) -> bool:
-        """Whether security groups have, or had, a say here."""
-        name = naming.SECURITY_PARTITION
+    def _knows(self, name: str) -> bool:
         return any(name in known for known in (self.desire.partitions, self._sight.holding.partitions, self.failing))
 
     def _known(self) -> set[str]:
         return self.desire.partitions.keys() | self._sight.holding.partitions.keys() | self.failing.keys()
-
-    def _claimant(self, link: str) -> str | None:
-        key = ("link", naming.HOST, link)
-        return next((name for name, keys in self.failing.items() if key in keys), None)
 
     def _published(self, done: Iterable[Op]) -> None:
         self._outward.publish(done, self._sight.holding, self._clock())

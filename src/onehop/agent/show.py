@@ -1,13 +1,16 @@
-"""What `onehop status` and `onehop plan` show, as values."""
+"""What `onehop status`, `onehop plan` and `onehop port show` show, as values."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from onehop.agent.board import Entry
 from onehop.agent.engine import Engine
-from onehop.agent.request import PlanAnswer, PlannedOp, Problem
+from onehop.agent.request import PlanAnswer, PlannedOp, Problem, Refused, ShowPortAnswer
 from onehop.compiler.state import Claim
+from onehop.model.port import Port
+from onehop.model.protection import REASONS
 from onehop.model.topology import Ref
+from onehop.objects.counter import Count
 from onehop.reconciler.plan import Op
 from onehop.reconciler.text import op_lines
 
@@ -30,6 +33,36 @@ def problems(engine: Engine, entries: Mapping[Ref, Entry]) -> list[Problem]:
         for key, reason in keys.items():
             found.append(Problem(what=f"{' '.join(map(str, key))} ({name or 'stray'})", reason=reason))
     return found[:MOST]
+
+
+def shown(port: Port, device: str, entry: Entry, counts: Mapping[str, Count]) -> ShowPortAnswer:
+    """A port as this host knows it.
+
+    Args:
+        port: the port.
+        device: name of its device here, or "".
+        entry: how it is here.
+        counts: what was refused of it, by reason.
+    """
+    return ShowPortAnswer(
+        port_id=port.id,
+        network_id=port.network_id,
+        mac_address=port.mac_address,
+        addresses=[ip.ip_address for ip in port.fixed_ips],
+        pairs=[
+            p.ip_address if p.mac_address == port.mac_address else f"{p.ip_address} ({p.mac_address})"
+            for p in port.allowed_address_pairs
+        ],
+        host=port.host or "",
+        device=device,
+        state=entry.state,
+        reason=entry.reason,
+        protected=port.port_security_enabled,
+        refused=[
+            Refused(reason=name, meaning=REASONS.get(name, ""), packets=count.packets, octets=count.octets)
+            for name, count in sorted(counts.items())
+        ],
+    )
 
 
 def planned(engine: Engine) -> PlanAnswer:

@@ -64,7 +64,8 @@ def _controller(path: Path) -> "list[Result]":
     import time
 
     from onehop import log
-    from onehop.controller import audit as checks
+    from onehop.controller.audit import results
+    from onehop.controller.audit_facts import gather
     from onehop.settings import load_controller
     from onehop.store import Store
 
@@ -73,14 +74,15 @@ def _controller(path: Path) -> "list[Result]":
     store = Store.open(settings.database_url)
     try:
         with store.read() as tx:
-            return checks.results(checks.gather(tx, settings, time.time()))
+            return results(gather(tx, settings, time.time()))
     finally:
         store.close()
 
 
 def _host(path: Path) -> "list[Result]":
     from onehop.agent import audit as checks
-    from onehop.agent.request import AuditAnswer, AuditRequest, StatusAnswer, StatusRequest, call
+    from onehop.agent.call import call
+    from onehop.agent.request import AuditAnswer, AuditRequest, StatusAnswer, StatusRequest
     from onehop.settings import load_agent
 
     settings = load_agent(path)

@@ -9,7 +9,8 @@ app = new("Show what this host's agent would do now.")
 @app.command()
 def plan(config: Config = DEFAULT, json: Json = False) -> None:
     """Show what this host's agent would do now, as commands, with the resource and feature that want each."""
-    from onehop.agent.request import PlanAnswer, PlanRequest, call
+    from onehop.agent.call import call
+    from onehop.agent.request import PlanAnswer, PlanRequest
 
     answer = call(run_dir(config), PlanRequest(), PlanAnswer)
     if json:

@@ -26,7 +26,8 @@ def plug(
     json: Json = False,
 ) -> None:
     """Attach an instance on this host to a port that is bound here. Plugging twice is harmless."""
-    from onehop.agent.request import CloudInitRequest, PlugRequest, PortAnswer, TextAnswer, call
+    from onehop.agent.call import call
+    from onehop.agent.request import CloudInitRequest, PlugRequest, PortAnswer, TextAnswer
 
     directory = run_dir(config)
     if cloud_init:

@@ -14,7 +14,8 @@ def port() -> None:
 @app.command()
 def show(port_id: PortId, config: Config = DEFAULT, json: Json = False) -> None:
     """Show a port as this host knows it: whether it is protected, and what was refused of it, by reason."""
-    from onehop.agent.request import ShowPortAnswer, ShowPortRequest, call
+    from onehop.agent.call import call
+    from onehop.agent.request import ShowPortAnswer, ShowPortRequest
 
     answer = call(run_dir(config), ShowPortRequest(port_id=port_id), ShowPortAnswer)
     if json:

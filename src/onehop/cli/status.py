@@ -9,7 +9,8 @@ app = new("Show how this host's agent is doing.")
 @app.command()
 def status(config: Config = DEFAULT, json: Json = False) -> None:
     """Show how this host's agent is doing: controller, revisions, resources by state, what fails and why."""
-    from onehop.agent.request import StatusAnswer, StatusRequest, call
+    from onehop.agent.call import call
+    from onehop.agent.request import StatusAnswer, StatusRequest
 
     answer = call(run_dir(config), StatusRequest(), StatusAnswer)
     if json:

@@ -18,7 +18,8 @@ def unplug(
     json: Json = False,
 ) -> None:
     """Detach the instance of a port on this host; its device is removed. Unplugging twice is harmless."""
-    from onehop.agent.request import PortAnswer, UnplugRequest, call
+    from onehop.agent.call import call
+    from onehop.agent.request import PortAnswer, UnplugRequest
 
     answer = call(run_dir(config), UnplugRequest(port_id=port_id, timeout=timeout), PortAnswer)
     if json:

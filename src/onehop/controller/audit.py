@@ -1,67 +1,24 @@
 """The audit of a controller: its settings and files, and whether what the store says is consistent. Changes nothing."""
 
-import datetime as dt
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-
-import msgspec
-from cryptography import x509
-from sqlalchemy import make_url
 
 from onehop.audit import Result, judged, noted
-from onehop.controller import auth, pki, policy_file, sharing
-from onehop.errors import AddressError, IdentifierError, OnehopError, SettingsError
+from onehop.controller import audit_access, sharing
+from onehop.controller.audit_facts import Facts
+from onehop.errors import AddressError, IdentifierError, OnehopError
 from onehop.model.gateway import FIRST_PORT, GATEWAY_OWNER, LAST_PORT
-from onehop.model.resources import RESOURCES
 from onehop.net import address
 from onehop.net.identifier import parse_host, parse_uuid
-from onehop.settings import ControllerSettings, split_address
-from onehop.store import Row, Transaction
-from onehop.store.record import Certificate, HostRow
-
-SHORT_DAYS = 30
-
-
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the checks judge.
-
-    Attributes:
-        settings: the controller's.
-        rows: by resource, all of them.
-        gateways: by router id, as `Transaction.gateways` says it.
-        hosts: all.
-        certificates: all that were issued.
-        now: seconds since the epoch.
-    """
-
-    settings: ControllerSettings
-    rows: dict[str, list[Row]]
-    gateways: dict[str, Row]
-    hosts: list[HostRow]
-    certificates: list[Certificate]
-    now: float
-
-
-def gather(tx: Transaction, settings: ControllerSettings, now: float) -> Facts:
-    """The facts of a controller, at one revision."""
-    rows = {resource.name: tx.select(resource.name, {}) for resource in RESOURCES}
-    return Facts(
-        settings=settings,
-        rows=rows,
-        gateways=tx.gateways([row["id"] for row in rows["router"]]),
-        hosts=tx.hosts(),
-        certificates=tx.certificates(),
-        now=now,
-    )
+from onehop.store import Row
 
 
 def results(facts: Facts) -> list[Result]:
     """Every check of a controller."""
     return [
-        *_access(facts),
-        *_certificates(facts),
+        *audit_access.access(facts),
+        *audit_access.certificates(facts),
         judged(
             "CWE-435",
             "VNIs",
@@ -97,101 +54,6 @@ def results(facts: Facts) -> list[Result]:
         ),
         judged("CWE-710", "flags of networks", _flags(facts), "as their RBAC policies say", "report it"),
     ]
-
-
-def _access(facts: Facts) -> Iterator[Result]:
-    settings = facts.settings
-    yield judged(
-        "CWE-284",
-        "authentication",
-        _open_doors(settings),
-        f'auth = "{settings.auth}" on {settings.api_listen}',
-        "listen on loopback, or set auth; behind a proxy, TLS between it and here",
-    )
-    secret = [Path(settings.pki_dir), *(Path(settings.pki_dir) / name for name in (pki.CA_KEY, pki.CONTROLLER_KEY))]
-    database = make_url(settings.database_url)
-    if database.get_backend_name() == "sqlite" and database.database:
-        secret.append(Path(database.database))
-    if settings.api_tls_key is not None:
-        secret.append(Path(settings.api_tls_key))
-    if settings.users_file is not None:
-        secret.append(Path(settings.users_file))
-    yield judged(
-        "CWE-284",
-        "files of the controller",
-        [said for path in secret if (said := _openness(path))],
-        "not for everyone",
-        "chmod o= on them; a key that others could read is to be made anew",
-    )
-    yield _policy(settings)
-
-
-def _policy(settings: ControllerSettings) -> Result:
-    check = "policy"
-    if settings.policy_file is None:
-        return Result(pillar="CWE-284", check=check, state="ok", result="the table of rights as it comes")
-    try:
-        overridden = policy_file.load(Path(settings.policy_file)).overridden
-    except SettingsError as error:
-        return judged("CWE-284", check, [str(error)], "", "mend the file: the controller does not start with it")
-    return noted("CWE-284", check, [f"{settings.policy_file} changes {cell}" for cell in overridden], "nothing changed")
-
-
-def _open_doors(settings: ControllerSettings) -> Iterator[str]:
-    host = split_address(settings.api_listen)[0]
-    try:
-        auth.refuse_unless_loopback(settings, host)
-    except SettingsError as error:
-        yield str(error)
-    if settings.auth == "http_basic" and settings.api_tls_certificate is None and not auth.is_loopback(host):
-        yield f"passwords come to {settings.api_listen} without TLS"
-
-
-def _openness(path: Path) -> str:
-    try:
-        mode = path.stat().st_mode & 0o777
-    except OSError as error:
-        return f"{path}: {error.strerror}"
-    # The group is the controller's own user: README's `chmod g+rX`.
-    return f"{path} has mode {mode:04o}" if mode & 0o027 else ""
-
-
-def _certificates(facts: Facts) -> Iterator[Result]:
-    directory = Path(facts.settings.pki_dir)
-    ends = []
-    for name in (pki.CA_CERTIFICATE, pki.CONTROLLER_CERTIFICATE):
-        try:
-            end = x509.load_pem_x509_certificate((directory / name).read_bytes()).not_valid_after_utc
-        except (OSError, ValueError) as error:
-            ends.append(f"{directory / name} cannot be read: {error}")
-            continue
-        if end.timestamp() - facts.now < SHORT_DAYS * 86_400:
-            ends.append(f"{name} ends on {end:%Y-%m-%d}")
-    yield judged(
-        "CWE-284",
-        "certificates of the controller",
-        ends,
-        "good for more than a month",
-        "docs/operating.md says how a CA and the controller's certificate are made anew",
-    )
-    good: dict[str, float] = {}
-    for one in facts.certificates:
-        if one.revoked_at is None:
-            good[one.host] = max(one.not_after, good.get(one.host, 0))
-    known = {host.name for host in facts.hosts}
-    short = [
-        f"{host}'s ends on {dt.datetime.fromtimestamp(end, dt.UTC):%Y-%m-%d}"
-        for host, end in sorted(good.items())
-        if end - facts.now < SHORT_DAYS * 86_400
-    ]
-    stray = [f"{host} is no host and has one that is not revoked" for host in sorted(good.keys() - known)]
-    yield judged(
-        "CWE-284",
-        "certificates of hosts",
-        [*short, *stray],
-        "good for more than a month, and of hosts that are there",
-        "look at the agent's log why it does not renew; `onehop host token`, and join again",
-    )
 
 
 def _segments(facts: Facts) -> Iterator[int]:

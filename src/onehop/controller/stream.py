@@ -1,29 +1,19 @@
-"""The stream: listens for agents, lets in whom the store knows, and passes every change on to whom it concerns.
-
-Paths: ``/v1/stream`` needs a certificate that the store knows and has not revoked, and the name in it is the host;
-``/v1/ca`` gives the CA's certificate to anybody; ``/v1/join`` takes a one-time token instead of a certificate;
-``/v1/renew`` gives whom ``/v1/stream`` would let in a new certificate for the one that it shows.
-"""
+"""The stream: listens for agents, talks with whom the gate lets in, and passes every change on to whom it concerns."""
 
 import asyncio
-import http
 import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 from websockets.asyncio.server import ServerConnection, serve
-from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
 
 from onehop import __version__
 from onehop.controller import pki
-from onehop.controller.allowance import Allowance
 from onehop.controller.attention import Attention
 from onehop.controller.feed import Feed
+from onehop.controller.gate import Gate, Peer, is_renewal
 from onehop.controller.join import join, renew, why_not
 from onehop.controller.liveness import Liveness
 from onehop.controller.memory import Memory
@@ -33,7 +23,7 @@ from onehop.controller.session import Session
 from onehop.errors import OnehopError, StateError, WireError
 from onehop.log import logger
 from onehop.model.topology import Ref
-from onehop.net.identifier import HostName, parse_host
+from onehop.net.identifier import HostName
 from onehop.settings import ControllerSettings
 from onehop.store import Heartbeat, Store, Transaction
 from onehop.wire import MAX_FRAME, PROTOCOL_VERSION, Hello, Refused, Welcome, decode_from_agent, encode
@@ -46,15 +36,6 @@ SIGNS = 3
 """How many signs of life an agent gives in the time of silence after which a host may be lost."""
 
 JOINS_AT_ONCE = 16
-STRANGERS_AT_ONCE = 100
-STREAM_PATH, CA_PATH, JOIN_PATH, RENEW_PATH = "/v1/stream", "/v1/ca", "/v1/join", "/v1/renew"
-
-
-class Peer(NamedTuple):
-    """Whoever has shown a good certificate."""
-
-    host: HostName
-    serial: str
 
 
 class Stream:
@@ -73,8 +54,7 @@ class Stream:
         self._feed = Feed(store, self._changed)
         self._sessions: dict[HostName, Session] = {}
         self._memories: dict[HostName, Memory] = {}
-        self._peers: WeakKeyDictionary[ServerConnection, Peer] = WeakKeyDictionary()
-        self._strangers = Allowance(settings.stream_joins_per_second, time.monotonic, burst=STRANGERS_AT_ONCE)
+        self._gate = Gate(store, settings)
         self._liveness = Liveness(settings.owner_detection_seconds, time.monotonic())
         self._attention = Attention(store, self._liveness)
         self._owners = Owners(store, self._liveness, self._part)
@@ -100,7 +80,7 @@ class Stream:
                 self._handle,
                 sock=listener,
                 ssl=context,
-                process_request=self._admit,
+                process_request=self._gate.admit,
                 compression=None,
                 max_size=MAX_FRAME,
                 max_queue=4,
@@ -148,48 +128,11 @@ class Stream:
         for session in self._sessions.values():
             session.moved()
 
-    async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Decide by path and certificate; None lets it go on."""
-        if len(self._peers) >= self._settings.stream_connections:
-            LOG.warning("there are too many connections", count=len(self._peers))
-            return _response(http.HTTPStatus.SERVICE_UNAVAILABLE, b"there are too many connections\n")
-        path = request.path.partition("?")[0]
-        if path not in (STREAM_PATH, RENEW_PATH) and self._strangers.wait(str(connection.remote_address[0])):
-            return _response(http.HTTPStatus.TOO_MANY_REQUESTS, b"too many at once; try again in a few seconds\n")
-        if path == CA_PATH:
-            body = (self._pki / pki.CA_CERTIFICATE).read_bytes()
-            return _response(http.HTTPStatus.OK, body, "application/x-pem-file")
-        if path == JOIN_PATH:
-            return None
-        if path not in (STREAM_PATH, RENEW_PATH):
-            return _response(http.HTTPStatus.NOT_FOUND, b"there is no such path\n")
-        refusal = await self._recognise(connection)
-        if refusal is None:
-            return None
-        LOG.warning("refused a connection", reason=refusal, peer=str(connection.remote_address))
-        return _response(http.HTTPStatus.FORBIDDEN, refusal.encode() + b"\n")
-
-    async def _recognise(self, connection: ServerConnection) -> str | None:
-        """Why this peer is not let in, or None: then its host is known."""
-        name, serial = _peer(connection)
-        if name is None or serial is None:
-            return "a certificate is needed; run `onehop agent join` with a token of `onehop host add`"
-        host = parse_host(name)
-
-        def look() -> str | None:
-            with self._store.read() as tx:
-                return why_not(tx, host, serial)
-
-        refusal = await asyncio.to_thread(look)
-        if refusal is None:
-            self._peers[connection] = Peer(host, serial)
-        return refusal
-
     async def _handle(self, connection: ServerConnection) -> None:
-        peer = self._peers.get(connection)
+        peer = self._gate.peer(connection)
         host = peer.host if peer is not None else None
         try:
-            if peer is not None and not _is_renewal(connection):
+            if peer is not None and not is_renewal(connection):
                 await self._talk(connection, peer)
                 return
             async with self._joins, asyncio.timeout(HELLO_SECONDS):
@@ -204,7 +147,7 @@ class Stream:
         except ConnectionClosed:
             LOG.info("connection is gone", host=host)
         finally:
-            self._peers.pop(connection, None)
+            self._gate.leave(connection)
 
     async def _talk(self, connection: ServerConnection, peer: Peer) -> None:
         host = peer.host
@@ -293,10 +236,6 @@ class Stream:
         return await asyncio.to_thread(digest_of, values) == hello.digest
 
 
-def _is_renewal(connection: ServerConnection) -> bool:
-    return connection.request is not None and connection.request.path.partition("?")[0] == RENEW_PATH
-
-
 async def _refuse(connection: ServerConnection, reason: str) -> None:
     try:
         async with asyncio.timeout(2):
@@ -304,18 +243,3 @@ async def _refuse(connection: ServerConnection, reason: str) -> None:
             await connection.close()
     except (ConnectionClosed, TimeoutError):
         connection.transport.abort()
-
-
-def _peer(connection: ServerConnection) -> tuple[str | None, str | None]:
-    """Name and serial number of the peer's certificate, which TLS has verified."""
-    certificate = connection.transport.get_extra_info("ssl_object").getpeercert()
-    if not certificate:
-        return None, None
-    names = [value for part in certificate["subject"] for key, value in part if key == "commonName"]
-    serial = format(int(certificate["serialNumber"], 16), "x")
-    return (names[0], serial) if len(names) == 1 else (None, None)
-
-
-def _response(status: http.HTTPStatus, body: bytes, type_: str = "text/plain") -> Response:
-    headers = Headers({"Content-Type": type_, "Content-Length": str(len(body)), "Connection": "close"})
-    return Response(status.value, status.phrase, headers, body)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from onehop.agent.call import call
 from onehop.agent.plugs import Plugs
 from onehop.agent.request import (
     PlugRequest,
@@ -10,7 +11,6 @@ from onehop.agent.request import (
     StatusAnswer,
     StatusRequest,
     UnplugRequest,
-    call,
 )
 from onehop.lab.state import Directory
 

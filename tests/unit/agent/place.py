@@ -7,13 +7,13 @@ from typing import TypeVar
 
 import msgspec
 
+from onehop.agent.call import call
 from onehop.agent.daemon import Agent
 from onehop.agent.join import join
 from onehop.agent.request import (
     Request,
     StatusAnswer,
     StatusRequest,
-    call,
 )
 from onehop.controller.join import add_host
 from onehop.kernel.memory import MemoryKernel

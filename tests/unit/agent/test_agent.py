@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from onehop.agent.call import call
 from onehop.agent.localcopy import FILE
 from onehop.agent.request import (
     CloudInitRequest,
@@ -17,7 +18,6 @@ from onehop.agent.request import (
     StatusRequest,
     TextAnswer,
     UnplugRequest,
-    call,
 )
 from onehop.controller.stream import Stream
 from onehop.errors import ConflictError, IdentifierError, InputError, NotFoundError, StateError

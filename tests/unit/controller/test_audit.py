@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from onehop.audit import PILLARS, Result
 from onehop.controller import audit, pki
+from onehop.controller.audit_facts import Facts, gather
 from onehop.controller.users import hash_password
 from onehop.settings import ControllerSettings
 from onehop.store import Heartbeat, Store, Transaction
@@ -19,7 +20,7 @@ GONE = "99999999-9999-4999-8999-999999999999"
 
 
 @pytest.fixture
-def facts(tmp_path: Path, new_database_url: Callable[[str, bool], str]) -> audit.Facts:
+def facts(tmp_path: Path, new_database_url: Callable[[str, bool], str]) -> Facts:
     """A controller with two routers' worth of everything, all of it well."""
     path = tmp_path / "onehop.db"
     url = f"sqlite:///{path}"
@@ -47,57 +48,57 @@ def facts(tmp_path: Path, new_database_url: Callable[[str, bool], str]) -> audit
     store.run(fill)
     store.put_heartbeats([Heartbeat(name, 1, True, 1) for name in ("host-1", "host-2")])
     with store.read() as tx:
-        found = audit.gather(tx, settings, NOW)
+        found = gather(tx, settings, NOW)
     store.close()
     return found
 
 
-def findings(facts: audit.Facts, state: str = "finding") -> dict[str, Result]:
+def findings(facts: Facts, state: str = "finding") -> dict[str, Result]:
     return {result.check: result for result in audit.results(facts) if result.state == state}
 
 
-def changed(facts: audit.Facts, kind: str, at: int = 0, **values: Any) -> audit.Facts:
+def changed(facts: Facts, kind: str, at: int = 0, **values: Any) -> Facts:
     """The same, with other values in one row."""
     found = [dict(row) for row in facts.rows[kind]]
     found[at].update(values)
     return replace(facts, rows={**facts.rows, kind: found})
 
 
-def instance(facts: audit.Facts) -> int:
+def instance(facts: Facts) -> int:
     """The place of an instance's port among the ports."""
     return next(at for at, row in enumerate(facts.rows["port"]) if not row["device_owner"])
 
 
-def gateway(facts: audit.Facts, change: Callable[[dict[str, Any]], object]) -> audit.Facts:
+def gateway(facts: Facts, change: Callable[[dict[str, Any]], object]) -> Facts:
     ((router, found),) = facts.gateways.items()
     found = {**found, "hosts": [{**place, "blocks": list(place["blocks"])} for place in found["hosts"]]}
     change(found)
     return replace(facts, gateways={router: found})
 
 
-def opened(facts: audit.Facts) -> audit.Facts:
+def opened(facts: Facts) -> Facts:
     (Path(facts.settings.pki_dir) / pki.CA_KEY).chmod(0o644)
     return facts
 
 
-def users(facts: audit.Facts) -> audit.Facts:
+def users(facts: Facts) -> Facts:
     path = Path(facts.settings.pki_dir).parent / "users.toml"
     path.write_text(f'[[user]]\nname = "a"\npassword = "{hash_password("x", 4)}"\nproject = "p"\nroles = []\n')
     path.chmod(0o644)
     return replace(facts, settings=replace(facts.settings, users_file=str(path)))
 
 
-def policy(facts: audit.Facts, text: str) -> audit.Facts:
+def policy(facts: Facts, text: str) -> Facts:
     path = Path(facts.settings.pki_dir).parent / "policy.toml"
     path.write_text(text)
     return replace(facts, settings=replace(facts.settings, policy_file=str(path)))
 
 
-def settings(**values: Any) -> Callable[[audit.Facts], audit.Facts]:
+def settings(**values: Any) -> Callable[[Facts], Facts]:
     return lambda facts: replace(facts, settings=replace(facts.settings, **values))
 
 
-BROKEN: list[tuple[str, Callable[[audit.Facts], audit.Facts]]] = [
+BROKEN: list[tuple[str, Callable[[Facts], Facts]]] = [
     ("authentication", settings(api_listen="0.0.0.0:9696")),
     ("authentication", settings(api_listen="192.0.2.1:9696", auth="http_basic")),
     ("files of the controller", opened),
@@ -132,31 +133,29 @@ BROKEN: list[tuple[str, Callable[[audit.Facts], audit.Facts]]] = [
 ]
 
 
-def elsewhere(facts: audit.Facts, ip: str) -> dict[str, str]:
+def elsewhere(facts: Facts, ip: str) -> dict[str, str]:
     return {**facts.rows["port"][instance(facts)]["fixed_ips"][0], "ip_address": ip}
 
 
-def test_a_controller_that_is_well_is_clean(facts: audit.Facts) -> None:
+def test_a_controller_that_is_well_is_clean(facts: Facts) -> None:
     assert findings(facts) == findings(facts, "note") == {}
     assert {result.pillar for result in audit.results(facts)} == set(PILLARS)
 
 
 @pytest.mark.parametrize(("check", "break_it"), BROKEN, ids=[f"{n} {check}" for n, (check, _) in enumerate(BROKEN)])
-def test_what_is_broken_is_found(
-    facts: audit.Facts, check: str, break_it: Callable[[audit.Facts], audit.Facts]
-) -> None:
+def test_what_is_broken_is_found(facts: Facts, check: str, break_it: Callable[[Facts], Facts]) -> None:
     found = findings(break_it(facts))
     assert check in found
     assert found[check].result
     assert found[check].todo
 
 
-def test_every_check_has_a_case_in_which_it_fails(facts: audit.Facts) -> None:
+def test_every_check_has_a_case_in_which_it_fails(facts: Facts) -> None:
     noted = {"ports without port security"}
     assert {check for check, _ in BROKEN} | noted == {result.check for result in audit.results(facts)}
 
 
-def test_what_an_operator_has_chosen_is_noted_and_no_finding(facts: audit.Facts) -> None:
+def test_what_an_operator_has_chosen_is_noted_and_no_finding(facts: Facts) -> None:
     at = instance(facts)
     bare = changed(facts, "port", at, port_security_enabled=False)
     assert facts.rows["port"][at]["id"] in findings(bare, "note")["ports without port security"].result
