@@ -77,12 +77,13 @@ def test_what_a_port_must_not_say_is_refused_and_counted_and_shown(world: World,
 
 def test_the_switch_is_on_the_port_and_its_network_and_is_shown(world: World) -> None:
     net = world.network(port_security_enabled=False)
-    attacker, victim = world.instance(net, "host-1"), world.instance(net, "host-2")
+    attacker, victim = (world.instance(net, host, security_groups=[]) for host in ("host-1", "host-2"))
     assert not _shown(world, "host-1", attacker.port)["protected"]
     with capture(world.site, victim.name, "eth0") as seen:
         _emit(world, attacker, _spoofed(attacker, victim))
         assert until(lambda: _spoofs(seen))
-    world.client.put(f"/v2.0/ports/{attacker.port}", {"port": {"port_security_enabled": True}})
+    protected = {"port_security_enabled": True, "security_groups": [world.open_group()]}
+    world.client.put(f"/v2.0/ports/{attacker.port}", {"port": protected})
     world.site.wait()
     assert _shown(world, "host-1", attacker.port)["protected"]
     with capture(world.site, victim.name, "eth0") as seen:
