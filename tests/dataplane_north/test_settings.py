@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.dataplane_north.echo import PORT, Answer, connected, echoes, ping, tcp, udp
+from tests.dataplane_north.asking import ADDRESSES, WITHOUT, all_answer
+from tests.dataplane_north.echo import PORT, connected, echoes, ping, tcp, udp
 from tests.dataplane_north.site import OUTSIDE
 from tests.dataplane_north.stage import (
     FLOATING,
@@ -26,8 +27,6 @@ from tests.dataplane_north.wire import ACK, RST, SYN, ipv4, raw, send, tcp_segme
 
 pytestmark = pytest.mark.root
 
-WITHOUT = [name for name in INSTANCES if name not in FLOATING]
-ADDRESSES = [*(f"203.0.113.{last}" for last in FLOATING.values()), VIRTUAL]
 BIG = bytes(4096)
 
 
@@ -57,26 +56,6 @@ def blockless(owner: int, request: pytest.FixtureRequest) -> Iterator[Stage]:
     """A router some of whose hosts have no block."""
     with Stage(owner, blockless=request.param) as stage:
         yield stage
-
-
-def _all_answer(stage: Stage, caller: str, sees: str | None) -> None:
-    """Every address answers a caller, who is seen from `sees`, or as always."""
-
-    def check(answer: Answer | None, target: str) -> None:
-        assert answer is not None, f"{caller} to {target}"
-        assert answer.source == target
-        right = is_seen_as(caller, answer.seen, answer.port) if sees is None else answer.seen == sees
-        assert right, (caller, target, answer)
-
-    place = stage.at(caller)
-    for target in ADDRESSES if caller == OUT else [*ADDRESSES, OUTSIDE]:
-        check(tcp(place, target), target)
-        check(udp(place, target, octets=BIG), target)
-        assert ping(place, target) == target, f"{caller} to {target}"
-    assert ping(place, GATEWAY) == GATEWAY
-    for protocol, port in FORWARDS:
-        ask = tcp if protocol == "tcp" else udp
-        check(ask(place, FORWARDED, port), FORWARDED)
 
 
 @pytest.mark.parametrize("name", WITHOUT)
@@ -170,12 +149,12 @@ def test_without_snat_floating_ips_and_forwarded_ports_are_translated_as_ever(ro
 
 @pytest.mark.parametrize("caller", [*INSTANCES, OUT])
 def test_a_centralized_router_reaches_everything_by_its_owner(centralized: Stage, caller: str) -> None:
-    _all_answer(centralized, caller, GATEWAY if caller in WITHOUT else None)
+    all_answer(centralized, caller, GATEWAY if caller in WITHOUT else None)
 
 
 @pytest.mark.parametrize("caller", [*INSTANCES, OUT])
 def test_hosts_without_a_block_reach_everything_by_the_owner(blockless: Stage, caller: str) -> None:
-    _all_answer(blockless, caller, GATEWAY if caller in WITHOUT else None)
+    all_answer(blockless, caller, GATEWAY if caller in WITHOUT else None)
 
 
 def test_without_an_owner_floating_ips_of_hosts_with_a_leg_work_and_nothing_else_leaves() -> None:

@@ -1,15 +1,18 @@
 """IPv6 is routed: out from the instance's host, in through the owner's leg (walk 11)."""
 
+import struct
 from collections.abc import Iterator
 
 import pytest
 
 from onehop.model.port import Port
+from onehop.net import naming
+from onehop.net.address import pack, pack_mac
 from tests.dataplane_north.echo import PORT, Echo, ping, tcp, udp
 from tests.dataplane_north.places import Place
 from tests.dataplane_north.site import OUTSIDE_V6, Site
-from tests.dataplane_north.wire import watched
-from tests.northern import Northern, gateway_ip6
+from tests.dataplane_north.wire import emit, watched
+from tests.northern import Northern, gateway_ip6, router_of
 
 pytestmark = pytest.mark.root
 
@@ -102,6 +105,20 @@ def test_inside_sources_from_outside_are_refused(six: Six) -> None:
             six.outside.run(f"ip -6 addr del {spoofed}/128 dev eth0")
         assert ping(six.outside, six.address("b")) is not None
         assert spoofed not in {f.sender for f in seen.read()}
+
+
+def test_what_comes_by_transit_does_not_go_back_by_transit(six: Six) -> None:
+    """A host without an external leg sends to the owner; what the owner would send there never comes round again."""
+    six.own(1)
+    transit = naming.transit_leg(router_of(six.world, 1).gateway.port_id)
+    owner, far = (six.router(six.world.host(h)) for h in (1, 3))
+    ethernet = pack_mac("fa:16:3e:03:01:03") + pack_mac("fa:16:3e:03:01:01") + b"\x86\xdd"
+    packet = struct.pack("!IHBB", 6 << 28, 0, 59, 64) + pack(six.address("a")) + pack(OUTSIDE_V6)
+    with watched(far, transit) as seen:
+        emit(owner, transit, ethernet + packet)
+        assert ping(six.at("c"), OUTSIDE_V6) == OUTSIDE_V6
+        frames = [f for f in seen.read() if f.kind == "ip6" and f.sender == six.address("a")]
+    assert [f.source for f in frames] == ["fa:16:3e:03:01:01"]
 
 
 def test_hosts_hold_what_was_compiled(six: Six) -> None:
