@@ -1,18 +1,14 @@
 """The audit of a host: what the agent sees in the kernel, and what the host is around it. Reads, changes nothing."""
 
 import datetime as dt
-import stat
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import msgspec
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from onehop import __version__
-from onehop.agent import credential
+from onehop.agent import audit_files
 from onehop.agent.engine import Engine
-from onehop.agent.request import SOCKET, AuditAnswer, StatusAnswer
+from onehop.agent.request import AuditAnswer, StatusAnswer
 from onehop.audit import Result, judged, noted
 from onehop.kernel import capability, surroundings
 from onehop.net import naming
@@ -20,9 +16,6 @@ from onehop.objects import Key, Link, Namespace, Ruleset
 from onehop.reconciler.plan import Delete
 from onehop.reconciler.text import op_lines
 from onehop.settings import AgentSettings
-
-SHORT_DAYS = 30
-"""A certificate that ends sooner should have been renewed long ago."""
 
 _CALLS = "bridge-nf-call"
 
@@ -98,7 +91,7 @@ def gather(settings: AgentSettings, status: StatusAnswer, answer: AuditAnswer) -
 def results(facts: Facts) -> list[Result]:
     """Every check of a host."""
     return [
-        *_access(facts),
+        *audit_files.access(facts.settings, facts.now),
         *_interaction(facts),
         *_lifetime(facts),
         judged(
@@ -108,12 +101,19 @@ def results(facts: Facts) -> list[Result]:
             "large enough",
             "install packaging/sysctl.d/60-onehop.conf",
         ),
+        judged(
+            "CWE-682",
+            "connection table",
+            surroundings.of_connections(facts.setting),
+            "has room",
+            "docs/operating.md says how to find whose connections they are",
+        ),
         *_flow(facts),
         *_protection(facts),
         judged(
             "CWE-697",
             "host's name",
-            _names(facts),
+            audit_files.names(facts.settings),
             "that of the certificate",
             "give `host` in agent.toml the name with which the host joined, or let it join again",
         ),
@@ -135,56 +135,6 @@ def results(facts: Facts) -> list[Result]:
             "restart the agent: what it made stays",
         ),
     ]
-
-
-def _access(facts: Facts) -> Iterator[Result]:
-    state, run = Path(facts.settings.state_dir), Path(facts.settings.run_dir)
-    closed = [path for path in (state, *sorted(state.iterdir())) if path.suffix != ".crt"] if state.exists() else []
-    yield judged(
-        "CWE-284",
-        "files of the agent",
-        [said for path in (*closed, run / SOCKET) if (said := openness(path))],
-        "for their owner only",
-        "chmod go= on them; whoever read the key can be this host: `onehop host token`, and join again",
-    )
-    path = state / credential.CERTIFICATE
-    yield judged(
-        "CWE-284",
-        "certificate",
-        _ends(path, facts.now),
-        "good for more than a month",
-        "look why it is not renewed (the agent's log); `onehop host token`, and join again",
-    )
-
-
-def openness(path: Path) -> str:
-    """What is wrong with the mode of something that is for its owner only, or ""."""
-    try:
-        mode = stat.S_IMODE(path.lstat().st_mode)
-    except OSError as error:
-        return f"{path}: {error.strerror}"
-    return f"{path} has mode {mode:04o}" if mode & 0o077 else ""
-
-
-def _ends(path: Path, now: dt.datetime) -> Iterator[str]:
-    try:
-        end = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
-    except (OSError, ValueError) as error:
-        yield f"{path} cannot be read: {error}"
-        return
-    if end - now < dt.timedelta(days=SHORT_DAYS):
-        yield f"ends on {end:%Y-%m-%d}"
-
-
-def _names(facts: Facts) -> Iterator[str]:
-    path = Path(facts.settings.state_dir) / credential.CERTIFICATE
-    try:
-        subject = x509.load_pem_x509_certificate(path.read_bytes()).subject
-    except (OSError, ValueError):
-        return  # said above
-    found = [str(name.value) for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    if found != [facts.settings.host]:
-        yield f"agent.toml says {facts.settings.host}, the certificate {' '.join(found)}"
 
 
 def _interaction(facts: Facts) -> Iterator[Result]:

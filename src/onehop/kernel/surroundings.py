@@ -19,6 +19,9 @@ from onehop.objects import netlink, nftables
 THRESHOLD = 8192
 """Neighbours that the one table of all namespaces should hold at least (packaging/sysctl.d)."""
 
+NEARLY_FULL = 0.8
+"""Part of the connection table."""
+
 _SETTINGS = Path("/proc/sys")
 CALLS = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
 _LEGACY = (Path("/proc/net/ip_tables_names"), Path("/proc/net/ip6_tables_names"))
@@ -53,7 +56,11 @@ def notes() -> list[str]:
     except (KernelError, OSError):
         # Whoever may not list foreign tables is told at start what capability is missing; here there is nothing to add.
         chains = []
-    return [*of_neighbours(read_setting), *of_bridges(read_setting, chains, has_legacy_rules())]
+    return [
+        *of_neighbours(read_setting),
+        *of_connections(read_setting),
+        *of_bridges(read_setting, chains, has_legacy_rules()),
+    ]
 
 
 def has_legacy_rules() -> bool:
@@ -103,6 +110,16 @@ def of_neighbours(setting: Callable[[str], str | None]) -> Iterator[str]:
                 f"net.{version}.neigh.default.gc_thresh3 is {limit}: one table serves all namespaces, and full it "
                 "refuses neighbours; install packaging/sysctl.d/60-onehop.conf"
             )
+
+
+def of_connections(setting: Callable[[str], str | None]) -> Iterator[str]:
+    """Is there room for more connections?"""
+    used, limit = (setting(f"net/netfilter/nf_conntrack_{what}") or "" for what in ("count", "max"))
+    if used.isdigit() and limit.isdigit() and int(used) >= NEARLY_FULL * int(limit):
+        yield (
+            f"{used} of net.netfilter.nf_conntrack_max = {limit} connections are tracked: full it refuses new ones, of "
+            "everybody; raise it, and find with `conntrack -L -w ZONE` whose they are"
+        )
 
 
 def of_bridges(setting: Callable[[str], str | None], chains: Iterable[Chain], legacy: bool) -> Iterator[str]:

@@ -53,7 +53,12 @@ NOTHING = AuditAnswer(
     namespaces=[],
     unprotected=[],
 )
-SETTINGS = {"net/ipv4/neigh/default/gc_thresh3": "65536", "net/bridge/bridge-nf-call-iptables": "0"}
+SETTINGS = {
+    "net/ipv4/neigh/default/gc_thresh3": "65536",
+    "net/bridge/bridge-nf-call-iptables": "0",
+    "net/netfilter/nf_conntrack_max": "262144",
+    "net/netfilter/nf_conntrack_count": "1000",
+}
 
 
 @pytest.fixture
@@ -130,6 +135,7 @@ BROKEN: list[tuple[str, Callable[[audit.Facts], audit.Facts]]] = [
     ("leaks", seen(leaks=["ip link del brq1"])),
     ("namespaces that are not declared", seen(namespaces=["qrouter-x"])),
     ("neighbour table", setting("net/ipv4/neigh/default/gc_thresh3", "1024")),
+    ("connection table", setting("net/netfilter/nf_conntrack_count", "250000")),
     ("revision", status(applied=6, in_sync=False)),
     ("drift", seen(drift=["route qrouter-x 10.0.0.0/24"])),
     ("port protection", seen(unprotected=["tap1"])),

@@ -1,6 +1,6 @@
 """What is said of a host whose other software touches tenants' traffic."""
 
-from onehop.kernel.surroundings import Chain, foreign_forward_drops, of_bridges, of_neighbours
+from onehop.kernel.surroundings import Chain, foreign_forward_drops, of_bridges, of_connections, of_neighbours
 
 _CALL = "net/bridge/bridge-nf-call-iptables"
 _DOCKER = (
@@ -44,3 +44,11 @@ def test_a_small_neighbour_table_is_told_and_one_that_is_not_there_is_not() -> N
     (said,) = of_neighbours(small.get)
     assert "net.ipv4.neigh.default.gc_thresh3 is 1024" in said
     assert not list(of_neighbours({}.get))
+
+
+def test_a_connection_table_that_is_nearly_full_is_told_and_one_that_has_room_or_is_not_there_is_not() -> None:
+    table = {"net/netfilter/nf_conntrack_max": "1000", "net/netfilter/nf_conntrack_count": "800"}
+    (said,) = of_connections(table.get)
+    assert "800 of net.netfilter.nf_conntrack_max = 1000" in said
+    assert not list(of_connections({**table, "net/netfilter/nf_conntrack_count": "799"}.get))
+    assert not list(of_connections({}.get))
