@@ -87,8 +87,8 @@ def test_an_owner_that_loses_its_power_is_followed_by_the_next_though_no_control
         assert seconds <= FOUND + TAKEN + SLACK
         assert len(answerers(north, gateway)) == 1
         _works(north, near, "c")
-    assert until(lambda: north.owner == heir, 5), north.shown()
     site.wait()
+    assert until(lambda: north.owner == heir, 5), north.shown()
     assert holds(north, heir, gateway)
     assert len(answerers(north, gateway)) == 1
     north.power_on(owner)
@@ -119,8 +119,8 @@ def test_an_owner_that_comes_back_finds_who_followed_and_nobody_answers_twice(no
             assert holds(north, heir, gateway)
         assert probes.result.lost == 0
         _works(north, "a", "b", "c")
-    assert until(lambda: north.owner == heir, 5), north.shown()
     north.ready()
+    assert until(lambda: north.owner == heir, 5), north.shown()
     assert len(answerers(north, gateway)) == 1
 
 
@@ -140,6 +140,7 @@ def test_an_owner_that_loses_its_way_outside_is_followed_and_its_instances_go_by
         assert until(lambda: holds(north, owner, north.ip(near)), 10)
         assert not holds(north, owner, gateway), "no pre-emption"
         assert len(answerers(north, gateway)) == 1
+    north.ready()
     assert until(lambda: north.owner == heir, 5), north.shown()
 
 
