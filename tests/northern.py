@@ -68,6 +68,7 @@ class Northern(World):
         further: Iterable[str] = (),
         blocks: Mapping[int, Iterable[PortBlock]] | None = None,
         six: bool = False,
+        generation: int = 1,
         **settings: bool,
     ) -> None:
         """Give router r a gateway, or change it: with `further` addresses, and other `blocks` for some hosts."""
@@ -90,7 +91,7 @@ class Northern(World):
             fixed_ips=fixed + ((FixedIp(EXTERNAL_SUBNET_V6, gateway_ip6(r)),) if six else ()),
             vni=5000 + r,
             owner=None if owner is None else self.host(owner),
-            generation=1,
+            generation=generation,
             candidates=tuple(self.host(h) for h in candidates),
             hosts=hosts,
             **settings,

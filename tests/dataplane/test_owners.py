@@ -15,12 +15,12 @@ from onehop.lab.streaming import serving
 from onehop.net.announcement import gratuitous_arp
 from tests.dataplane.capture import capture
 from tests.dataplane.north import DETECTION, SLACK, North, north_world
+from tests.dataplane.owning import GATEWAYS, alone, answerers, holds, mended, other_than
 from tests.dataplane.site import until
 from tests.dataplane_north.echo import ping, tcp
 
 pytestmark = pytest.mark.slow
 OUTSIDE = plan.OUTSIDE
-GATEWAYS = ("host-1", "host-2")
 INTERVAL = 1.0
 """Seconds between two gratuitous ARPs: how long two may answer who can hear each other."""
 
@@ -32,79 +32,47 @@ def whole() -> Iterator[North]:
         try:
             yield made
         finally:
-            _mend(made)
+            mended(made)
 
 
 @pytest.fixture
 def north(whole: North) -> North:
     """The world with everything running and connected, whatever the test before did."""
-    _mend(whole)
+    mended(whole)
     whole.restore()
     return whole
 
 
-def _mend(north: North) -> None:
-    for host in GATEWAYS:
-        if north.site.directory.read().hosts[host].running:
-            for switch in ("underlay", "external"):
-                fabric.mend(north.site.directory, host, switch)
-
-
-def _other(host: str) -> str:
-    return next(name for name in GATEWAYS if name != host)
-
-
-def _holds(north: North, host: str, address: str) -> bool:
-    namespace = f"qrouter-{north.router_id}"
-    return f" {address}/" in north.site.run(host, "ip", "-n", namespace, "-o", "addr", check=False)
-
-
-def _alone(north: North, host: str, address: str, limit: float) -> float:
-    """Seconds until one gateway host alone has an address; fails after `limit`."""
-    begin = time.monotonic()
-    other = _other(host)
-    assert until(lambda: _holds(north, host, address) and not _holds(north, other, address), limit)
-    return time.monotonic() - begin
-
-
-def _answerers(north: North, address: str) -> set[str]:
-    """MACs that answer when upstream asks for an address."""
-    with capture(north.site, "upstream", "ext0") as seen:
-        north.site.run("upstream", "ip", "neigh", "flush", "dev", "ext0")
-        north.site.ping("outside", address, answers=3)
-        return {f.source for f in seen.of("arp") if f.sender == address and f.octets[20:22] == b"\0\2"}
-
-
 def test_an_owner_cut_off_from_the_underlay_gives_up_what_another_was_given(north: North) -> None:
     """It hears the new owner on the external network, and no controller; when it is back it owns nothing."""
-    owner, heir = north.owner, _other(north.owner)
+    owner, heir = north.owner, other_than(north.owner)
     fabric.cut(north.site.directory, owner, "underlay")
-    assert until(lambda: _holds(north, heir, north.gateway), DETECTION + 2 + SLACK)
-    seconds = _alone(north, heir, north.gateway, 5)
+    assert until(lambda: holds(north, heir, north.gateway), DETECTION + 2 + SLACK)
+    seconds = alone(north, heir, north.gateway, 5)
     print(f"{owner} gave up {seconds:.2f} s after {heir} had the address")
     assert seconds <= INTERVAL + SLACK
-    assert len(_answerers(north, north.gateway)) == 1
+    assert len(answerers(north, north.gateway)) == 1
     fabric.mend(north.site.directory, owner, "underlay")
     north.ready()
     assert north.owner == heir
-    assert _holds(north, heir, north.gateway)
-    assert not _holds(north, owner, north.gateway)
+    assert holds(north, heir, north.gateway)
+    assert not holds(north, owner, north.gateway)
     for name in ("a", "b", "c"):
         assert ping(north.at("outside"), north.ip(name)) == north.ip(name)
 
 
-def test_an_owner_cut_off_from_everything_gives_up_as_soon_as_it_hears_the_other(north: North) -> None:
+def test_an_owner_cut_off_from_everything_gives_up_as_soon_as_it_hears_theother_than(north: North) -> None:
     """The external network comes back first: nobody tells it but the other's answer to its question."""
-    owner, heir = north.owner, _other(north.owner)
+    owner, heir = north.owner, other_than(north.owner)
     for switch in ("underlay", "external"):
         fabric.cut(north.site.directory, owner, switch, carrier=True)
     assert until(lambda: north.owner == heir, DETECTION + 2 + SLACK)
-    assert until(lambda: _holds(north, heir, north.gateway), 2)
-    assert _holds(north, owner, north.gateway), "it cannot know"
+    assert until(lambda: holds(north, heir, north.gateway), 2)
+    assert holds(north, owner, north.gateway), "it cannot know"
     # What is announced at the beginning is over: only a question finds the other.
     begin = time.monotonic()
     fabric.mend(north.site.directory, owner, "external")
-    _alone(north, heir, north.gateway, 5)
+    alone(north, heir, north.gateway, 5)
     seconds = time.monotonic() - begin
     print(f"{owner} gave up {seconds:.2f} s after it could hear {heir}")
     assert seconds <= INTERVAL + SLACK
@@ -117,7 +85,7 @@ def test_an_owner_cut_off_from_everything_gives_up_as_soon_as_it_hears_the_other
 def test_an_owner_that_loses_its_way_outside_hands_over_and_its_instances_go_by_the_new_owner(
     north: North, lost: str
 ) -> None:
-    owner, heir, site = north.owner, _other(north.owner), north.site
+    owner, heir, site = north.owner, other_than(north.owner), north.site
     near = "a" if owner == "host-1" else "b"
     if lost == "cable":
         fabric.cut(site.directory, owner, "external")
@@ -125,7 +93,7 @@ def test_an_owner_that_loses_its_way_outside_hands_over_and_its_instances_go_by_
         site.run(owner, "ip", "link", "set", plan.EXTERNAL_BRIDGE, "down")
     begin = time.monotonic()
     assert until(lambda: north.owner == heir, 5)
-    assert until(lambda: _holds(north, heir, north.gateway), 5)
+    assert until(lambda: holds(north, heir, north.gateway), 5)
     print(f"{heir} had it after {time.monotonic() - begin:.2f} s")
     site.wait()
     # Walk 3, "host without an external leg": the floating IP and what is translated to the gateway address.
@@ -134,13 +102,13 @@ def test_an_owner_that_loses_its_way_outside_hands_over_and_its_instances_go_by_
     assert answer is not None
     assert answer.seen == north.gateway
     assert north.becomes(north.floating[near], "ACTIVE")
-    assert _holds(north, heir, north.ip(near))
+    assert holds(north, heir, north.ip(near))
     assert "is not reached" in site.run(owner, *_onehop(north, owner, "status"))
     if lost == "cable":
         fabric.mend(site.directory, owner, "external")
     else:
         site.run(owner, "ip", "link", "set", plan.EXTERNAL_BRIDGE, "up")
-    assert until(lambda: _holds(north, owner, north.ip(near)), 10)
+    assert until(lambda: holds(north, owner, north.ip(near)), 10)
     north.ready()
     assert north.owner == heir, "no pre-emption"
     assert until(lambda: ping(north.at("outside"), north.ip(near)) == north.ip(near), 5)
@@ -152,7 +120,7 @@ def _onehop(north: North, host: str, *words: str) -> tuple[str, ...]:
 
 
 def test_a_router_that_nobody_leads_outside_says_so_and_heals(north: North) -> None:
-    owner, heir, site = north.owner, _other(north.owner), north.site
+    owner, heir, site = north.owner, other_than(north.owner), north.site
     for host in GATEWAYS:
         fabric.cut(site.directory, host, "external")
     assert until(lambda: north.shown()["status"] == "ERROR", 8)
@@ -167,21 +135,21 @@ def test_a_router_that_nobody_leads_outside_says_so_and_heals(north: North) -> N
 
 def test_a_host_that_comes_back_without_a_controller_publishes_what_nobody_has_and_nothing_else(north: North) -> None:
     """Its copy of the view says that it is the owner; another was chosen meanwhile, and the controller is gone."""
-    owner, heir, site = north.owner, _other(north.owner), north.site
+    owner, heir, site = north.owner, other_than(north.owner), north.site
     near = "a" if owner == "host-1" else "b"
     power.stop_host(site.directory, owner)
     assert until(lambda: north.owner == heir, DETECTION + 2 + SLACK)
-    assert until(lambda: _holds(north, heir, north.gateway), 5)
+    assert until(lambda: holds(north, heir, north.gateway), 5)
     gateway = north.gateway
     power.controller(site.directory, "kill")
     try:
         with probing(site.directory, north.name("c2"), "outside", OUTSIDE) as probes:
             # Boots, and plugs its instances by itself.
             north.power_on(owner)
-            assert until(lambda: _holds(north, owner, north.ip(near)), 10)
+            assert until(lambda: holds(north, owner, north.ip(near)), 10)
             assert until(lambda: ping(north.at("outside"), north.ip(near)) == north.ip(near), 5)
-            assert not _holds(north, owner, gateway)
-            assert len(_answerers(north, gateway)) == 1
+            assert not holds(north, owner, gateway)
+            assert len(answerers(north, gateway)) == 1
         assert probes.result.lost == 0
     finally:
         power.controller(site.directory, "start")
@@ -191,7 +159,7 @@ def test_a_host_that_comes_back_without_a_controller_publishes_what_nobody_has_a
 
 def test_an_address_that_is_contested_stays_where_the_controller_wants_it(north: North) -> None:
     """Somebody claims it by the MAC of a peer's leg: the confirmed owner says again that it is its own."""
-    owner, heir, site = north.owner, _other(north.owner), north.site
+    owner, heir, site = north.owner, other_than(north.owner), north.site
     address = north.gateway
     mac = next(str(h["mac_address"]) for h in north.shown()["gateway_hosts"] if h["host"] == heir)
 
@@ -203,7 +171,7 @@ def test_an_address_that_is_contested_stays_where_the_controller_wants_it(north:
     with capture(site, "upstream", "ext0") as seen:
         site.inside(heir, claim)
         assert until(lambda: any(f.sender == address and f.source != mac for f in seen.of("arp")), INTERVAL + SLACK)
-    assert _holds(north, owner, address)
+    assert holds(north, owner, address)
     assert until(lambda: ping(north.at("outside"), address) == address, 5)
 
 

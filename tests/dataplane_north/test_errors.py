@@ -20,7 +20,7 @@ _DO, _MTU_DISCOVER, _MTU = 2, 10, 14
 _RECVERR = 11
 
 
-def _refused(place: Place, target: str, port: int) -> bool:
+def refused(place: Place, target: str, port: int) -> bool:
     """Whether a closed UDP port is said to be closed."""
     sock = place.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     with sock:
@@ -76,7 +76,7 @@ def test_a_closed_port_is_refused_at_once(owned: Stage, caller: str) -> None:
     if caller != OUT:
         targets.append(OUTSIDE)
     for target in targets:
-        assert _refused(owned.at(caller), target, 9), f"{caller} to {target}"
+        assert refused(owned.at(caller), target, 9), f"{caller} to {target}"
 
 
 @pytest.mark.parametrize("target", [*FLOATING.values(), 110])

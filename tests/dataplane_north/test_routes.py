@@ -9,7 +9,7 @@ from onehop.model.router import ExtraRoute
 from tests.dataplane_north.echo import Echo, ping, tcp, udp
 from tests.dataplane_north.places import Place
 from tests.dataplane_north.site import OUTSIDE, OUTSIDE_V6, Site
-from tests.dataplane_north.wire import watched
+from tests.dataplane_north.wire import ipv4, send, udp_segment, watched
 from tests.northern import BLOCK, Northern, gateway_ip, gateway_ip6
 
 pytestmark = pytest.mark.root
@@ -99,14 +99,14 @@ def test_a_next_hop_that_is_taken_away_gets_nothing_more(ways: Ways, version: in
 class Chain(Site):
     """Instances on each host behind a router without a gateway, whose default leads to another that has one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, enable_snat: bool = True) -> None:
         world = Northern(six=True)
         for n in (1, 2, 3):
             world.network(n)
         world.router(1, [1, 3], routes=[("10.0.2.0/24", "10.0.3.2"), ("fd00:2::/64", "fd00:3::2")])
         world.router(2, [2], routes=[("0.0.0.0/0", "10.0.3.1"), ("::/0", "fd00:3::1")])
         world.leg(2, 3, suffix=2)
-        world.gateway(1, 1, six=True)
+        world.gateway(1, 1, six=True, enable_snat=enable_snat)
         self.far: list[Port] = [world.port(2, host) for host in (1, 2, 3)]
         self.near: Port = world.port(1, 2)
         super().__init__(world)
@@ -161,6 +161,30 @@ def test_private_sources_behind_another_router_do_not_leave(chain: Chain) -> Non
         for port in chain.far:
             assert udp(chain.instances[port.id], OUTSIDE) is not None
         assert not [f for f in seen.read() if f.sender in sources]
+
+
+@pytest.mark.parametrize("owner", [1, 2])
+def test_without_snat_what_is_behind_another_router_speaks_and_is_spoken_to_as_itself(owner: int) -> None:
+    """A route says that a prefix is inside, and upstream's that it is to be reached: then it is routed, as IPv6 is."""
+    with Chain(enable_snat=False) as chain:
+        chain.world.gateway(1, owner, six=True, enable_snat=False)
+        chain.apply()
+        chain.upstream.run(f"ip route add 10.0.0.0/8 via {gateway_ip(1)}")
+        for port in chain.far:
+            own, place = port.fixed_ips[0].ip_address, chain.instances[port.id]
+            assert ping(chain.outside, own) == own
+            answer = udp(place, OUTSIDE, octets=bytes(4096))
+            assert answer is not None
+            assert answer.seen == own
+        # What nobody declared is neither let in nor out, whatever upstream routes here.
+        stray, place = "10.0.9.9", chain.instances[chain.far[0].id]
+        place.run(f"ip addr add {stray}/32 dev lo")
+        with watched(chain.upstream, "ext0") as seen, watched(place, "eth0") as inner:
+            send(place, ipv4(stray, OUTSIDE, 17, udp_segment(9, 9)))
+            assert ping(chain.outside, stray, patience=0.3) is None
+            assert udp(place, OUTSIDE) is not None
+            assert stray not in {f.sender for f in seen.read() if f.source.startswith("fa:16:3e:02")}
+            assert stray not in {f.target for f in inner.read()}
 
 
 def test_hosts_hold_what_was_compiled(chain: Chain) -> None:

@@ -121,5 +121,19 @@ def test_what_comes_by_transit_does_not_go_back_by_transit(six: Six) -> None:
     assert [f.source for f in frames] == ["fa:16:3e:03:01:01"]
 
 
+def test_questions_reach_only_who_has_or_may_get_the_address_that_is_asked_for(six: Six) -> None:
+    six.own(1)
+    leg = naming.external_leg(router_of(six.world, 1).gateway.port_id)
+    nobody = "2001:db8:113::77"
+    hosts = [six.router(six.world.host(h)) for h in (1, 2)]
+    with watched(hosts[0], leg) as at_owner, watched(hosts[1], leg) as at_heir:
+        six.upstream.run("ip -6 neigh flush dev ext0", f"ping -6 -c1 -W1 {nobody} >/dev/null || true")
+        assert ping(six.outside, GATEWAY) == GATEWAY
+        asked = [{f.target for f in seen.read() if f.kind == "ns"} for seen in (at_owner, at_heir)]
+    assert GATEWAY in asked[0]
+    assert GATEWAY in asked[1], "to take over is no more than to answer"
+    assert not [found for found in asked if nobody in found]
+
+
 def test_hosts_hold_what_was_compiled(six: Six) -> None:
     six.settled()

@@ -132,3 +132,35 @@ def test_a_floating_ip_needs_the_owner_only_while_the_host_of_its_instance_reach
     assert world.status == "DOWN"
     world.says(owner, "ACTIVE")
     assert world.status == "ACTIVE"
+
+
+def _adopt(world: World, owner: str, generation: int | None = None, host: str = TWO) -> str | None:
+    number = world.gateway["generation"] if generation is None else generation
+    return world.store.run(lambda tx: tx.adopt_owner(world.router, number, owner, host))
+
+
+def test_the_owner_that_hosts_chose_is_taken_up_with_a_newer_generation(world: World) -> None:
+    before = world.gateway
+    assert _adopt(world, TWO) == TWO
+    assert world.gateway["owner"] == TWO
+    assert world.gateway["generation"] > before["generation"]
+
+
+def test_a_choice_that_confirms_the_owner_begins_a_new_generation_too(world: World) -> None:
+    before = world.gateway
+    assert _adopt(world, before["owner"]) == before["owner"]
+    assert world.gateway["generation"] > before["generation"]
+
+
+def test_a_choice_of_hosts_that_comes_late_or_from_elsewhere_changes_nothing(world: World) -> None:
+    before = world.gateway
+    assert _adopt(world, TWO, before["generation"] - 1) is None
+    assert _adopt(world, TWO, host="gw-9") is None
+    assert world.gateway == before
+
+
+def test_hosts_that_chose_who_can_be_no_owner_are_given_another(world: World) -> None:
+    before = world.gateway
+    assert _adopt(world, "gw-9") in (ONE, TWO)
+    assert world.gateway["owner"] in (ONE, TWO)
+    assert world.gateway["generation"] > before["generation"]

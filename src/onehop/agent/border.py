@@ -100,7 +100,8 @@ class Border:
             # What a new owner says of many addresses comes all at once.
             await asyncio.sleep(GATHER_SECONDS)
             said, self._said = self._said, set()
-            confirmed = await self._controller.confirms(CONFIRM_SECONDS)
+            # Who did not hear of one lately need not wait for it: what a peer says of an address counts at once.
+            confirmed = self._controller.fresh() and await self._controller.confirms(CONFIRM_SECONDS)
             self._confirmed = self._confirmed and confirmed
             await self._hub.ask(_hearsay(said, confirmed))
 

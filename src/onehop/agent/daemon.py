@@ -15,11 +15,12 @@ from onehop.agent.engine import Engine
 from onehop.agent.hub import Hub
 from onehop.agent.legs import Legs
 from onehop.agent.localcopy import LocalCopy
+from onehop.agent.memory import Reigns
 from onehop.agent.meter import Meter
 from onehop.agent.outcome import Outcome
 from onehop.agent.plugs import Plugs
 from onehop.agent.prober import Prober
-from onehop.agent.reach import targets
+from onehop.agent.reach import Verdict, targets
 from onehop.agent.request import (
     Answer,
     AuditRequest,
@@ -44,6 +45,7 @@ from onehop.kernel.base import Kernel
 from onehop.kernel.uplink import Uplinks
 from onehop.log import logger
 from onehop.model.locality import changed_between
+from onehop.model.reign import Reign
 from onehop.model.topology import Ref, Topology, Value
 from onehop.net.advertisement import Solicitation
 from onehop.net.identifier import HostName, parse_host
@@ -90,7 +92,8 @@ class Agent:
         self._source.reaches(self._legs.reached)
         self._meter = Meter(self._hub, self._source.uses)
         self._border = Border(self._hub, self._source, self._legs.bridges)
-        self._prober = Prober(self._gateway_hosts, self._source.judged, settings.probe_seconds)
+        self._reigns = Reigns(state)
+        self._prober = Prober(self._gateway_hosts, self._judged, settings.probe_seconds, self._heard, settings.vtep)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
@@ -130,6 +133,10 @@ class Agent:
             LOG.error("the local copy is not used; waiting for the controller", why=str(error))
             self._warnings.append(str(error))
             return
+        try:
+            self._engine.regency.remember(self._reigns.load())
+        except LocalCopyError as error:
+            LOG.error("who acted as routers' owner is asked for anew", why=str(error))
         if view is not None:
             LOG.info("begin with the view that was kept", revision=view.revision, values=sum(1 for _ in view))
             self._engine.see(view, changed_between(Topology(), view))
@@ -153,13 +160,20 @@ class Agent:
     async def _gateway_hosts(self) -> Mapping[HostName, str]:
         return await self._hub.ask(lambda engine: targets(engine.desire.view, engine.desire.host))
 
+    def _judged(self, verdict: Verdict) -> None:
+        self._source.judged(verdict)
+        self._worker.call(lambda engine: engine.judged(verdict))
+
+    def _heard(self, vtep: str, reigns: list[Reign]) -> None:
+        self._worker.call(lambda engine: engine.told(vtep, reigns))
+
     async def _advertise(self, asked: set[Solicitation]) -> None:
         await self._hub.ask(lambda engine: engine.solicited(asked))
 
     # what the source brings
 
     async def _view(self) -> Topology | None:
-        return await self._hub.ask(lambda engine: engine.desire.view if engine.complete else None)
+        return await self._hub.ask(lambda engine: engine.regency.told if engine.complete else None)
 
     def _snapshot(self, revision: int, values: list[Value]) -> None:
         self._worker.snapshot(revision, values)
@@ -179,6 +193,10 @@ class Agent:
         self._hub.outcome(outcome)
         self._border.outcome(outcome)
         self._source.outcome(outcome)
+        if outcome.said is not None:
+            self._prober.say(outcome.said.words)
+            self._source.acting(outcome.said.reigns)
+            self._disk.submit(self._reigns.keep, outcome.said.reigns)
 
     async def _care_for_disk(self) -> None:
         while True:

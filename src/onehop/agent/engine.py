@@ -13,34 +13,26 @@ Nothing is deleted before there is a complete view: until then nothing is wanted
 one on, what is ours and not wanted goes, also what an earlier life of the agent left in partitions that nobody knows.
 """
 
-import math
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 
 from onehop.agent.advertiser import Advertiser
-from onehop.agent.agenda import Agenda
 from onehop.agent.board import Board, Entry, concerned, judge
 from onehop.agent.collector import uncollected
-from onehop.agent.desire import Desire
 from onehop.agent.device import Devices
 from onehop.agent.drops import Drops, read_drops
 from onehop.agent.hands import Hands
 from onehop.agent.holding import STRAY, Holding
+from onehop.agent.news import News
 from onehop.agent.outcome import Outcome
-from onehop.agent.outward import Outward
-from onehop.agent.sight import Sight
-from onehop.agent.suspicion import suspects
-from onehop.agent.tenure import Tenure
 from onehop.agent.verdict import wrong
 from onehop.compiler.state import Claim, Local
 from onehop.kernel.base import Kernel
 from onehop.log import logger
-from onehop.model.topology import Ref, Topology
+from onehop.model.topology import Ref
 from onehop.net import naming
 from onehop.net.advertisement import Solicitation
-from onehop.net.identifier import HostName, PortId, RouterId
+from onehop.net.identifier import HostName, PortId
 from onehop.objects import Key
-from onehop.objects.conntrack import Load
 from onehop.reconciler.backoff import Backoff
 from onehop.reconciler.plan import Op, Plan
 
@@ -49,7 +41,7 @@ EVERYTHING = "*"
 """Stands for the whole host among what is to be retried."""
 
 
-class Engine:
+class Engine(News):
     """Keeps one kernel as the view and the plugs want it.
 
     Args:
@@ -60,91 +52,13 @@ class Engine:
     """
 
     def __init__(self, kernel: Kernel, host: HostName, local: Local, clock: Callable[[], float]) -> None:
-        self.desire = Desire(host, local)
+        super().__init__(kernel, host, local, clock)
         self.board = Board()
-        self.complete = False
-        self.failing: dict[str, dict[Key, str]] = {}
-        self.equipped = 0
         self._kernel = kernel
-        self._sight = Sight(kernel, clock)
-        self._clock = clock
         self._retry = Backoff()
-        self._outward = Outward(kernel)
         self._advertiser = Advertiser(kernel)
         self._hands = Hands(kernel, self._sight, self.desire, self._advertiser, self._look_for_strays, self._published)
         self._devices = Devices(self._sight, self._hands.execute)
-        self.tenure = Tenure(kernel, lambda: secrets.randbelow(1000) / 1000, self._outward.silence)
-        self._agenda = Agenda()
-        self._all_doubtful = True
-
-    # what happened
-
-    def see(self, view: Topology, changed: Iterable[Ref], confirmed: bool = False) -> None:
-        """There is a newer view; the first one is complete, as is every other.
-
-        Args:
-            view: what is now.
-            changed: every value that was added, removed or replaced since.
-            confirmed: a controller has just sent it.
-        """
-        changes, permits = set(changed), self.tenure.permits
-        if confirmed or permits.confirmed:
-            self.tenure.turn(self.desire.view, view, changes, self.desire, self._sight.holding)
-        touched = self.desire.advance(view, changes)
-        self._agenda.changed |= touched
-        self.complete = True
-        if confirmed:
-            self.confirm(True)
-        if permits.confirmed:
-            # Now, and not when its turn has come: by then the controller may have fallen silent.
-            for name in touched:
-                self.tenure.permit(name, self.desire, self._sight.holding, self._clock())
-
-    def equip(self, local: Local) -> None:
-        """The plugs changed."""
-        self.equipped += 1
-        self._agenda.changed |= self.desire.plug(local)
-
-    def confirm(self, confirmed: bool) -> None:
-        """A controller says that the view is the newest, or can be heard no more."""
-        self._agenda.changed |= self.tenure.permits.confirm(confirmed, self._clock())
-
-    def heard(self, said: Iterable[tuple[str, str, str]], confirmed: bool) -> None:
-        """Others say to have external addresses: bridge, address, MAC; see `Tenure.heard`."""
-        now = self._clock()
-        if not confirmed:
-            self.confirm(False)
-        for bridge, address, mac in said:
-            name = self.tenure.heard(bridge, address, mac, confirmed, now)
-            if name is not None:
-                self._agenda.doubtful.add(name)
-
-    def load(self, namespace: str, gateway: str, enough: int) -> Load:
-        """How far source ports are used; see `Kernel.load`."""
-        return self._sight.load(namespace, gateway, enough)
-
-    def shortage(self, routers: Mapping[RouterId, int]) -> None:
-        """For connections of these routers no source port was left lately: so many of each, and none of others."""
-        for router in self.desire.short.keys() | routers.keys():
-            self._agenda.changed.add(naming.router_partition(router))
-        self.desire.short = dict(routers)
-
-    def doubt(self, namespace: str, link: str | None, heard: float = math.inf) -> None:
-        """Somebody changed something there.
-
-        Args:
-            namespace, link: where; None: anywhere in the namespace.
-            heard: when the kernel told of it, by the clock. What was read since holds it already: our own ops are told
-                while they are carried out, and what they changed is read back after that.
-        """
-        found = suspects(namespace, link, self.desire, self._sight.holding, self.failing)
-        self._agenda.doubtful |= {name for name in found if not self._sight.read_since(name, heard)}
-
-    def doubt_all(self) -> None:
-        """It is time to look at everything."""
-        self._all_doubtful = True
-
-    # what to do
 
     @property
     def writes(self) -> int:
@@ -164,7 +78,7 @@ class Engine:
         if self._all_doubtful:
             return False
         # A host that could not be read is left alone until that is tried again.
-        return not (self._sight.complete and self._agenda)
+        return not (self._sight.complete and (self._agenda or self.regency.pending))
 
     def due(self) -> float | None:
         """When the next retry is to be made, by the clock."""
@@ -195,6 +109,8 @@ class Engine:
         doubtful = self._agenda.doubtful | (due - {EVERYTHING})
         questions, free = self.tenure.ask(self._clock())
         self._agenda.changed |= free
+        if self.regency.pending:
+            self._follow()
         dirty = self._agenda.batch(doubtful, lambda name: self._sight.joined(name, self.desire))
         if self._knows(naming.SECURITY_PARTITION) and any(name.startswith("net/") for name in dirty):
             # So that no tap comes up in a plan that does not say whether its rules stand.
@@ -213,7 +129,14 @@ class Engine:
         errors = sum(map(len, self.failing.values()))
         settled = not self._agenda.changed
         return Outcome(
-            self.desire.view.revision, changed, settled, errors, self.equipped, tuple(questions), self.tenure.ears()
+            self.desire.view.revision,
+            changed,
+            settled,
+            errors,
+            self.equipped,
+            tuple(questions),
+            self.tenure.ears(),
+            self.regency.said(),
         )
 
     def plan(self) -> tuple[Plan, Mapping[Key, Claim]]:
@@ -232,9 +155,7 @@ class Engine:
         self._advertiser.answer(asked, self._clock())
 
     def release(self, name: str) -> None:
-        """Give a link of the host's namespace away, down and off its bridge: from now on it is foreign.
-
-        One that is gone is fine.
+        """Give a link of the host's namespace away as it is: from now on it is foreign. One that is gone is fine.
 
         Raises:
             KernelError: its mark could not be taken off.
@@ -269,6 +190,13 @@ class Engine:
 
     def _knows(self, name: str) -> bool:
         return any(name in known for known in (self.desire.partitions, self._sight.holding.partitions, self.failing))
+
+    def _follow(self) -> None:
+        """Hosts agreed on who acts as some routers' owner: carry that out."""
+        view, changes, taken = self.regency.follow()
+        self.tenure.turn(self.desire.view, view, changes, self.desire, self._sight.holding)
+        self._agenda.changed |= self.desire.advance(view, changes)
+        self.tenure.grant(taken, self.desire)
 
     def _known(self) -> set[str]:
         return self.desire.partitions.keys() | self._sight.holding.partitions.keys() | self.failing.keys()

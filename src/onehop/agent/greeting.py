@@ -2,14 +2,17 @@
 
 import asyncio
 import ssl
+from collections.abc import Iterable
 from pathlib import Path
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
+from onehop import __version__
 from onehop.agent import credential
 from onehop.errors import StateError, WireError
-from onehop.wire import MAX_FRAME, PROTOCOL_VERSION, Refused, Welcome, decode_from_controller
+from onehop.settings import AgentSettings
+from onehop.wire import MAX_FRAME, PROTOCOL_VERSION, Hello, Refused, Welcome, decode_from_controller
 
 ANSWER_SECONDS = 15
 PING_SECONDS = 5
@@ -34,6 +37,25 @@ def call(controller: str, state_dir: Path) -> connect:
         ping_timeout=3 * PING_SECONDS,
         close_timeout=2,
         user_agent_header=None,
+    )
+
+
+def hello(settings: AgentSettings, underlay_mtu: int, reached: Iterable[str]) -> Hello:
+    """Who this host is, but for the view that it has.
+
+    Args:
+        settings: as configured.
+        underlay_mtu: of the underlay interface.
+        reached: physical networks.
+    """
+    return Hello(
+        version=PROTOCOL_VERSION,
+        host=settings.host,
+        software=__version__,
+        vtep=settings.vtep,
+        underlay_mtu=underlay_mtu,
+        physical_networks=tuple(sorted(reached)),
+        gateway_host=settings.gateway_host,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from onehop.agent.board import Entry
+from onehop.agent.regency import Said
 from onehop.agent.tenure import Question
 from onehop.model.topology import Ref
 
@@ -20,6 +21,7 @@ class Outcome(msgspec.Struct, frozen=True):
         equipped: how often the plugs had changed before it.
         questions: what is to be asked for on the external networks.
         ears: whom to listen for there, if that is different now; see `Permits.ears`.
+        said: who acts as routers' owner without a controller's word, if that is different now.
     """
 
     revision: int
@@ -29,3 +31,4 @@ class Outcome(msgspec.Struct, frozen=True):
     equipped: int
     questions: tuple[Question, ...] = ()
     ears: Mapping[Question, str] | None = None
+    said: Said | None = None

@@ -31,7 +31,12 @@ PAUSE = 0.3
 """Seconds between those."""
 
 AGAIN = 1.0
-"""Seconds, and up to twice as many, until an address that another has is asked for again; likewise one of ours."""
+"""Seconds, and up to twice as many, until an address that another has is asked for again."""
+
+GUARD, GUARD_MORE = 0.5, 0.4
+"""Seconds, and up to so many more, until one of ours is asked for again: two who can hear each other do not both have
+it for a second.
+"""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -136,7 +141,7 @@ class Permits:
             elif key not in self._open and key not in self._asking:
                 self._asking[key] = Question(now)
             if item.gateway and item.peers and key in self._open:
-                self._guarded.setdefault(key, now + AGAIN * self._chance())
+                self._guarded.setdefault(key, now + GUARD * self._chance())
         return self._withheld(wanted)
 
     def _withheld(self, wanted: Mapping[Key, Wanted]) -> set[Key]:
@@ -146,13 +151,20 @@ class Permits:
             waiting |= {key for key, item in wanted.items() if item.six}
         return waiting
 
+    def grant(self, partition: str, wanted: Mapping[Key, Wanted]) -> None:
+        """Nobody answered for a router's address, so its next owner may publish all that its owner publishes."""
+        shared = {key: item for key, item in wanted.items() if item.shared}
+        self._wanted[partition] = {**self._wanted.get(partition, {}), **shared}
+        for key in shared:
+            self._free(key)
+
     def confirm(self, confirmed: bool, now: float) -> set[str]:
         """A controller confirms the view, or does not any more; returns the partitions that may publish more now."""
         if confirmed == self.confirmed:
             return set()
         self.confirmed = confirmed
         if not confirmed:
-            self._guarded = {key: now + AGAIN * self._chance() for key in self._guarded}
+            self._guarded = {key: now + GUARD * self._chance() for key in self._guarded}
             return set()
         return self._release(set(self._asking))
 
@@ -181,7 +193,7 @@ class Permits:
         if not self.confirmed:
             for key, when in self._guarded.items():
                 if when <= now:
-                    self._guarded[key] = self._later(now) - AGAIN / 2
+                    self._guarded[key] = now + GUARD + GUARD_MORE * self._chance()
                     ask.extend(self._of(key))
         return ask, self._release(free)
 

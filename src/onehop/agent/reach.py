@@ -55,14 +55,14 @@ class Reach:
 def targets(view: Topology, host: HostName) -> Mapping[HostName, str]:
     """VTEPs of the hosts that a gateway host probes; none where it is no gateway host of any router.
 
-    The other gateway hosts of its routers, and where it is one of a router's first `OBSERVERS`, also the hosts on which
-    instances of the router are.
+    The other gateway hosts of its routers, and where it is one of a router's first `OBSERVERS` or owns it, also the
+    hosts on which instances of the router are.
     """
     found: set[HostName] = set()
     for router in view.candidate_on(host):
         if router.gateway is None:
             continue
         found.update(router.gateway.candidates)
-        if host in router.gateway.candidates[:OBSERVERS]:
+        if host in (*router.gateway.candidates[:OBSERVERS], router.gateway.owner):
             found.update(place.host for place in router.gateway.hosts if view.bound_on(place.host))
     return {name: view.hosts[name].vtep for name in sorted(found - {host}) if name in view.hosts}

@@ -7,28 +7,28 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from onehop import __version__
 from onehop.agent.board import Entry, status_of
-from onehop.agent.greeting import call, welcomed, why
+from onehop.agent.greeting import call, hello, welcomed, why
 from onehop.agent.outcome import Outcome
 from onehop.agent.reach import Verdict
 from onehop.errors import OnehopError, StateError, WireError
 from onehop.log import logger
+from onehop.model.reign import Reign
 from onehop.model.topology import Ref, Topology, Value
 from onehop.settings import AgentSettings
 from onehop.system import until_one_ends
 from onehop.wire import (
     MAX_VALUES,
-    PROTOCOL_VERSION,
+    Acting,
     Applied,
     Ask,
     Delta,
     FromController,
     Heartbeat,
-    Hello,
     InSync,
     PortUse,
     Reach,
@@ -45,6 +45,9 @@ from onehop.wire.digest import digest_of
 
 LOG = logger("agent")
 FIRST_SECONDS = 0.2
+MAX_ACTING = 1000
+"""Of more, the rest is told once these were taken up."""
+
 FRESH_SECONDS = 2.5
 """A controller that was silent for longer confirms nothing: it gives a sign of life each second."""
 
@@ -103,6 +106,7 @@ class Source:
         self._spoke = 0.0
         self._asked = self._answered = 0
         self._uses: tuple[PortUse, ...] = ()
+        self._acting: tuple[Acting, ...] = ()
         self._answer = asyncio.Event()
         self._reached = self._said_reached = frozenset(settings.physical_networks)
 
@@ -136,6 +140,14 @@ class Source:
     def uses(self, uses: tuple[PortUse, ...]) -> None:
         """Port blocks are used so far; what no controller hears is measured again."""
         self._uses = uses
+        self._judged.set()
+
+    def acting(self, reigns: tuple[Reign, ...]) -> None:
+        """Hosts agreed on who acts as these routers' owners; a controller is told until it takes that up."""
+        self._acting = tuple(
+            Acting(router=r.router, generation=r.generation, epoch=r.epoch, owner=r.owner, vacant=r.vacant)
+            for r in reigns
+        )
         self._judged.set()
 
     def outcome(self, outcome: Outcome) -> None:
@@ -183,6 +195,8 @@ class Source:
             welcome = await self._greet(connection)
             self._full_due = True
             self._connection = connection
+            if self._acting:
+                self._judged.set()
             await until_one_ends(
                 self._listen(connection), self._say(connection), self._live(connection, welcome.heartbeat_seconds)
             )
@@ -191,21 +205,9 @@ class Source:
         view = await self._view()
         self._said_reached = self._reached
         digest = await asyncio.to_thread(digest_of, view) if view is not None else ""
-        await connection.send(
-            encode(
-                Hello(
-                    version=PROTOCOL_VERSION,
-                    host=self._settings.host,
-                    software=__version__,
-                    vtep=self._settings.vtep,
-                    underlay_mtu=self._underlay_mtu,
-                    physical_networks=tuple(sorted(self._said_reached)),
-                    gateway_host=self._settings.gateway_host,
-                    revision=view.revision if view is not None else 0,
-                    digest=digest,
-                )
-            )
-        )
+        said = hello(self._settings, self._underlay_mtu, self._said_reached)
+        revision = view.revision if view is not None else 0
+        await connection.send(encode(msgspec.structs.replace(said, revision=revision, digest=digest)))
         return await welcomed(connection)
 
     async def _listen(self, connection: ClientConnection) -> None:
@@ -289,4 +291,7 @@ class Source:
             if uses:
                 await connection.send(encode(Usage(routers=uses[:MAX_VALUES])))
             answering, silent = (tuple(sorted(hosts)) for hosts in (self._verdict.answering, self._verdict.silent))
-            await connection.send(encode(Heartbeat(revision=self.applied, answering=answering, silent=silent)))
+            sign = Heartbeat(
+                revision=self.applied, answering=answering, silent=silent, acting=self._acting[:MAX_ACTING]
+            )
+            await connection.send(encode(sign))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from onehop.agent.desire import Desire
 from onehop.agent.holding import Holding
 from onehop.agent.permit import Permits, Wanted, wanted_of
+from onehop.agent.succession import Succession
 from onehop.compiler.northbound import without
 from onehop.errors import KernelError
 from onehop.kernel.base import Kernel
@@ -37,14 +38,22 @@ class Tenure:
         kernel: this host's.
         chance: gives a number from 0 to 1.
         silence: told of an address (namespace, address) that goes: it is announced no more.
+        succession: who acts as the owner of routers while no controller tells.
     """
 
-    def __init__(self, kernel: Kernel, chance: Callable[[], float], silence: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        chance: Callable[[], float],
+        silence: Callable[[str, str], None],
+        succession: Succession,
+    ) -> None:
         self.permits = Permits(chance)
+        self._succession = succession
         self._kernel = kernel
         self._silence = silence
         self._contested: dict[Wanted, float] = {}
-        self._said_version = 0
+        self._said_version = (0, 0)
 
     def permit(self, name: str, desire: Desire, holding: Holding, now: float) -> None:
         """Let a partition want what it may publish now, and no more."""
@@ -61,19 +70,35 @@ class Tenure:
 
     def soonest(self) -> float | None:
         """When something is to be asked for next."""
-        return self.permits.soonest()
+        times = (self.permits.soonest(), self._succession.soonest())
+        return min((when for when in times if when is not None), default=None)
 
     def ears(self) -> Mapping[Question, str] | None:
         """Whom to listen for, if that is different from what was said last."""
-        if self._said_version == self.permits.version:
+        version = (self.permits.version, self._succession.version)
+        if self._said_version == version:
             return None
-        self._said_version = self.permits.version
-        return self.permits.ears()
+        self._said_version = version
+        return {**self._succession.ears(), **self.permits.ears()}
 
     def ask(self, now: float) -> tuple[list[Question], set[str]]:
         """What is to be asked for now, and the partitions that may publish more, because nobody answered."""
         questions, changed = self.permits.due(now)
-        return [(wanted.bridge, wanted.published.address) for wanted in questions], changed
+        asked = [(wanted.bridge, wanted.published.address) for wanted in questions]
+        return asked + self._succession.due(now), changed
+
+    def confirm(self, confirmed: bool, now: float) -> set[str]:
+        """A controller confirms the view, or does not any more; returns the partitions that may publish more now."""
+        self._succession.confirm(confirmed, now)
+        return self.permits.confirm(confirmed, now)
+
+    def grant(self, routers: Iterable[RouterId], desire: Desire) -> None:
+        """This host took routers over: nobody answered for them, so what their owner publishes is asked for no more."""
+        for router in routers:
+            name = naming.router_partition(router)
+            whole = desire.whole(name)
+            if whole is not None:
+                self.permits.grant(name, wanted_of(whole, desire.view, desire.host, desire.local))
 
     def heard(self, bridge: str, address: str, mac: str, confirmed: bool, now: float) -> str | None:
         """Somebody says to have an address.
@@ -87,6 +112,8 @@ class Tenure:
             The partition that gave something up, or None.
         """
         wanted = self.permits.heard(bridge, address, mac, now)
+        if not confirmed:
+            self._succession.heard(bridge, address, mac, now)
         if wanted is None:
             return None
         if confirmed:
@@ -108,7 +135,7 @@ class Tenure:
         return partition
 
     def turn(self, old: Topology, new: Topology, changed: Iterable[Ref], desire: Desire, holding: Holding) -> None:
-        """A confirmed view changed routers: where the owner is or was this host, move the address at once."""
+        """Routers are different now: where the owner is or was this host, move the address at once."""
         ops: list[Op] = []
         for kind, identifier in changed:
             if kind != "router":

@@ -60,7 +60,7 @@ class Worker:
 
         def see() -> None:
             view = Topology(revision, values)
-            self._engine.see(view, changed_between(self._engine.desire.view, view), confirmed=True)
+            self._engine.see(view, changed_between(self._engine.regency.told, view), confirmed=True)
 
         self._calls.put(see)
 
@@ -68,7 +68,7 @@ class Worker:
         """A controller said how the view changed."""
 
         def see() -> None:
-            view = self._engine.desire.view.apply(revision, upserts, removes)
+            view = self._engine.regency.told.apply(revision, upserts, removes)
             self._engine.see(view, {*map(ref, upserts), *removes}, confirmed=True)
 
         self._calls.put(see)

@@ -70,6 +70,9 @@ def _external(north: North) -> Iterator[KernelObject]:
     )
     yield from _settings(north.namespace, north.leg)
     yield Address(namespace=north.namespace, link=north.leg, address=naming.ANCHOR, scope="link")
+    if not north.gateways:
+        # Without an IPv4 address nothing is translated: then no IPv4 leaves, rather than with its private source.
+        return
     for published in north.published:
         yield Address(namespace=north.namespace, link=north.leg, address=f"{published}/32")
     for subnet in north.subnets:
@@ -138,7 +141,7 @@ def _transit(context: Context, north: North) -> Iterator[KernelObject]:
     yield Address(namespace=north.namespace, link=north.transit, address=f"{north.me.transit_ip}/32", scope="link")
     for other in north.others:
         yield from _other(context, north, other)
-    if north.leg is None and north.owner_host is not None:
+    if north.gateways and north.leg is None and north.owner_host is not None:
         yield _default(north, NextHop(gateway=north.owner_host.transit_ip, link=north.transit, onlink=True))
 
 

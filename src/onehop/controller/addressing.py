@@ -21,6 +21,7 @@ class Addressing:
         network_id: its network.
         held: the addresses that it has so far.
         automatic: whether it gets the addresses that follow from its MAC (a router's interface does not).
+        outward: it is answered for on an external network, where a subnet's gateway is upstream's own.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Addressing:
         network_id: str,
         held: Sequence[Row] = (),
         automatic: bool = True,
+        outward: bool = False,
     ) -> None:
         self._context = context
         self._port_id = port_id
@@ -38,6 +40,7 @@ class Addressing:
         self._network_id = network_id
         self._held = list(held)
         self._automatic = automatic
+        self._outward = outward
         if network_id not in context.subnets:
             context.subnets[network_id] = context.tx.select(
                 "subnet", {"network_id": [network_id]}, sort=[("created_at", "asc"), ("cidr", "asc")]
@@ -97,6 +100,11 @@ class Addressing:
         subnet = self._by_id[subnet_id] if subnet_id is not None else self._containing(text)
         if not ipam.is_usable(subnet["cidr"], text):
             raise FaultError("InvalidIpForSubnet", f"IP address {text} is not a valid IP for the specified subnet.")
+        if self._outward and text == subnet["gateway_ip"]:
+            raise FaultError(
+                "IpAddressAlreadyAllocated",
+                f"IP address {text} is the gateway of subnet {subnet['id']}, so upstream has it; name another.",
+            )
         self._refuse_chosen(subnet, text)
         try:
             return self._context.tx.claim_ip(self._port_id, subnet["id"], text)

@@ -1,7 +1,8 @@
 """Attention: what agents say of their hosts, besides statuses, and what follows from it in the store.
 
 Whom a host reaches over the underlay goes to `Liveness`. Which physical networks it reaches decides who may own
-external addresses. How far port blocks are used decides who gets another one. Only the newest word of a host counts.
+external addresses. Who owns them since no controller told is taken up. How far port blocks are used decides who gets
+another one. Only the newest word of a host counts.
 """
 
 import asyncio
@@ -13,10 +14,12 @@ from onehop.errors import NotFoundError, OnehopError
 from onehop.log import logger
 from onehop.net.identifier import HostName
 from onehop.store import Store, Transaction
-from onehop.wire import PortUse
+from onehop.wire import Acting, PortUse
 
 LOG = logger("stream")
 RETRY_SECONDS = 1.0
+VACANT_SECONDS = 1.0
+"""How long whoever has followed may take to say so, before a router that its owner laid down is given to another."""
 
 
 class Attention:
@@ -32,11 +35,24 @@ class Attention:
         self._liveness = liveness
         self._reached: dict[HostName, tuple[str, ...]] = {}
         self._uses: dict[tuple[HostName, str, str], PortUse] = {}
+        self._acting: dict[str, tuple[HostName, Acting]] = {}
+        self._vacant: dict[tuple[str, int, int], float] = {}
         self._wake = asyncio.Event()
 
     def hear(self, host: HostName, answering: tuple[str, ...], silent: tuple[str, ...]) -> None:
         """A sign of life, and which other hosts this one reaches."""
         self._liveness.hear(host, time.monotonic(), answering, silent)
+
+    def acting(self, host: HostName, acting: tuple[Acting, ...]) -> None:
+        """Hosts agreed on these owners; what they say until it is taken up is the same again and again."""
+        now = time.monotonic()
+        for said in acting:
+            since = self._vacant.setdefault((said.router, said.generation, said.epoch), now) if said.vacant else 0.0
+            known = self._acting.get(said.router)
+            if now - since >= VACANT_SECONDS and (known is None or _order(known[1]) <= _order(said)):
+                self._acting[said.router] = (host, said)
+        if self._acting:
+            self._wake.set()
 
     def reach(self, host: HostName, physical_networks: tuple[str, ...]) -> None:
         """A host reaches other physical networks than before."""
@@ -64,6 +80,10 @@ class Attention:
                 if not await self._write(_reaching(host, networks)):
                     self._reached = {host: networks, **self._reached}
                     self._wake.set()
+            acting, self._acting = self._acting, {}
+            if acting:
+                await self._write(_adopting([(host, said) for host, said in acting.values()]))
+                self._vacant = {key: at for key, at in self._vacant.items() if key[0] not in acting}
             uses, self._uses = self._uses, {}
             if uses:
                 await self._write(_using([(key[0], use) for key, use in uses.items()]))
@@ -83,6 +103,20 @@ class Attention:
 
 def _reaching(host: HostName, networks: tuple[str, ...]) -> Callable[[Transaction], object]:
     return lambda tx: tx.reach(host, networks)
+
+
+def _order(said: Acting) -> tuple[int, int]:
+    return (said.generation, said.epoch)
+
+
+def _adopting(acting: list[tuple[HostName, Acting]]) -> Callable[[Transaction], object]:
+    def adopt(tx: Transaction) -> None:
+        for host, said in acting:
+            owner = tx.adopt_owner(said.router, said.generation, said.owner, host)
+            if owner is not None:
+                LOG.warning("hosts chose an owner while no controller told", router=said.router, owner=owner, by=host)
+
+    return adopt
 
 
 def _using(uses: list[tuple[HostName, PortUse]]) -> Callable[[Transaction], object]:

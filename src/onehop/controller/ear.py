@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from onehop.net.identifier import HostName
-from onehop.wire import PortUse
+from onehop.wire import Acting, PortUse
 
 
 class Ear(Protocol):
@@ -11,6 +11,10 @@ class Ear(Protocol):
 
     def hear(self, host: HostName, answering: tuple[str, ...], silent: tuple[str, ...]) -> None:
         """A sign of life, and which other hosts this one reaches."""
+        ...
+
+    def acting(self, host: HostName, acting: tuple[Acting, ...]) -> None:
+        """Hosts agreed on these owners while no controller told."""
         ...
 
     def reach(self, host: HostName, physical_networks: tuple[str, ...]) -> None:
@@ -26,6 +30,9 @@ class Deaf:
     """Nobody."""
 
     def hear(self, host: HostName, answering: tuple[str, ...], silent: tuple[str, ...]) -> None:
+        """Nothing."""
+
+    def acting(self, host: HostName, acting: tuple[Acting, ...]) -> None:
         """Nothing."""
 
     def reach(self, host: HostName, physical_networks: tuple[str, ...]) -> None:

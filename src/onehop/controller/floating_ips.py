@@ -77,7 +77,7 @@ def _take_address(context: Context, values: Row) -> str:
     if subnet_id is not None and subnet_id not in {subnet["id"] for subnet in subnets}:
         raise _bad(f"subnet {subnet_id} is no IPv4 subnet of network {network_id}")
     id, mac = str(uuid4()), allocate_mac(context, network_id)
-    addressing = Addressing(context, id, mac, network_id, automatic=False)
+    addressing = Addressing(context, id, mac, network_id, automatic=False, outward=True)
     request = {name: value for name, value in (("subnet_id", subnet_id), ("ip_address", wanted)) if value is not None}
     taken = addressing.wanted([request]) if request else [addressing.one_ipv4()]
     context.tx.insert(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import uuid4
 
-from onehop.controller import ipam, policy
+from onehop.controller import extra_routes, policy
 from onehop.controller.addressing import Addressing, allocate_mac
 from onehop.controller.context import Context
 from onehop.controller.faults import FaultError, bad_request, forbidden
@@ -27,6 +27,8 @@ def port_of(context: Context, router_id: str) -> Row | None:
 def change(context: Context, router: Row, info: Row | None) -> None:
     """Make a router's gateway what ``external_gateway_info`` says; None or an empty object takes it away.
 
+    An empty ``external_fixed_ips`` is none named, as in the reference.
+
     Raises:
         FaultError: 400, 403, 404 or 409; nothing is changed.
     """
@@ -46,8 +48,9 @@ def change(context: Context, router: Row, info: Row | None) -> None:
     if port is None or port["network_id"] != network_id:
         clear(context, router, port)
         _refuse_overlap(context, router, network_id)
+        extra_routes.refuse_outside(context, router, network_id)
         _add(context, router, network_id, info.get("external_fixed_ips"))
-    elif "external_fixed_ips" in info:
+    elif info.get("external_fixed_ips"):
         _readdress(context, router, port, info["external_fixed_ips"])
     context.tx.update("router", router["id"], {"enable_snat": info.get("enable_snat", translates)})
     context.tx.touch("router", router["id"])
@@ -61,13 +64,7 @@ def clear(context: Context, router: Row, port: Row | None) -> None:
     """
     if port is None:
         return
-    used = context.tx.select("floatingip", {"router_id": [router["id"]]}, limit=1)
-    if used:
-        raise FaultError(
-            "RouterExternalGatewayInUseByFloatingIp",
-            f"Gateway cannot be updated for router {router['id']}, since a gateway to external network "
-            f"{port['network_id']} is required by one or more floating IPs, {used[0]['floating_ip_address']} for one.",
-        )
+    _refuse_floating_ips(context, router, port["network_id"])
     for subnet in context.tx.select("subnet", {"network_id": [port["network_id"]]}):
         for route in router["routes"]:
             if address.contains(subnet["cidr"], route["nexthop"]):
@@ -113,7 +110,7 @@ def complete(context: Context, rows: Sequence[Row]) -> None:
 
 def _add(context: Context, router: Row, network_id: str, requested: Sequence[Row] | None) -> None:
     id, mac = str(uuid4()), allocate_mac(context, network_id)
-    addressing = Addressing(context, id, mac, network_id)
+    addressing = Addressing(context, id, mac, network_id, outward=True)
     context.tx.insert(
         "port",
         {
@@ -121,7 +118,7 @@ def _add(context: Context, router: Row, network_id: str, requested: Sequence[Row
             "project_id": "",
             "network_id": network_id,
             "mac_address": mac,
-            "fixed_ips": addressing.default() if requested is None else addressing.wanted(requested),
+            "fixed_ips": addressing.wanted(requested) if requested else addressing.default(),
             "device_id": router["id"],
             "device_owner": GATEWAY_OWNER,
             "port_security_enabled": False,
@@ -136,10 +133,23 @@ def _add(context: Context, router: Row, network_id: str, requested: Sequence[Row
 
 
 def _readdress(context: Context, router: Row, port: Row, requested: Sequence[Row]) -> None:
-    addressing = Addressing(context, port["id"], port["mac_address"], port["network_id"], port["fixed_ips"])
+    held = port["fixed_ips"]
+    addressing = Addressing(context, port["id"], port["mac_address"], port["network_id"], held, outward=True)
     addresses = addressing.wanted(requested)
     refuse_next_hops(router, addresses)
+    if not any(address.version(ip["ip_address"]) == 4 for ip in addresses):
+        _refuse_floating_ips(context, router, port["network_id"])
     context.tx.update("port", port["id"], {"fixed_ips": addresses})
+
+
+def _refuse_floating_ips(context: Context, router: Row, network_id: str) -> None:
+    used = context.tx.select("floatingip", {"router_id": [router["id"]]}, limit=1)
+    if used:
+        raise FaultError(
+            "RouterExternalGatewayInUseByFloatingIp",
+            f"Gateway cannot be updated for router {router['id']}, since a gateway with an IPv4 address on external "
+            f"network {network_id} is required by one or more floating IPs, {used[0]['floating_ip_address']} for one.",
+        )
 
 
 def _check_rights(context: Context, network: Row, port: Row | None, info: Row, translates: bool) -> None:
@@ -161,7 +171,7 @@ def _refuse_overlap(context: Context, router: Row, network_id: str) -> None:
     inside = {ip["subnet_id"] for leg in interfaces_of(context, router["id"]) for ip in leg["fixed_ips"]}
     for subnet in select_in(context, "subnet", "id", sorted(inside)):
         for external in outside:
-            if ipam.overlaps(subnet["cidr"], external["cidr"]):
+            if address.overlaps(subnet["cidr"], external["cidr"]):
                 raise _bad_router(
                     f"Cidr {external['cidr']} of subnet {external['id']} overlaps with cidr {subnet['cidr']} of subnet "
                     f"{subnet['id']}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import uuid4
 
-from onehop.controller import ipam, policy, reach
+from onehop.controller import policy, reach
 from onehop.controller.addressing import Addressing, allocate_mac
 from onehop.controller.context import Context
 from onehop.controller.faults import FaultError, forbidden
@@ -87,7 +87,7 @@ def _check_beside(context: Context, present_id: str, wanted: list[Row]) -> None:
     for subnet in wanted:
         if subnet["id"] == present_id:
             raise _bad_router(f"Router already has a port on subnet {present_id}")
-        if present is not None and ipam.overlaps(subnet["cidr"], present["cidr"]):
+        if present is not None and address.overlaps(subnet["cidr"], present["cidr"]):
             raise _bad_router(
                 f"Cidr {subnet['cidr']} of subnet {subnet['id']} overlaps with cidr {present['cidr']} of subnet "
                 f"{present_id}"

@@ -14,6 +14,19 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 AUTOMATIC = frozenset(("slaac", "dhcpv6-stateless"))
 """IPv6 address modes in which a port's address follows from its MAC (RFC 4862)."""
 
+SPECIAL = (
+    "0.0.0.0/8",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "224.0.0.0/4",
+    "255.255.255.255/32",
+    "::/127",
+    "::ffff:0:0/96",
+    "fe80::/10",
+    "ff00::/8",
+)
+"""What a kernel takes on no instance's interface or never routes (RFC 6890; RFC 4291 sections 2.5.2 to 2.5.6, 2.7)."""
+
 
 @lru_cache(maxsize=4096)
 def usable(cidr: str) -> tuple[IpAddress, IpAddress]:
@@ -101,16 +114,6 @@ def require_gateway_outside(gateway: str | None, pools: Sequence[dict[str, str]]
                 "GatewayConflictWithAllocationPools",
                 f"Gateway ip {gateway} conflicts with allocation pool {_range(pool)}.",
             )
-
-
-def overlaps(one: str, other: str) -> bool:
-    """Whether two canonical prefixes share an address."""
-    a, b = address.network_of(one), address.network_of(other)
-    if isinstance(a, ipaddress.IPv4Network) and isinstance(b, ipaddress.IPv4Network):
-        return a.overlaps(b)
-    if isinstance(a, ipaddress.IPv6Network) and isinstance(b, ipaddress.IPv6Network):
-        return a.overlaps(b)
-    return False
 
 
 class Prefixes:

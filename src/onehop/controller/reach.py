@@ -57,7 +57,7 @@ def router_for(context: Context, external_id: str, port: Row, fixed_ip: str) -> 
         "port", {"fixed_ips.subnet_id": [subnet_id], "device_owner": sorted(INTERFACE_OWNERS)}, sort=[("id", "asc")]
     )
     gateways = context.tx.gateways(sorted({leg["device_id"] for leg in legs}))
-    through = [leg for leg in legs if gateways.get(leg["device_id"], {}).get("network_id") == external_id]
+    through = [leg for leg in legs if _leads_out(context, gateways.get(leg["device_id"]), external_id)]
     if not through:
         raise FaultError(
             "ExternalGatewayForFloatingIPNotFound",
@@ -67,6 +67,14 @@ def router_for(context: Context, external_id: str, port: Row, fixed_ip: str) -> 
     subnet = context.tx.get("subnet", subnet_id) or {}
     through.sort(key=lambda leg: all(ip["ip_address"] != subnet["gateway_ip"] for ip in leg["fixed_ips"]))
     return str(through[0]["device_id"])
+
+
+def _leads_out(context: Context, gateway: Row | None, external_id: str) -> bool:
+    """Whether a gateway is on an external network and has an IPv4 address there: without one it translates nothing."""
+    if gateway is None or gateway["network_id"] != external_id:
+        return False
+    port = context.tx.get("port", gateway["port_id"]) or {}
+    return any(address.version(ip["ip_address"]) == 4 for ip in port.get("fixed_ips", ()))
 
 
 def leave(context: Context, port: Row, kept: Sequence[Row] = ()) -> None:

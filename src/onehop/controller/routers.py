@@ -1,15 +1,13 @@
-"""Routers: their interfaces (see `interfaces`), gateways (see `gateways`), extra routes, and when one may go."""
+"""Routers: interfaces (see `interfaces`), gateways (see `gateways`), routes (see `extra_routes`); when one may go."""
 
 from collections.abc import Sequence
 
 from onehop.controller import body as bodies
-from onehop.controller import gateways, interfaces, ipam
+from onehop.controller import extra_routes, gateways, interfaces
 from onehop.controller.context import Context
 from onehop.controller.faults import FaultError
 from onehop.controller.logic import Logic
 from onehop.model.kind import Json
-from onehop.model.router import MAXIMUM_ROUTES
-from onehop.net import address
 from onehop.store import Row
 
 
@@ -40,7 +38,8 @@ class Routers(Logic):
             gateways.change(context, row, changes["external_gateway_info"])
             row = context.tx.get("router", row["id"]) or row
         if "routes" in changes:
-            changes["routes"] = _checked_routes(context, row, changes["routes"])
+            gateway = gateways.port_of(context, row["id"])
+            changes["routes"] = extra_routes.checked(context, row, gateway, changes["routes"])
         return super().update(context, row, changes)
 
     def delete(self, context: Context, row: Row) -> None:
@@ -75,35 +74,3 @@ class Routers(Logic):
         for row in rows:
             row["distributed"] = row["ha"] = True
             row["availability_zones"] = []
-
-
-def _checked_routes(context: Context, router: Row, routes: Sequence[Row]) -> list[Row]:
-    if len(routes) > MAXIMUM_ROUTES:
-        raise FaultError(
-            "RoutesExhausted", f"Unable to complete operation for {router['id']}. At most {MAXIMUM_ROUTES} routes."
-        )
-    if not routes:
-        return []
-    legs = [ip for leg in interfaces.of(context, router["id"]) for ip in leg["fixed_ips"]]
-    subnets = [context.tx.get("subnet", id) for id in {ip["subnet_id"] for ip in legs}]
-    gateway = gateways.port_of(context, router["id"])
-    if gateway is not None:
-        legs += gateway["fixed_ips"]
-        subnets += context.tx.select("subnet", {"network_id": [gateway["network_id"]]})
-    own = {ip["ip_address"] for ip in legs}
-    prefixes = [subnet["cidr"] for subnet in subnets if subnet is not None]
-    for route in routes:
-        hop = route["nexthop"]
-        if address.version(hop) != address.version(route["destination"]):
-            raise _invalid(route, "destination and nexthop are not of one IP version")
-        if hop in own:
-            raise _invalid(route, "the nexthop is used by router")
-        if not any(ipam.is_usable(prefix, hop) for prefix in prefixes):
-            raise _invalid(route, "the nexthop is not connected with router")
-    return sorted(routes, key=lambda route: (route["destination"], route["nexthop"]))
-
-
-def _invalid(route: Row, reason: str) -> FaultError:
-    return FaultError(
-        "InvalidRoutes", f"Invalid format for routes: {route['destination']} via {route['nexthop']}, {reason}."
-    )

@@ -229,6 +229,8 @@ class Session:
                 self._acknowledged(message.revision)
             elif isinstance(message, WireHeartbeat):
                 self._ear.hear(self.host, message.answering, message.silent)
+                if message.acting:
+                    self._ear.acting(self.host, message.acting)
                 # Agents give more signs of life than need be written down.
                 if asyncio.get_running_loop().time() >= self._said_at + self._heartbeat_seconds:
                     self._say()

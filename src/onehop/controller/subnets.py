@@ -15,19 +15,6 @@ from onehop.model.subnet import SUBNET
 from onehop.net import address
 from onehop.store import Row
 
-_NO_PORTS = (
-    "0.0.0.0/8",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "224.0.0.0/4",
-    "255.255.255.255/32",
-    "::/127",
-    "::ffff:0:0/96",
-    "fe80::/10",
-    "ff00::/8",
-)
-"""What a kernel takes on no instance's interface or never routes (RFC 6890; RFC 4291 sections 2.5.2 to 2.5.6, 2.7)."""
-
 
 class Subnets(Logic):
     """The logic of subnets."""
@@ -100,8 +87,8 @@ def _check_prefix(values: Row) -> None:
         raise _invalid(f"ip_version must be 4 or 6, not {values['ip_version']}")
     if network.version != values["ip_version"]:
         raise _invalid(f"cidr '{values['cidr']}' is not of ip_version {values['ip_version']}")
-    for special in _NO_PORTS:
-        if ipam.overlaps(values["cidr"], special):
+    for special in ipam.SPECIAL:
+        if address.overlaps(values["cidr"], special):
             raise _invalid(f"'{values['cidr']}' contains addresses of {special}, which no port can have")
 
 

@@ -106,6 +106,16 @@ def contains(prefix: str, address: str) -> bool:
     return parsed.version == network.version and parsed in network
 
 
+def overlaps(one: str, other: str) -> bool:
+    """Whether two canonical prefixes share an address."""
+    a, b = network_of(one), network_of(other)
+    if isinstance(a, ipaddress.IPv4Network) and isinstance(b, ipaddress.IPv4Network):
+        return a.overlaps(b)
+    if isinstance(a, ipaddress.IPv6Network) and isinstance(b, ipaddress.IPv6Network):
+        return a.overlaps(b)
+    return False
+
+
 @lru_cache(maxsize=65536)
 def link_local(mac: str) -> str:
     """The EUI-64 link-local address of a MAC (RFC 4291 appendix A)."""

@@ -7,9 +7,9 @@ REPLY = {4: 0, 6: 129}
 HEADER_V4 = 20
 
 
-def request(version: int, identifier: int, sequence: int) -> bytes:
+def request(version: int, identifier: int, sequence: int, content: bytes = b"") -> bytes:
     """An echo request as it is handed to a raw socket; the kernel fills in ICMPv6's checksum."""
-    body = pack("!BBHHH", REQUEST[version], 0, 0, identifier, sequence)
+    body = pack("!BBHHH", REQUEST[version], 0, 0, identifier, sequence) + content
     return body if version == 6 else body[:2] + pack("!H", _checksum(body)) + body[4:]
 
 
@@ -22,8 +22,17 @@ def reply(version: int, data: bytes) -> tuple[int, int] | None:
     return identifier, sequence
 
 
+def asked(version: int, data: bytes) -> bytes | None:
+    """What an echo request carries, as a raw socket receives it (IPv4 with its header), else None."""
+    start = (data[0] & 0x0F) * 4 if version == 4 and data else 0
+    if len(data) < start + 8 or data[start] != REQUEST[version]:
+        return None
+    return data[start + 8 :]
+
+
 def _checksum(data: bytes) -> int:
-    """RFC 1071, of an even number of octets."""
+    """RFC 1071."""
+    data += bytes(len(data) & 1)
     total: int = sum(unpack_from(f"!{len(data) // 2}H", data))
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)

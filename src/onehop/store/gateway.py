@@ -97,6 +97,17 @@ def assign_owner(session: Session, router_id: str, host: str | None) -> int:
     return int(row.generation) if row.owner == host else assign(session, {router_id: host})
 
 
+def adopt_owner(session: Session, router_id: str, generation: int, owner: str, host: str) -> str | None:
+    """Take up the owner that hosts chose by themselves; see `Transaction.adopt_owner`."""
+    row = session.read(sa.select(_G.generation, _G.candidates).where(_G.router_id == router_id)).first()
+    if row is None or row.generation != generation or not place.has(session, router_id, host):
+        return None
+    leaving = drained(session)
+    choice = sorted(row.candidates, key=lambda found: (found != owner, found in leaving))
+    assign(session, {router_id: choice[0] if choice else None})
+    return str(choice[0]) if choice else None
+
+
 def hand_over(session: Session, lost: Collection[str]) -> int:
     """Give what lost hosts own to others; see `Transaction.hand_over`."""
     owned = sa.select(_G.router_id, _G.candidates).where(_G.owner.in_(sorted(lost))).order_by(_G.router_id)

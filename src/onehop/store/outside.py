@@ -52,6 +52,14 @@ class Gateways:
         """
         return gateway.assign_owner(self.session, router_id, host)
 
+    def adopt_owner(self, router_id: str, generation: int, owner: str, host: str) -> str | None:
+        """Take up the owner that a router's hosts chose by themselves, as one of them says; who owns it then.
+
+        That begins a new generation, whoever it is: if it can be no owner (any more), another candidate is. A late word
+        (another generation) and one of a host that does not hold the router change nothing: None.
+        """
+        return gateway.adopt_owner(self.session, router_id, generation, owner, host)
+
     def hand_over(self, lost: Collection[str]) -> int:
         """Give every router that these hosts own to a candidate that is none of them, spread by load; how many.
 

@@ -62,6 +62,9 @@ def decode_from_agent(frame: bytes | str) -> FromAgent:
         elif isinstance(message, Heartbeat):
             for name in (*message.answering, *message.silent):
                 parse_host(name)
+            for acting in message.acting:
+                parse_uuid(acting.router, "router")
+                parse_host(acting.owner)
         elif isinstance(message, Status):
             for status in message.statuses:
                 parse_uuid(status.id, status.kind)

@@ -168,6 +168,24 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True, tag="applied"):
     errors: Annotated[int, Meta(ge=0)] = 0
 
 
+class Acting(msgspec.Struct, frozen=True, kw_only=True):
+    """Who acts as a router's owner without a controller's word; see `onehop.model.reign`.
+
+    Attributes:
+        router: its id.
+        generation: of the last owner that a controller chose, as this host knows.
+        epoch: how many took over since then.
+        owner: who acts; or acted last, where it is `vacant`.
+        vacant: nobody does.
+    """
+
+    router: Name
+    generation: Revision
+    epoch: Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
+    owner: Name
+    vacant: bool = False
+
+
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
     """Either side: I am alive.
 
@@ -175,11 +193,13 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
         revision: controller: the newest; agent: the one applied.
         answering, silent: agent of a gateway host: other gateway hosts whose kernels answer it on the underlay, or do
             not (any more).
+        acting: agent: owners that hosts agreed on while no controller told, until one has taken that up.
     """
 
     revision: Revision
     answering: Annotated[tuple[Name, ...], Meta(max_length=4096)] = ()
     silent: Annotated[tuple[Name, ...], Meta(max_length=4096)] = ()
+    acting: Annotated[tuple[Acting, ...], Meta(max_length=4096)] = ()
 
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True, tag="reach"):

@@ -2,41 +2,15 @@
 
 from onehop.agent.permit import AGAIN, ASKED, PAUSE
 from onehop.compiler.northbound import NOBODY
-from onehop.compiler.state import Local, Plug
 from onehop.model.locality import changed_between
-from onehop.model.port import Port
-from onehop.net import naming
 from onehop.net.announcement import gratuitous_arp
-from onehop.objects import Address, Bridge, Link, Ruleset
-from tests.northern import Northern, gateway_ip
+from onehop.objects import Ruleset
+from tests.northern import gateway_ip
 from tests.unit.agent.bench import Bench
+from tests.unit.agent.legged import BRIDGE, OWN, PEER, bench_of, on_leg, world_of
 
 G = gateway_ip(1)
-PEER, OWN, STRANGER = "fa:16:3e:02:01:02", "fa:16:3e:02:01:01", "02:00:00:00:00:99"
-BRIDGE = "br-ex"
-
-
-def _world(owner: int) -> tuple[Northern, Port]:
-    world = Northern()
-    world.network(1, six=False)
-    world.router(1, [1])
-    world.gateway(1, owner=owner)
-    port = world.port(1, 1)
-    world.floating_ip(50, port)
-    return world, port
-
-
-def _bench(port: Port, earlier: Bench | None = None, *, confirmed: bool = False) -> Bench:
-    bench = Bench(earlier.kernel if earlier is not None else None, confirmed=confirmed)
-    if earlier is None:
-        bench.kernel.plant(Link(namespace="", name=BRIDGE, spec=Bridge(), alias="", mtu=1500), foreign=True)
-    bench.equip(Local({port.id: Plug(port.id)}, {"external": BRIDGE}))
-    return bench
-
-
-def _on_leg(bench: Bench) -> set[str]:
-    found = {o.address for o in bench.ours().values() if isinstance(o, Address) and o.link.startswith("qg-")}
-    return {address.partition("/")[0] for address in found - {naming.ANCHOR}}
+STRANGER = "02:00:00:00:00:99"
 
 
 def _asked(bench: Bench, seconds: float) -> list[str]:
@@ -49,57 +23,57 @@ def _heard(bench: Bench, mac: str, *, confirmed: bool = False) -> None:
 
 
 def test_without_a_controller_an_address_is_asked_for_before_it_is_published() -> None:
-    world, port = _world(owner=1)
-    bench = _bench(port)
+    world, port = world_of(owner=1)
+    bench = bench_of(port)
     asked = [address for outcome in bench.see(world) for _, address in outcome.questions]
-    assert _on_leg(bench) == set()
+    assert on_leg(bench) == set()
     asked += _asked(bench, 0)
     for _ in range(ASKED - 1):
         asked += _asked(bench, PAUSE)
-        assert _on_leg(bench) == set()
+        assert on_leg(bench) == set()
     bench.wait(PAUSE)
     assert sorted(asked) == sorted([G, "203.0.113.50"] * ASKED)
-    assert _on_leg(bench) == {G, "203.0.113.50"}
+    assert on_leg(bench) == {G, "203.0.113.50"}
 
 
 def test_an_address_that_somebody_has_is_not_published_and_the_others_are() -> None:
-    world, port = _world(owner=1)
-    bench = _bench(port)
+    world, port = world_of(owner=1)
+    bench = bench_of(port)
     bench.see(world)
     for _ in range(2 * ASKED):
         bench.wait(PAUSE)
         _heard(bench, STRANGER)
-    assert _on_leg(bench) == {"203.0.113.50"}
+    assert on_leg(bench) == {"203.0.113.50"}
     bench.wait(2 * AGAIN)
     for _ in range(ASKED):
         bench.wait(PAUSE)
-    assert _on_leg(bench) == {G, "203.0.113.50"}
+    assert on_leg(bench) == {G, "203.0.113.50"}
 
 
 def test_a_controller_that_confirms_the_view_ends_all_asking() -> None:
-    world, port = _world(owner=1)
-    bench = _bench(port)
+    world, port = world_of(owner=1)
+    bench = bench_of(port)
     bench.see(world)
     bench.engine.confirm(True)
     bench.work()
-    assert _on_leg(bench) == {G, "203.0.113.50"}
+    assert on_leg(bench) == {G, "203.0.113.50"}
     assert _asked(bench, 10) == []
 
 
 def test_a_restarted_agent_takes_nothing_off_a_leg_before_a_controller_spoke() -> None:
-    world, port = _world(owner=1)
-    earlier = _bench(port, confirmed=True)
+    world, port = world_of(owner=1)
+    earlier = bench_of(port, confirmed=True)
     earlier.see(world)
     earlier.kernel.writes = 0
-    restarted = _bench(port, earlier)
+    restarted = bench_of(port, earlier)
     restarted.see(world)
     assert restarted.kernel.writes == 0
-    assert _on_leg(restarted) == {G, "203.0.113.50"}
+    assert on_leg(restarted) == {G, "203.0.113.50"}
 
 
 def test_an_owner_without_a_controller_asks_for_its_address_again_and_again() -> None:
-    world, port = _world(owner=1)
-    bench = _bench(port, confirmed=True)
+    world, port = world_of(owner=1)
+    bench = bench_of(port, confirmed=True)
     bench.see(world)
     bench.engine.confirm(False)
     assert _asked(bench, 2 * AGAIN) == [G]
@@ -107,22 +81,22 @@ def test_an_owner_without_a_controller_asks_for_its_address_again_and_again() ->
 
 
 def test_an_owner_that_hears_a_peer_gives_up_all_that_it_publishes_as_owner_and_no_more() -> None:
-    world, port = _world(owner=1)
+    world, port = world_of(owner=1)
     world.floating_ip(60, world.port(1, 3))
-    bench = _bench(port, confirmed=True)
+    bench = bench_of(port, confirmed=True)
     bench.see(world)
-    assert _on_leg(bench) == {G, "203.0.113.50", "203.0.113.60"}
+    assert on_leg(bench) == {G, "203.0.113.50", "203.0.113.60"}
     # The last word of a controller was not long ago, but it did not answer now.
     _heard(bench, PEER)
-    assert _on_leg(bench) == {"203.0.113.50"}
+    assert on_leg(bench) == {"203.0.113.50"}
     bench.engine.confirm(True)
     bench.work()
-    assert _on_leg(bench) == {G, "203.0.113.50", "203.0.113.60"}
+    assert on_leg(bench) == {G, "203.0.113.50", "203.0.113.60"}
 
 
 def test_an_owner_that_a_controller_confirms_says_again_what_it_has_once_a_second() -> None:
-    world, port = _world(owner=1)
-    bench = _bench(port, confirmed=True)
+    world, port = world_of(owner=1)
+    bench = bench_of(port, confirmed=True)
     bench.see(world)
     for _ in range(10):
         bench.wait(1)
@@ -130,33 +104,33 @@ def test_an_owner_that_a_controller_confirms_says_again_what_it_has_once_a_secon
     for _ in range(3):
         _heard(bench, PEER, confirmed=True)
     assert [frame for _, _, frame in bench.kernel.announced] == [gratuitous_arp(OWN, G)]
-    assert G in _on_leg(bench)
+    assert G in on_leg(bench)
 
 
 def test_what_a_stranger_says_of_an_address_on_a_leg_changes_nothing() -> None:
-    world, port = _world(owner=1)
-    bench = _bench(port, confirmed=True)
+    world, port = world_of(owner=1)
+    bench = bench_of(port, confirmed=True)
     bench.see(world)
     bench.engine.confirm(False)
     _heard(bench, STRANGER)
-    assert G in _on_leg(bench)
+    assert G in on_leg(bench)
 
 
 def test_a_new_owner_has_the_address_before_anything_else_is_done_about_it() -> None:
-    world, port = _world(owner=2)
-    bench = _bench(port, confirmed=True)
+    world, port = world_of(owner=2)
+    bench = bench_of(port, confirmed=True)
     bench.see(world)
-    assert G not in _on_leg(bench)
+    assert G not in on_leg(bench)
     world.gateway(1, owner=1)
     view = world.topology(2)
     bench.kernel.announced.clear()
     bench.engine.see(view, {("router", world.router_id(1))})
-    assert G in _on_leg(bench)
+    assert G in on_leg(bench)
     assert [frame for _, _, frame in bench.kernel.announced] == [gratuitous_arp(OWN, G)]
     bench.work()
     world.gateway(1, owner=2)
     bench.engine.see(world.topology(3), {("router", world.router_id(1))})
-    assert G not in _on_leg(bench)
+    assert G not in on_leg(bench)
     bench.kernel.announced.clear()
     bench.wait(1)
     assert gratuitous_arp(OWN, G) not in [frame for _, _, frame in bench.kernel.announced]
@@ -164,17 +138,17 @@ def test_a_new_owner_has_the_address_before_anything_else_is_done_about_it() -> 
 
 
 def test_a_change_of_owner_that_no_controller_confirms_is_not_carried_out_at_once() -> None:
-    world, port = _world(owner=2)
-    bench = _bench(port)
+    world, port = world_of(owner=2)
+    bench = bench_of(port)
     bench.see(world)
     world.gateway(1, owner=1)
     bench.engine.see(world.topology(2), {("router", world.router_id(1))})
-    assert G not in _on_leg(bench)
+    assert G not in on_leg(bench)
 
 
 def test_a_leg_asks_in_the_name_of_no_address_that_it_does_not_have_yet() -> None:
-    world, port = _world(owner=1)
-    bench = _bench(port)
+    world, port = world_of(owner=1)
+    bench = bench_of(port)
     bench.see(world)
 
     def named() -> tuple[tuple[str, ...], str]:
@@ -191,8 +165,8 @@ def test_a_leg_asks_in_the_name_of_no_address_that_it_does_not_have_yet() -> Non
 
 
 def test_what_a_controller_sent_is_published_though_it_falls_silent_before_it_is_done() -> None:
-    world, port = _world(owner=2)
-    bench = _bench(port)
+    world, port = world_of(owner=2)
+    bench = bench_of(port)
     bench.see(world)
     world.gateway(1, owner=1)
     world.floating_ip(51, port, fixed="10.0.1.10")
@@ -200,7 +174,7 @@ def test_what_a_controller_sent_is_published_though_it_falls_silent_before_it_is
     bench.engine.see(view, changed_between(bench.engine.desire.view, view), confirmed=True)
     bench.engine.confirm(False)
     bench.work()
-    assert _on_leg(bench) == {G, "203.0.113.50", "203.0.113.51"}
+    assert on_leg(bench) == {G, "203.0.113.50", "203.0.113.51"}
     bench.engine.doubt_all()
     bench.work()
-    assert _on_leg(bench) == {G, "203.0.113.50", "203.0.113.51"}
+    assert on_leg(bench) == {G, "203.0.113.50", "203.0.113.51"}

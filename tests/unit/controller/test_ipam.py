@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from onehop.controller import ipam
 from onehop.controller.faults import STATUS, FaultError
+from onehop.net import address
 
 NETWORKS = st.one_of(
     st.builds(
@@ -55,9 +56,9 @@ def test_the_default_gateway_is_usable_where_there_is_room_for_one(
 def test_overlap_is_mutual_and_only_within_a_family(
     one: ipaddress.IPv4Network | ipaddress.IPv6Network, other: ipaddress.IPv4Network | ipaddress.IPv6Network
 ) -> None:
-    assert ipam.overlaps(str(one), str(other)) is ipam.overlaps(str(other), str(one))
-    assert ipam.overlaps(str(one), str(one))
-    assert one.version == other.version or not ipam.overlaps(str(one), str(other))
+    assert address.overlaps(str(one), str(other)) is address.overlaps(str(other), str(one))
+    assert address.overlaps(str(one), str(one))
+    assert one.version == other.version or not address.overlaps(str(one), str(other))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_prefixes_clash_exactly_when_they_share_an_address(data: st.DataObject) 
     present: list[str] = []
     for number, length in data.draw(st.lists(numbers, max_size=12)):
         cidr = str(ipaddress.ip_network((type(base[0])(number), length), strict=False))
-        clashing = [other for other in present if ipam.overlaps(cidr, other)]
+        clashing = [other for other in present if address.overlaps(cidr, other)]
         found = kept.clash(cidr)
         assert (found in clashing) if clashing else found is None
         assert (ipam.Prefixes(present).clash(cidr) is None) == (found is None)

@@ -2,8 +2,10 @@
 
 import asyncio
 
+import msgspec
+
 from onehop.model.router import Router
-from onehop.wire import ResourceStatus
+from onehop.wire import Acting, Heartbeat, ResourceStatus, encode
 from tests.store import rows
 from tests.unit.controller.streams import FakeAgent, Site, eventually
 
@@ -64,5 +66,46 @@ def test_a_floating_ip_is_active_when_its_host_says_so(site: Site) -> None:
             await eventually(lambda: status() == "ACTIVE")
             await agent.apply(ResourceStatus(kind="floatingip", id=floating, state="ERROR", reason="no leg"))
             await eventually(lambda: status() == "ERROR")
+
+    asyncio.run(scenario())
+
+
+def test_the_owner_that_hosts_chose_without_a_controller_is_taken_up(site: Site) -> None:
+    async def scenario() -> None:
+        one, two = site.host("host-1"), site.host("host-2")
+        router, _ = floating_ip(site)
+        reach = {"gateway_host": True, "physical_networks": ("external",)}
+        async with site.running(), site.agent("host-1", one, **reach) as a:
+            await a.until(lambda: owner(a, router) == "host-1")
+            async with site.agent("host-2", two, **reach) as b:
+                await b.until(lambda: owner(b, router) == "host-1")
+                value = b.view["router", router]
+                assert isinstance(value, Router)
+                assert value.gateway is not None
+                said = Acting(router=router, generation=value.gateway.generation, epoch=1, owner="host-2")
+                await b.connection.send(encode(Heartbeat(revision=b.revision, acting=(said,))))
+                await b.until(lambda: owner(b, router) == "host-2")
+                laid_down = msgspec.structs.replace(said, owner="host-1")
+                await b.connection.send(encode(Heartbeat(revision=b.revision, acting=(laid_down,))))
+                await a.until(lambda: owner(a, router) == "host-2")
+
+    asyncio.run(scenario())
+
+
+def test_a_router_that_its_owner_laid_down_waits_for_whoever_followed_to_say_so(site: Site) -> None:
+    async def scenario() -> None:
+        one, two = site.host("host-1"), site.host("host-2")
+        router, _ = floating_ip(site)
+        reach = {"gateway_host": True, "physical_networks": ("external",)}
+        async with site.running(), site.agent("host-1", one, **reach) as a, site.agent("host-2", two, **reach) as b:
+            await b.until(lambda: owner(b, router) == "host-1")
+            value = b.view["router", router]
+            assert isinstance(value, Router)
+            assert value.gateway is not None
+            said = Acting(router=router, generation=value.gateway.generation, epoch=0, owner="host-1", vacant=True)
+            followed = msgspec.structs.replace(said, epoch=1, owner="host-2", vacant=False)
+            await a.connection.send(encode(Heartbeat(revision=a.revision, acting=(said,))))
+            await b.connection.send(encode(Heartbeat(revision=b.revision, acting=(followed,))))
+            await b.until(lambda: owner(b, router) == "host-2")
 
     asyncio.run(scenario())

@@ -1,0 +1,45 @@
+"""What tests of owners ask: who has an address on its leg, and who answers for it."""
+
+import time
+
+from onehop.lab import fabric
+from tests.dataplane.capture import capture
+from tests.dataplane.north import North
+from tests.dataplane.site import until
+
+GATEWAYS = ("host-1", "host-2")
+
+
+def mended(north: North) -> None:
+    """Plug every cable of the gateway hosts in."""
+    for host in GATEWAYS:
+        if north.site.directory.read().hosts[host].running:
+            for switch in ("underlay", "external"):
+                fabric.mend(north.site.directory, host, switch)
+
+
+def other_than(host: str) -> str:
+    """The other gateway host."""
+    return next(name for name in GATEWAYS if name != host)
+
+
+def holds(north: North, host: str, address: str) -> bool:
+    """Whether a host has an address on a leg of the router."""
+    namespace = f"qrouter-{north.router_id}"
+    return f" {address}/" in north.site.run(host, "ip", "-n", namespace, "-o", "addr", check=False)
+
+
+def alone(north: North, host: str, address: str, limit: float) -> float:
+    """Seconds until one gateway host alone has an address; fails after `limit`."""
+    begin = time.monotonic()
+    other = other_than(host)
+    assert until(lambda: holds(north, host, address) and not holds(north, other, address), limit)
+    return time.monotonic() - begin
+
+
+def answerers(north: North, address: str) -> set[str]:
+    """MACs that answer when upstream asks for an address."""
+    with capture(north.site, "upstream", "ext0") as seen:
+        north.site.run("upstream", "ip", "neigh", "flush", "dev", "ext0")
+        north.site.ping("outside", address, answers=3)
+        return {f.source for f in seen.of("arp") if f.sender == address and f.octets[20:22] == b"\0\2"}
