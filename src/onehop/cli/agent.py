@@ -23,14 +23,14 @@ def agent(context: typer.Context, config: Config = DEFAULT_AGENT_FILE) -> None:
     from onehop.agent.daemon import run
     from onehop.errors import KernelError
     from onehop.kernel import capability
-    from onehop.kernel.linux import LinuxKernel
+    from onehop.kernel.linux import KNOWN, LinuxKernel
     from onehop.settings import load_agent
 
     settings = load_agent(config)
     log.setup(settings.log_format, settings.log_level)
     try:
         capability.keep()
-        kernel = LinuxKernel()
+        kernel = LinuxKernel(known=Path(settings.run_dir) / KNOWN)
     except PermissionError as error:
         raise KernelError(
             f"the kernel refuses what the agent needs ({error.strerror}): run it as root, with the capabilities "

@@ -29,23 +29,30 @@ T = TypeVar("T")
 DIRECTORY = "/run/netns"
 """Where iproute2 and everybody else binds named namespaces."""
 
+KNOWN = "tables"
+"""Name of the file for what is known of the host's tables of nftables, in the agent's run_dir: a reboot ends what it is
+worth."""
+
 
 class LinuxKernel:
     """A `onehop.kernel.base.Kernel` that is Linux."""
 
-    def __init__(self, host_namespace: str | None = None, directory: str = DIRECTORY) -> None:
+    def __init__(
+        self, host_namespace: str | None = None, directory: str = DIRECTORY, known: Path | None = None
+    ) -> None:
         """Open it.
 
         Args:
             host_namespace: path of the namespace that is ``""``; None is the one the calling thread is in.
             directory: where namespaces are bound by name.
+            known: file for what is known of the host's tables of nftables, which makes the next start quicker.
 
         Raises:
             KernelError: the host's namespace cannot be entered.
         """
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kernel")
         self._directory = Path(directory)
-        self._rulesets = Rulesets()
+        self._rulesets = Rulesets(known)
         self._watches: list[Watch] = []
         try:
             self._spaces = self._inside(lambda: Spaces(host_namespace, directory))

@@ -9,19 +9,24 @@ stays, and the step of one that our own transaction makes spoils only the tables
 a table in other words than those it was loaded with, the words it was given are remembered for the words it gives,
 learned only while the generation says that nobody was in between. So a table that somebody changed by hand is never
 taken for ours, and one in other words is loaded once too often at most.
+
+Where a namespace holds many tables, and another hand moved its generation, they are known again by their fingerprints
+(`onehop.kernel.fingerprint`), and only those that changed are listed.
 """
 
 import errno
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from struct import pack, unpack_from
-
-import msgspec
 
 from onehop.errors import IdentifierError, KernelError
 from onehop.kernel import syscall
+from onehop.kernel.fingerprint import fingerprints
+from onehop.kernel.listing import Listing, Table, canonical, is_known, keep, named, read, recall
 from onehop.kernel.nft import Nftables
 from onehop.kernel.space import Space
+from onehop.net.naming import HOST
 from onehop.objects import netlink, nftables, set_element
 from onehop.objects.netlink import Request
 from onehop.objects.ruleset import Ruleset
@@ -31,38 +36,28 @@ _NFTABLES = 10
 _GEN_ID, _TABLE_NAME = 1, 1
 _GENERIC = b"\0\0\0\0"  # nfgenmsg: family, version, resource
 _KEPT_NAMESPACES = 4096
-_MANY = 32
-"""After so many tables memory is given back: it takes a millisecond."""
+MANY = 32
+"""After so many tables memory is given back: it takes a millisecond. So many are worth a look at their fingerprints."""
 
-Table = tuple[str, str]
 Change = tuple[Ruleset | None, Ruleset]
 """What is believed to be there, and what is to be."""
 
 
-class _Listing:
-    """What is known of one namespace's tables."""
-
-    def __init__(self) -> None:
-        self.generation = -1
-        self.bodies: dict[Table, Ruleset] = {}
-        self.loaded: dict[Table, tuple[int, Ruleset]] = {}
-        """By table the generation after our own transaction, and what we sent."""
-        self.suspects: set[Table] = set()
-        """Tables that were once listed in words we did not know: read back after the next load to learn them."""
-        self.words: dict[Table, tuple[Ruleset, Ruleset]] = {}
-        """By table what was listed, and as it was declared."""
-
-
 class Rulesets:
-    """The nftables of every namespace, by what the last look said."""
+    """The nftables of every namespace, by what the last look said.
 
-    def __init__(self) -> None:
-        self._listings: dict[int, _Listing] = {}
+    Args:
+        known: file for what is known of the host's tables; None keeps nothing.
+    """
+
+    def __init__(self, known: Path | None = None) -> None:
+        self._known = known
+        self._listings: dict[int, Listing] = {}
         self._handled = 0
 
     def rest(self) -> None:
         """Give memory back: libnftables takes half a MiB for a table, and the C library keeps what it frees."""
-        if self._handled >= _MANY:
+        if self._handled >= MANY:
             self._handled = 0
             syscall.give_back_memory()
 
@@ -170,14 +165,12 @@ class Rulesets:
         unknown = {
             (old.family, old.table)
             for old in built_on
-            if listing.generation != before or not _is_known(listing.bodies.get((old.family, old.table)), old)
+            if listing.generation != before or not is_known(listing.bodies.get((old.family, old.table)), old)
         }
         work()
         after = self._generation(space)
         for table in tables:
-            listing.bodies.pop(table, None)
-            listing.loaded.pop(table, None)
-            listing.words.pop(table, None)
+            listing.drop(table)
         alone = after == before + 1
         if not alone:
             return
@@ -194,7 +187,7 @@ class Rulesets:
                 listing.loaded[table] = (after, wanted)
             else:
                 # The kernel took the whole transaction, and its generation says that nobody came after us.
-                listing.bodies[table] = _canonical(wanted, space.name)
+                listing.bodies[table] = canonical(wanted, space.name)
 
     def observe(self, space: Space, tables: frozenset[Table] | None) -> list[Ruleset]:
         """Our tables that are there.
@@ -211,6 +204,7 @@ class Rulesets:
         if listing.generation != generation:
             listing.generation, listing.bodies = generation, {}
         wanted = self._tables(space, None if tables is None else sorted(tables))
+        fresh = self._recognise(space, listing, wanted, tables is None)
         missing = [table for table in wanted if table not in listing.bodies]
         if missing:
             self._handled += len(missing)
@@ -218,18 +212,37 @@ class Rulesets:
             context = Nftables()
             try:
                 for table in missing:
-                    listing.bodies[table] = _read(context, listing, generation, space.name, table)
+                    listing.bodies[table] = read(context, listing, generation, space.name, table)
             finally:
                 context.close()
-            if self._generation(space) != generation:
-                listing.bodies = {}
-                raise KernelError("nftables changed while it was read; try again", errno.EINTR)
-        return [_named(listing.bodies[table], space.name) for table in wanted]
+        if (missing or fresh) and self._generation(space) != generation:
+            listing.bodies = {}
+            raise KernelError("nftables changed while it was read; try again", errno.EINTR)
+        if listing.learn(fresh) and self._known is not None and space.name == HOST:
+            keep(self._known, space.cookie, listing)
+        return [named(listing.bodies[table], space.name) for table in wanted]
 
-    def _listing(self, space: Space) -> _Listing:
+    def _recognise(self, space: Space, listing: Listing, tables: Sequence[Table], all_: bool) -> dict[Table, bytes]:
+        """Know those tables that are as they were by their fingerprints; returns these, to be learned.
+
+        Only where it is worth while: many are unknown, or all of many are looked at, which is rare.
+        """
+        asked = [table for table in tables if table not in listing.bodies]
+        if all_ and len(tables) >= MANY:
+            asked = [table for table in tables if table not in listing.bodies or table not in listing.prints]
+        elif len(asked) < MANY:
+            return {}
+        found = fingerprints(space, asked) if asked else {}
+        listing.recognise(found)
+        return found
+
+    def _listing(self, space: Space) -> Listing:
         if len(self._listings) > _KEPT_NAMESPACES and space.cookie not in self._listings:
             self._listings.clear()
-        return self._listings.setdefault(space.cookie, _Listing())
+        if space.cookie not in self._listings:
+            path = self._known if space.name == HOST else None
+            self._listings[space.cookie] = Listing() if path is None else recall(path, space.cookie)
+        return self._listings[space.cookie]
 
     def _generation(self, space: Space) -> int:
         answer = next(space.netfilter.ask([Request(_GETGEN, 0, _GENERIC)]))
@@ -271,35 +284,3 @@ def _run(space: Space, commands: str) -> str:
         return context.run(commands)
     finally:
         context.close()
-
-
-def _read(context: Nftables, listing: _Listing, generation: int, namespace: str, table: Table) -> Ruleset:
-    text = nftables.body_of(context.run(nftables.to_list(*table)))
-    found = nftables.ruleset_of(namespace, *table, text)
-    loaded = listing.loaded.pop(table, None)
-    sent = None if loaded is None or loaded[0] != generation else _canonical(loaded[1], namespace)
-    if sent is not None and sent != found:
-        listing.words[table] = (found, sent)
-    listed, declared = listing.words.get(table, (None, found))
-    if found == listed:
-        return declared
-    if sent == found:
-        listing.suspects.discard(table)
-    else:
-        listing.suspects.add(table)
-    return found
-
-
-def _canonical(sent: Ruleset, namespace: str) -> Ruleset:
-    """What was sent, with the devices read off its text as of one that was found."""
-    return msgspec.structs.replace(sent, namespace=namespace, devices=nftables.devices_of(sent.body))
-
-
-def _is_known(known: Ruleset | None, old: Ruleset) -> bool:
-    return known is not None and (known.counters, known.sets, known.body) == (old.counters, old.sets, old.body)
-
-
-def _named(ruleset: Ruleset, namespace: str) -> Ruleset:
-    if ruleset.namespace == namespace:
-        return ruleset
-    return msgspec.structs.replace(ruleset, namespace=namespace)
