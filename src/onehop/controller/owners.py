@@ -17,8 +17,8 @@ from onehop.store import Store
 
 LOG = logger("owners")
 TICK_SECONDS = 0.05
-PACE_SECONDS = 0.15
-AT_ONCE = 2
+PACE_SECONDS = 0.25
+AT_ONCE = 4
 """A drained host is relieved of so many routers at a time: the work of a hand-over must not make packets wait."""
 
 PATIENCE_SECONDS = 2.0
