@@ -19,7 +19,7 @@ from onehop.compiler.interfaces import interfaces
 from onehop.compiler.networks import networks
 from onehop.compiler.northbound import northbound
 from onehop.compiler.policy import policy
-from onehop.compiler.routing import routing, untracked
+from onehop.compiler.routing import routing
 from onehop.compiler.state import HostState, Local, Partition, Wish, merge
 from onehop.model.locality import home_of
 from onehop.model.placement import Component, components_of
@@ -36,7 +36,6 @@ FEATURES: tuple[Feature, ...] = (
     forwarding,
     interfaces,
     routing,
-    untracked,
     policy,
     gateway,
     gateway6,

@@ -1,27 +1,24 @@
 """nftables tables of ours: loaded as text, read back as text, and read only where something changed.
 
 Where only elements of sets and maps differ, these are sent alone, packed by us (`onehop.objects.set_element`), for all
-tables of the namespace in one transaction; everything else replaces a table as a whole.
+tables of the namespace in one transaction; where rules differ, only chains that differ are filled anew
+(`onehop.objects.nftables_change`); what changes a hook replaces the table as a whole.
 
-The kernel counts the transactions of a namespace (its generation). A listing is good for as long as that number
-stays, and the step of one that our own transaction makes spoils only the tables in it. Where this version of nft lists
-a table in other words than those it was loaded with, the words it was given are remembered for the words it gives,
-learned only while the generation says that nobody was in between. So a table that somebody changed by hand is never
-taken for ours, and one in other words is loaded once too often at most.
+What is known of the tables is good for as long as the namespace's generation says (`onehop.kernel.listing`).
 """
 
 import errno
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from struct import pack, unpack_from
-
-import msgspec
 
 from onehop.errors import IdentifierError, KernelError
 from onehop.kernel import syscall
+from onehop.kernel.listing import Listing, Table, canonical, is_known, named, read
 from onehop.kernel.nft import Nftables
 from onehop.kernel.space import Space
-from onehop.objects import netlink, nftables, set_element
+from onehop.objects import netlink, nftables, nftables_change, set_element
 from onehop.objects.netlink import Request
 from onehop.objects.ruleset import Ruleset
 
@@ -33,30 +30,15 @@ _KEPT_NAMESPACES = 4096
 _MANY = 32
 """After so many tables memory is given back: it takes a millisecond."""
 
-Table = tuple[str, str]
 Change = tuple[Ruleset | None, Ruleset]
 """What is believed to be there, and what is to be."""
-
-
-class _Listing:
-    """What is known of one namespace's tables."""
-
-    def __init__(self) -> None:
-        self.generation = -1
-        self.bodies: dict[Table, Ruleset] = {}
-        self.loaded: dict[Table, tuple[int, Ruleset]] = {}
-        """By table the generation after our own transaction, and what we sent."""
-        self.suspects: set[Table] = set()
-        """Tables that were once listed in words we did not know: read back after the next load to learn them."""
-        self.words: dict[Table, tuple[Ruleset, Ruleset]] = {}
-        """By table what was listed, and as it was declared."""
 
 
 class Rulesets:
     """The nftables of every namespace, by what the last look said."""
 
     def __init__(self) -> None:
-        self._listings: dict[int, _Listing] = {}
+        self._listings: dict[int, Listing] = {}
         self._handled = 0
 
     def rest(self) -> None:
@@ -84,6 +66,9 @@ class Rulesets:
         """
         self._handled += len(wanted)
         done = self._change_elements(space, [(old, new) for old, new in wanted if old and old.has_structure_of(new)])
+        done |= self._change_rules(
+            space, [(old, new) for old, new in wanted if old and (new.family, new.table) not in done]
+        )
         whole = [new for _, new in wanted if (new.family, new.table) not in done]
         there = set(self._tables(space, [(one.family, one.table) for one in whole]))
         fresh = [one for one in whole if (one.family, one.table) not in there]
@@ -117,6 +102,20 @@ class Rulesets:
         except KernelError:
             return set()  # what is there is not what was believed, or is too much for one message
         return {(new.family, new.table) for _, new in changes}
+
+    def _change_rules(self, space: Space, changes: Sequence[tuple[Ruleset, Ruleset]]) -> set[Table]:
+        """Change rules in place, table by table; returns the tables that were."""
+        done: set[Table] = set()
+        for old, new in changes:
+            try:
+                commands = nftables_change.to_change(old, new)
+                if commands is not None:
+                    self._change(space, {(new.family, new.table): new}, partial(_run, space, commands), [old])
+                    done.add((new.family, new.table))
+            except (KernelError, IdentifierError):
+                # What is there is not what was believed, or it is refused: replacing the table does it, or says why.
+                continue
+        return done
 
     def _attempt(self, space: Space, wanted: Sequence[Ruleset], anew: bool) -> KernelError | IdentifierError | None:
         """One transaction; why it was refused."""
@@ -154,7 +153,7 @@ class Rulesets:
         unknown = {
             (old.family, old.table)
             for old in built_on
-            if listing.generation != before or not _is_known(listing.bodies.get((old.family, old.table)), old)
+            if listing.generation != before or not is_known(listing.bodies.get((old.family, old.table)), old)
         }
         work()
         after = self._generation(space)
@@ -178,7 +177,7 @@ class Rulesets:
                 listing.loaded[table] = (after, wanted)
             else:
                 # The kernel took the whole transaction, and its generation says that nobody came after us.
-                listing.bodies[table] = _canonical(wanted, space.name)
+                listing.bodies[table] = canonical(wanted, space.name)
 
     def observe(self, space: Space, tables: frozenset[Table] | None) -> list[Ruleset]:
         """Our tables that are there.
@@ -202,18 +201,18 @@ class Rulesets:
             context = Nftables()
             try:
                 for table in missing:
-                    listing.bodies[table] = _read(context, listing, generation, space.name, table)
+                    listing.bodies[table] = read(context, listing, generation, space.name, table)
             finally:
                 context.close()
             if self._generation(space) != generation:
                 listing.bodies = {}
                 raise KernelError("nftables changed while it was read; try again", errno.EINTR)
-        return [_named(listing.bodies[table], space.name) for table in wanted]
+        return [named(listing.bodies[table], space.name) for table in wanted]
 
-    def _listing(self, space: Space) -> _Listing:
+    def _listing(self, space: Space) -> Listing:
         if len(self._listings) > _KEPT_NAMESPACES and space.cookie not in self._listings:
             self._listings.clear()
-        return self._listings.setdefault(space.cookie, _Listing())
+        return self._listings.setdefault(space.cookie, Listing())
 
     def _generation(self, space: Space) -> int:
         answer = next(space.netfilter.ask([Request(_GETGEN, 0, _GENERIC)]))
@@ -255,35 +254,3 @@ def _run(space: Space, commands: str) -> str:
         return context.run(commands)
     finally:
         context.close()
-
-
-def _read(context: Nftables, listing: _Listing, generation: int, namespace: str, table: Table) -> Ruleset:
-    text = nftables.body_of(context.run(nftables.to_list(*table)))
-    found = nftables.ruleset_of(namespace, *table, text)
-    loaded = listing.loaded.pop(table, None)
-    sent = None if loaded is None or loaded[0] != generation else _canonical(loaded[1], namespace)
-    if sent is not None and sent != found:
-        listing.words[table] = (found, sent)
-    listed, declared = listing.words.get(table, (None, found))
-    if found == listed:
-        return declared
-    if sent == found:
-        listing.suspects.discard(table)
-    else:
-        listing.suspects.add(table)
-    return found
-
-
-def _canonical(sent: Ruleset, namespace: str) -> Ruleset:
-    """What was sent, with the devices read off its text as of one that was found."""
-    return msgspec.structs.replace(sent, namespace=namespace, devices=nftables.devices_of(sent.body))
-
-
-def _is_known(known: Ruleset | None, old: Ruleset) -> bool:
-    return known is not None and (known.sets, known.body) == (old.sets, old.body)
-
-
-def _named(ruleset: Ruleset, namespace: str) -> Ruleset:
-    if ruleset.namespace == namespace:
-        return ruleset
-    return msgspec.structs.replace(ruleset, namespace=namespace)

@@ -101,9 +101,9 @@ def steering_mark(number: int) -> int:
 STEERING_MASK = 0xFF00_0000
 """The part of the packet mark that is ours, inside router namespaces; cleared before a packet leaves."""
 
-STEERING_PRIORITY, LOCAL_PRIORITY = 50, 100
+UNSTEERED_PRIORITY, STEERING_PRIORITY, LOCAL_PRIORITY = 40, 50, 100
 """Policy rules of a router with a gateway: steering comes before ``lookup local``, because steered addresses are local
-on the owner."""
+on the owner. Packets without a mark are looked up before that, by two rules, however many hosts may be steered to."""
 
 LOCAL_TABLE, MAIN_TABLE, DEFAULT_TABLE = 255, 254, 253
 """The kernel's own routing tables (linux/rtnetlink.h)."""
