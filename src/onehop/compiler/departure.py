@@ -1,8 +1,5 @@
 """Departure: what a router with a gateway lets pass and leave, once a packet is routed.
 
-Our mark needs no clearing: the kernel takes it from whatever goes to another namespace (`skb_scrub_packet` in
-net/core/skbuff.c), and every leg leads to one, the transit leg too, whose VXLAN device sends from the host's.
-
 Every packet passes here, so what most packets need comes first, and a comparison before a lookup.
 """
 
@@ -13,6 +10,8 @@ from onehop.compiler.addresses import inside
 from onehop.compiler.arrival import INSIDE
 from onehop.compiler.north import North
 from onehop.compiler.steering import ERRORS, UNMARKED
+from onehop.net import naming
+from onehop.objects import Ruleset
 
 _TRANSLATE = "type nat hook postrouting priority srcnat; policy accept;"
 
@@ -36,6 +35,22 @@ def chains(north: North) -> Iterator[str]:
     yield nft.chain("translate", translation.outwards(north))
     # What is translated never comes back from there.
     yield nft.chain("translate_out", ["jump translate", "goto leave"], _TRANSLATE)
+
+
+def unmarked(north: North) -> Ruleset:
+    """The table that takes our mark off what leaves by the transit leg; by other legs nothing is marked.
+
+    Its VXLAN device asks the host's routing rules for a way to the other host, with the mark of the packet inside.
+    """
+    keep = f"meta mark set meta mark & {0xFFFFFFFF ^ naming.STEERING_MASK:#010x}"
+    return Ruleset(
+        namespace=north.namespace,
+        family="netdev",
+        table=naming.NORTH_TABLE,
+        sets=(),
+        body=nft.body(nft.chain("unmark", [keep], nft.netdev_hook("egress", north.transit))),
+        devices=(north.transit,),
+    )
 
 
 def _forward(north: North) -> Iterator[str]:

@@ -15,6 +15,7 @@ The order of a packet's way through it, by hook priority:
   that is ours outside; TCP in mid-stream that would be translated anew is reset towards the instance.
 - ``srcnat`` (100): floating IP, else this host's port block, else (on the owner) the gateway address; a connection
   that none of these is for is looked at as what is not translated.
+- egress of the transit leg: our mark is taken off.
 
 `onehop.compiler.arrival` has what comes before routing, `onehop.compiler.departure` what comes after.
 IPv6 needs no word here: nothing in the namespace asks for tracking of it, so nothing of it is tracked.
@@ -31,12 +32,11 @@ from onehop.compiler.state import Claim, Refusal
 from onehop.net import naming
 from onehop.objects import Ruleset
 
-_TABLE = "onehop-north"
 NOBODY = "0.0.0.0"  # noqa: S104  # of an ARP probe (RFC 5227)
 
 
 def northbound(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
-    """Two tables for every router here that has a gateway: `ip`, and `arp` where it has an external leg."""
+    """Tables for every router here that has a gateway: `ip`, `netdev`, and `arp` where it has an external leg."""
     for north in norths(context):
         partition, resource = naming.router_partition(north.router.id), ("router", north.router.id)
         for table in _tables(north):
@@ -57,15 +57,18 @@ def without(table: Ruleset, missing: Collection[str]) -> Ruleset:
 
 def _tables(north: North) -> Iterator[Ruleset]:
     if not north.gateways:
-        yield Ruleset(namespace=north.namespace, family="ip", table=_TABLE, sets=(), body=nft.body(arrival.lonely()))
+        yield Ruleset(
+            namespace=north.namespace, family="ip", table=naming.NORTH_TABLE, sets=(), body=nft.body(arrival.lonely())
+        )
         return
     yield Ruleset(
         namespace=north.namespace,
         family="ip",
-        table=_TABLE,
+        table=naming.NORTH_TABLE,
         sets=(*addresses.sets(north), *steering.maps(north), *translation.maps(north)),
         body=nft.body(*_chains(north)),
     )
+    yield departure.unmarked(north)
     if north.leg is not None:
         # Walk 5: questions of this leg disturb nobody's cache: they name an address that is published here, or none.
         asker = next((a for a in (*north.floating, *north.gateways) if a in north.published), NOBODY)
@@ -74,7 +77,7 @@ def _tables(north: North) -> Iterator[Ruleset]:
         yield Ruleset(
             namespace=north.namespace,
             family="arp",
-            table=_TABLE,
+            table=naming.NORTH_TABLE,
             sets=(
                 nft.address_set("published", 4, north.published),
                 nft.mapping("asker", "ifname : ipv4_addr", [(f'"{north.leg}"', asker)]),

@@ -21,6 +21,9 @@ PROTOCOL = 111
 TABLE = "onehop"
 """Name, or begin of the name, of every nftables table that is ours."""
 
+NORTH_TABLE = "onehop-north"
+"""Name of the tables of a router with a gateway, in each family that has one."""
+
 HOST = ""
 """The host's own network namespace, as the `namespace` of a kernel object."""
 
