@@ -83,7 +83,7 @@ def _log(north: North, host: str) -> str:
     return (north.site.directory.host(host) / "agent.log").read_text()
 
 
-def test_ports_that_run_out_are_told_by_log_status_and_API_and_nobody_else_notices(north: North) -> None:  # noqa: N802
+def test_ports_that_run_out_are_told_by_log_and_status_and_nobody_else_notices(north: North) -> None:
     """The kernel refuses what finds no port: one line, a sentence on the router, and other destinations as before."""
     full = Another(north, north.ext, port_block_size=LARGEST)
     box = full.boxes[0]
