@@ -179,7 +179,7 @@ def test_a_block_size_that_is_no_power_of_two_in_range_is_400(api: Api, size: in
 def test_a_router_that_no_gateway_host_can_lead_out_says_so(api: Api, store: Store, external: Row) -> None:
     router = api.gateway(api.router(), external)
     assert router["status"] == "ERROR"
-    assert "no gateway host reaches the external network" in router["status_reason"]
+    assert "no gateway host reaches the external network, physical network external" in router["status_reason"]
     host = add_gateway_host(store, 1)
     shown = api.get(f"routers/{router['id']}")["router"]
     assert (shown["status"], shown["status_reason"]) == ("ACTIVE", "")

@@ -141,9 +141,14 @@ class North(World):
 
     def drain(self, host: str, undo: bool = False) -> None:
         """`onehop host drain`, as an operator types it."""
-        config = self.site.directory.controller / "controller.toml"
-        command = [sys.executable, "-m", "onehop", "host", "drain", host, "--config", str(config)]
-        subprocess.run([*command, *(["--undo"] if undo else [])], check=True, capture_output=True, timeout=20)
+        drain(self.site, host, undo)
+
+
+def drain(site: Site, host: str, undo: bool = False, limit: float = 20) -> None:
+    """`onehop host drain`, as an operator types it."""
+    config = site.directory.controller / "controller.toml"
+    command = [sys.executable, "-m", "onehop", "host", "drain", host, "--config", str(config)]
+    subprocess.run([*command, *(["--undo"] if undo else [])], check=True, capture_output=True, timeout=limit)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Owners without a controller: hosts agree on who acts, with real packets; the controller takes that up."""
 
 import os
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,9 @@ from contextlib import contextmanager
 import pytest
 
 from onehop.lab import fabric, plan, power
+from onehop.lab.namespace import inside
 from onehop.lab.prober import probing
+from onehop.lab.state import FABRIC
 from onehop.lab.streaming import serving, streaming
 from tests.dataplane.north import SLACK, North, north_world
 from tests.dataplane.owning import alone, answerers, holds, mended, other_than
@@ -62,6 +65,14 @@ def _works(north: North, *names: str) -> None:
     for name in names:
         assert until(lambda name=name: ping(north.at("outside"), north.ip(name)) == north.ip(name), 5)
         assert until(lambda name=name: tcp(north.at(name + "2"), OUTSIDE), 5)
+
+
+def test_the_labs_controller_keeps_its_place_on_the_underlay_whichever_cables_are_out(north: North) -> None:
+    """Or hosts would look for it at an address that went with a cable, for 20 seconds."""
+    command = ("ip", "-br", "link", "show", "underlay")
+    pins = north.site.directory.pins(FABRIC)
+    shown = inside(pins, lambda: subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert plan.STREAM_MAC in shown
 
 
 def test_an_owner_that_loses_its_power_is_followed_by_the_next_though_no_controller_runs(north: North) -> None:

@@ -124,7 +124,7 @@ def test_a_router_that_nobody_leads_outside_says_so_and_heals(north: North) -> N
     for host in GATEWAYS:
         fabric.cut(site.directory, host, "external")
     assert until(lambda: north.shown()["status"] == "ERROR", 8)
-    assert plan.PHYSICAL_NETWORK in north.shown()["status_reason"]
+    assert f"physical network {plan.PHYSICAL_NETWORK}" in north.shown()["status_reason"]
     for host in GATEWAYS:
         fabric.mend(site.directory, host, "external")
     assert until(lambda: north.shown()["status"] == "ACTIVE", 8)

@@ -51,7 +51,7 @@ def _questions(stage: Stage) -> list[Asked]:
         "map @forward_",
         "map @steer_service",
         "map @steer_address",
-        "jump from_outside",
+        "goto from_outside",
     ],
 )
 def test_without_a_rule_model_and_packets_still_agree(owned_by_a: Stage, words: str) -> None:
@@ -91,4 +91,4 @@ def test_the_dead_packet_is_found_at_the_host_where_the_rule_is_missing(owned_by
         machine.state = state
     assert (found.outcome, found.end.host) == ("dead", "host-2")
     assert found.death is not None
-    assert found.death.chain == "leave"
+    assert found.death.chain == "to_outside"

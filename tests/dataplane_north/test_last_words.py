@@ -6,7 +6,7 @@ import pytest
 
 from onehop.net import naming
 from onehop.net.address import pack_mac
-from tests.dataplane_north.echo import PORT, checksum, tcp, udp
+from tests.dataplane_north.echo import PORT, checksum, ping, tcp, udp
 from tests.dataplane_north.places import Place
 from tests.dataplane_north.site import OUTSIDE
 from tests.dataplane_north.stage import FORWARDED, GATEWAY, VIRTUAL, VIRTUAL_INSIDE, A, B, C, Stage
@@ -152,6 +152,13 @@ def test_who_owns_nothing_sends_nothing_back_by_transit(owned_by_a: Stage, host:
         frames = [f for f in seen.read() if f.kind == "ip" and f.sender == source]
         assert not [f for f in outside.read() if f.kind == "ip" and f.sender == source]
     assert [f.source for f in frames] == [f"fa:16:3e:03:01:{A:02x}"] * len(strays)
+
+
+@pytest.mark.parametrize("caller", ["a2", "b2", "c2"])
+def test_instances_do_not_speak_to_the_addresses_between_hosts(owned_by_a: Stage, caller: str) -> None:
+    for host in (A, B, C):
+        assert ping(owned_by_a.at(caller), f"169.254.1.{host}", patience=0.3) is None
+        assert tcp(owned_by_a.at(caller), OUTSIDE) is not None
 
 
 def _whole(source: str, target: str, payload: bytes) -> bytes:

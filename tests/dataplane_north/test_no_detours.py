@@ -10,7 +10,7 @@ from tests.dataplane_north.places import Place
 from tests.dataplane_north.site import OUTSIDE
 from tests.dataplane_north.stage import FORWARDED, GATEWAY, A, B, C, Stage
 from tests.dataplane_north.test_errors import refused
-from tests.dataplane_north.wire import sent_packets, watched
+from tests.dataplane_north.wire import raw, sent_packets, watched
 from tests.northern import forward, router_of
 
 pytestmark = pytest.mark.root
@@ -142,3 +142,19 @@ def test_what_a_host_sends_to_the_owner_because_it_does_not_know_better_is_sent_
         stage.world.remove(value.id)
         stage.apply()
     assert tcp(stage.outside, FORWARDED, PORT) is not None
+
+
+@pytest.mark.parametrize("owner", [A, B])
+def test_without_snat_a_protocol_without_ports_reaches_a_floating_ip_by_the_owner(owner: int) -> None:
+    """Of those who have none: the answer has to find the way back through whoever translated the call."""
+    with Stage(owner, enable_snat=False) as stage:
+        for caller in ("a2", "b2", "c2"):
+            with raw(stage.at("c1"), 253) as far, raw(stage.at(caller), 253) as near:
+                body = bytes(4) + caller.encode() * 20
+                near.sendto(body, ("203.0.113.104", 0))
+                packet, peer = far.recvfrom(2000)
+                assert (peer[0], packet[20:]) == (GATEWAY, body), caller
+                far.sendto(body[::-1], (GATEWAY, 0))
+                assert near.recvfrom(2000)[1][0] == "203.0.113.104", caller
+            for host in stage.machines:
+                stage.router(host).run("conntrack -F 2>/dev/null")

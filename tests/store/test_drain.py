@@ -3,7 +3,7 @@
 import pytest
 
 from onehop.controller.liveness import Liveness
-from onehop.controller.owners import AT_ONCE, PARTING_SECONDS, Owners
+from onehop.controller.owners import AT_ONCE, PARTING_SECONDS, PATIENCE_SECONDS, Owners
 from onehop.store import Store, Transaction
 from tests.store import rows
 from tests.store.outside import given
@@ -11,7 +11,7 @@ from tests.store.rows import add_gateway_host
 
 pytestmark = pytest.mark.slow
 ONE, TWO = "gw-1", "gw-2"
-ROUTERS = 2 * AT_ONCE + 3
+ROUTERS = 2 * AT_ONCE + 1
 
 
 @pytest.fixture
@@ -50,14 +50,28 @@ def test_a_drained_host_hands_over_a_few_routers_at_a_time_and_stays_a_candidate
     _drain(store, ONE)
     assert _burden(store, ONE) == (ROUTERS, ROUTERS), "not all at once"
     moved = [owners.relieve(float(turn)) for turn in range(3)]
-    assert moved == [AT_ONCE, AT_ONCE, 3]
+    assert moved == [AT_ONCE, AT_ONCE, 1]
     assert _burden(store, ONE) == (0, ROUTERS)
     assert all(given(store, router)["generation"] > before[router] for router in routers)
     assert owners.relieve(2.0 + PARTING_SECONDS / 2) == 0, "what still comes to it is steered on"
     later = 2.1 + PARTING_SECONDS
-    assert [owners.relieve(later) for _ in range(4)] == [AT_ONCE, AT_ONCE, 3, 0]
+    assert [owners.relieve(later) for _ in range(4)] == [AT_ONCE, AT_ONCE, 1, 0]
     assert _burden(store, ONE) == (0, 0)
     assert _burden(store, TWO) == (ROUTERS, ROUTERS)
+
+
+def test_the_next_few_routers_wait_for_the_slowest_host_and_not_for_ever(store: Store, routers: list[str]) -> None:
+    applied = [0, 0]
+    owners = Owners(store, Liveness(1.0, 0.0), applied=lambda: applied)
+    _drain(store, ONE)
+    assert owners.relieve(0.0) == AT_ONCE, "nothing was asked of anybody before"
+    applied[0] = store.revision()
+    assert owners.relieve(PATIENCE_SECONDS / 2) == 0, "one host is not ready"
+    applied[1] = store.revision()
+    assert owners.relieve(PATIENCE_SECONDS / 2) == AT_ONCE
+    assert owners.relieve(PATIENCE_SECONDS) == 0
+    assert owners.relieve(PATIENCE_SECONDS * 3 / 2) == 1, "a host that never is ready holds nobody up"
+    assert _burden(store, ONE) == (0, ROUTERS)
 
 
 def test_a_drained_host_gets_nothing_new(store: Store) -> None:

@@ -99,7 +99,7 @@ class Desk:
                 engine.adopt(name)
             elif not new:
                 # Its namespace may be there only now (the host was rebooted): look again, whenever the retry is due.
-                engine.doubt(naming.HOST, name)
+                engine.urge(name)
             return count
 
         count = await self._hub.ask(attach)

@@ -27,7 +27,7 @@ from onehop.objects import (
     Sysctl,
     VxlanFdb,
 )
-from onehop.reconciler.plan import Observation, Scope
+from onehop.reconciler.plan import Delete, Observation, Op, Replace, Scope
 
 STRAY = ""
 """The partition of what is ours but belongs to none that we could name."""
@@ -115,6 +115,16 @@ class Holding:
             for key in keys & held.keys() & partition.claims.keys():
                 if held[key] == partition.claims[key].object:
                     held[key] = partition.claims[key].object
+
+    def note(self, done: Iterable[Op]) -> None:
+        """Take what was just carried out inside routers for what is there, until that is read back."""
+        for op in done:
+            item = op.new if isinstance(op, Replace) else op.object
+            objects = self.partitions.get(_of_namespace(item.namespace))
+            if objects is not None and isinstance(op, Delete):
+                objects.pop(item.key, None)
+            elif objects is not None:
+                objects[item.key] = item
 
     def _share(self, wanted: Partition) -> None:
         """Where what was found is what is wanted, keep one value of the two: that is nearly all, for ever."""

@@ -131,6 +131,13 @@ class News:
             suspects = {name for name in self.desire.partitions if not name.startswith("router/")}
         self._agenda.doubtful |= {name for name in suspects if not self._sight.read_since(name, heard)}
 
+    def urge(self, link: str) -> None:
+        """Look at a link of the host's namespace before all that is only doubted: somebody waits to hear of it."""
+        self.doubt(naming.HOST, link)
+        name = self._sight.holding.owner(link) or self._claimant(link)
+        if name is not None:
+            self._agenda.changed.add(name)
+
     def doubt_all(self) -> None:
         """It is time to look at everything."""
         self._all_doubtful = True

@@ -147,6 +147,8 @@ class Tenure:
         if not ops:
             return
         done = self._carry_out(ops)
+        # Else the pass that follows would plan all of it again. What the kernel says of it has it read back.
+        holding.note(done)
         for op in done:
             if isinstance(op, Create) and isinstance(op.object, Address) and "." in op.object.address:
                 link = holding.objects(_partition(op.object.namespace)).get(

@@ -10,7 +10,7 @@ from typing import TypeVar
 from onehop.agent.engine import Engine
 from onehop.agent.outcome import Outcome
 from onehop.log import logger
-from onehop.model.locality import changed_between
+from onehop.model.locality import changed_among, changed_between
 from onehop.model.topology import Ref, Topology, Value, ref
 
 LOG = logger("agent")
@@ -68,8 +68,11 @@ class Worker:
         """A controller said how the view changed."""
 
         def see() -> None:
-            view = self._engine.regency.told.apply(revision, upserts, removes)
-            self._engine.see(view, {*map(ref, upserts), *removes}, confirmed=True)
+            before = self._engine.regency.told
+            view = before.apply(revision, upserts, removes)
+            # A share that grows or shrinks is said with all that it shares with others, such as the hosts.
+            changed = changed_among(before, view, (*map(ref, upserts), *removes))
+            self._engine.see(view, changed, confirmed=True)
 
         self._calls.put(see)
 

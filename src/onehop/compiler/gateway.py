@@ -50,9 +50,8 @@ def gateway(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
             yield naming.gate_partition(north.router.id), Claim(item, "gateway", resource)
 
 
-def _settings(namespace: str, link: str) -> Iterator[Sysctl]:
-    for name, value in (("rp_filter", "0"), ("accept_local", "1")):
-        yield Sysctl(namespace=namespace, path=f"net/ipv4/conf/{link}/{name}", value=value, link=link)
+def _setting(namespace: str, link: str) -> Iterator[Sysctl]:
+    yield Sysctl(namespace=namespace, path=f"net/ipv4/conf/{link}/rp_filter", value="0", link=link)
 
 
 def _external(north: North) -> Iterator[KernelObject]:
@@ -68,7 +67,7 @@ def _external(north: North) -> Iterator[KernelObject]:
         mac=north.me.mac_address,
         mtu=north.external.mtu,
     )
-    yield from _settings(north.namespace, north.leg)
+    yield from _setting(north.namespace, north.leg)
     yield Address(namespace=north.namespace, link=north.leg, address=naming.ANCHOR, scope="link")
     if not north.gateways:
         # Without an IPv4 address nothing is translated: then no IPv4 leaves, rather than with its private source.
@@ -137,7 +136,7 @@ def _transit(context: Context, north: North) -> Iterator[KernelObject]:
         mac=north.me.transit_mac,
         mtu=min([north.external.mtu, *(s.network.mtu for s, _ in context.interfaces(north.router.id))]),
     )
-    yield from _settings(north.namespace, north.transit)
+    yield from _setting(north.namespace, north.transit)
     yield Address(namespace=north.namespace, link=north.transit, address=f"{north.me.transit_ip}/32", scope="link")
     for other in north.others:
         yield from _other(context, north, other)

@@ -20,7 +20,7 @@ from onehop.compiler.networks import networks
 from onehop.compiler.northbound import northbound
 from onehop.compiler.policy import policy
 from onehop.compiler.protection import protection
-from onehop.compiler.routing import routing, untracked
+from onehop.compiler.routing import routing
 from onehop.compiler.security_groups import security
 from onehop.compiler.state import HostState, Local, Partition, Wish, merge
 from onehop.model.locality import home_of
@@ -39,7 +39,6 @@ FEATURES: tuple[Feature, ...] = (
     forwarding,
     interfaces,
     routing,
-    untracked,
     policy,
     gateway,
     gateway6,

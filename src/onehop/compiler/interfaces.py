@@ -8,6 +8,7 @@ known, because whoever answers for them may change (a port's own address stays i
 from collections.abc import Iterator
 
 from onehop.compiler.context import Context, Segment
+from onehop.compiler.north import norths
 from onehop.compiler.state import Claim, Refusal
 from onehop.model.port import Port
 from onehop.model.topology import Ref
@@ -32,15 +33,22 @@ SETTINGS: tuple[tuple[str, str], ...] = (
 """Settings of a router namespace. ``default`` comes before any leg, which inherits it; of ``rp_filter`` the kernel uses
 the maximum of ``all`` and the leg's own (Documentation/networking/ip-sysctl.rst)."""
 
+_ACCEPT_LOCAL = "net/ipv4/conf/all/accept_local"
+"""Where there is a gateway: what is steered to the owner, and what it answers, has a source that is local there. With
+policy rules the kernel would else look up every source besides; `onehop.compiler.arrival` refuses those of our own."""
+
 
 def interfaces(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
     """Namespace and legs of every router held here."""
+    with_gateway = {north.router.id for north in norths(context)}
     for router in context.routers:
         partition = naming.router_partition(router)
         namespace = naming.router_namespace(router)
         resource: Ref = ("router", router)
         for item in _namespace(router, namespace, partition):
             yield partition, Claim(item, "interfaces", resource)
+        accepts = Sysctl(namespace=namespace, path=_ACCEPT_LOCAL, value=str(int(router in with_gateway)))
+        yield partition, Claim(accepts, "interfaces", resource)
         for segment, leg in context.interfaces(router):
             if segment.network.network_type != "vxlan":
                 reason = "a router interface on a flat network would put one MAC on several hosts of a physical segment"

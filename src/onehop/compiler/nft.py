@@ -45,6 +45,24 @@ def _element(prefix: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
     return str(prefix.network_address) if whole else str(prefix)
 
 
+INLINE = 4
+"""Prefixes that are compared one by one rather than looked up: a comparison takes a tenth of a lookup in a set."""
+
+
+def within(field: str, prefixes: NamedSet) -> list[str]:
+    """Matches on a field that lies in a set of prefixes: at most one of them holds, where they are few enough."""
+    if 0 < len(prefixes.elements) <= INLINE:
+        return [f"{field} {prefix}" for prefix in prefixes.elements]
+    return [f"{field} @{prefixes.name}"]
+
+
+def outside(field: str, prefixes: NamedSet) -> str:
+    """The match on a field that lies in none of a set's elements."""
+    if 0 < len(prefixes.elements) <= INLINE:
+        return " ".join(f"{field} != {prefix}" for prefix in prefixes.elements)
+    return f"{field} != @{prefixes.name}"
+
+
 def any_set(name: str, key: str, elements: Iterable[str], *, interval: bool = False) -> NamedSet:
     """A set with keys of a type such as ``ipv4_addr . inet_proto``."""
     return NamedSet(name, tuple(key.split(" . ")), interval=interval, elements=_ordered(elements))

@@ -32,6 +32,7 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
         exits: fixed IP → gateway address that it is translated to, where that is not `exit`: of this host's instances,
             on the owner of all.
         inside: inside prefixes, IPv4.
+        legs: the router's addresses inside, IPv4.
         subnets6, gateways6, inside6: the same of IPv6, which is routed and never translated.
         translated: floating IP → fixed IP, of those translated here; during a move also where the port leaves.
         virtual: fixed IPs of floating IPs that the owner translates for whoever has them.
@@ -58,6 +59,7 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
     gateways: tuple[str, ...]
     exits: dict[str, str]
     inside: tuple[str, ...]
+    legs: tuple[str, ...]
     subnets6: tuple[Subnet, ...]
     gateways6: tuple[str, ...]
     inside6: tuple[str, ...]
@@ -127,6 +129,11 @@ def _norths(context: Context) -> tuple[North, ...]:
     return tuple(north for north in found if north is not None)
 
 
+def _legs(context: Context, router: Router) -> Iterator[str]:
+    addresses = (ip.ip_address for _, leg in context.interfaces(router.id) for ip in leg.fixed_ips)
+    return (ip for ip in addresses if address.version(ip) == 4)
+
+
 def _north_of(context: Context, router: Router, inside: list[str]) -> North | None:
     """The facts, or None where the router has no gateway or has given this host no place in it yet."""
     gateway = router.gateway
@@ -160,6 +167,7 @@ def _north_of(context: Context, router: Router, inside: list[str]) -> North | No
         gateways=gateways,
         exits=exits(context, router, places if owner else {me.host: me}, gateways),
         inside=tuple(p for p in inside if address.version(p) == 4),
+        legs=tuple(_legs(context, router)),
         gateways6=tuple(ip.ip_address for ip in gateway.fixed_ips if address.version(ip.ip_address) == 6),
         inside6=tuple(p for p in inside if address.version(p) == 6),
         translated=sorter.translated,

@@ -1,4 +1,4 @@
-"""Routing: extra routes, what leads nowhere, and what is not tracked.
+"""Routing: extra routes, and what leads nowhere.
 
 A next hop may be inside, or on the external network: a host without a leg there sends by the owner.
 
@@ -6,29 +6,24 @@ East-west traffic is routed once, on the host where it starts, and its answer on
 would see half of every connection. A router without a gateway has nothing but such traffic and translates nothing: no
 rule in its namespace asks for tracking, so nothing is tracked, and no packet pays for a ruleset (one that says just
 `notrack` costs about 1 % of a round trip, two lookups in interval sets 7 %). Only a router with a gateway has to tell
-inside prefixes from the rest. Inside are the router's subnets, and destinations of extra routes whose next hop is
-inside. Link-local destinations (RFC 3927 section 7) die in every router, by a route.
+inside prefixes from the rest (`onehop.compiler.arrival`). Inside are the router's subnets, and destinations of extra
+routes whose next hop is inside. Link-local destinations (RFC 3927 section 7) die in every router, by a route.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from onehop.compiler import nft
 from onehop.compiler.context import Context
 from onehop.compiler.inside import clash, leg_towards, outside_of
 from onehop.compiler.north import norths
 from onehop.compiler.state import Claim, Refusal
 from onehop.model.router import ExtraRoute, Router
 from onehop.net import address, naming
-from onehop.objects import NextHop, Route, Ruleset
+from onehop.objects import NextHop, Route
 
 METRIC = 100
 
-_PREROUTING = "type filter hook prerouting priority raw; policy accept;"
-_OUTPUT = "type filter hook output priority raw; policy accept;"
 _LINK_LOCAL = "169.254.0.0/16"
-# With a gateway some link-local addresses are the router's own, on its transit leg, and no instance's business.
-_NOWHERE = f'ip daddr {_LINK_LOCAL} iifname "qr-*" counter drop'
 
 
 def routing(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
@@ -41,13 +36,6 @@ def routing(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
         yield partition, Claim(nowhere, "routing", ("router", router.id))
         for wish in _routes(context, router):
             yield partition, wish
-
-
-def untracked(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
-    """The table that keeps east-west traffic of a router with a gateway out of connection tracking."""
-    for north in norths(context):
-        table = _tracked(north.namespace, north.inside)
-        yield naming.router_partition(north.router.id), Claim(table, "untracked", ("router", north.router.id))
 
 
 def _routes(context: Context, router: Router) -> Iterator[Claim | Refusal]:
@@ -120,15 +108,3 @@ def _is_there(context: Context, router: Router, nexthop: str) -> bool:
         return True
     pairs = (pair.ip_address for port in segment.instances for pair in port.allowed_address_pairs)
     return any(address.version(pair) == address.version(nexthop) and address.contains(pair, nexthop) for pair in pairs)
-
-
-def _tracked(namespace: str, prefixes: Iterable[str]) -> Ruleset:
-    """For a router that translates: only what goes from inside to inside is not tracked, and IPv6."""
-    always = ["ip daddr @inside4 ip saddr @inside4 notrack", "meta nfproto ipv6 notrack"]
-    return Ruleset(
-        namespace=namespace,
-        family="inet",
-        table=naming.TABLE,
-        sets=(nft.prefix_set("inside4", 4, prefixes),),
-        body=nft.body(nft.chain("prerouting", [_NOWHERE, *always], _PREROUTING), nft.chain("output", always, _OUTPUT)),
-    )

@@ -47,13 +47,24 @@ def maps(north: North) -> Iterator[NamedSet]:
 
 def rules(north: North) -> Iterator[str]:
     """What marks a packet that belongs to another host; nothing where there is no other."""
-    if not north.others:
-        return
-    yield "meta mark set ip daddr map @steer_address"
-    yield "meta mark set ip daddr . ip protocol . th dport map @steer_service"
-    yield "icmp type echo-reply meta mark set ip daddr . icmp id map @steer_echo"
-    yield f"{_QUOTING} meta mark set {_SOURCE} . {_PROTOCOL} . {_PORT} map @steer_quoted"
-    yield f"{_QUOTING} {_PROTOCOL} 0x1 meta mark set {_SOURCE} . {_ID} map @steer_quoted_id"
+    if north.others:
+        yield "meta mark set ip daddr map @steer_address"
+        yield "goto steer_ports"
+
+
+def rules_of_ports(north: North) -> Iterator[str]:
+    """The same for addresses that several hosts share."""
+    if north.others:
+        yield "ip protocol icmp goto steer_icmp"
+        yield "meta mark set ip daddr . ip protocol . th dport map @steer_service"
+
+
+def rules_of_icmp(north: North) -> Iterator[str]:
+    """The same for answers to echoes, and for errors by what they quote."""
+    if north.others:
+        yield "icmp type echo-reply meta mark set ip daddr . icmp id map @steer_echo"
+        yield f"{_QUOTING} meta mark set {_SOURCE} . {_PROTOCOL} . {_PORT} map @steer_quoted"
+        yield f"{_QUOTING} {_PROTOCOL} 0x1 meta mark set {_SOURCE} . {_ID} map @steer_quoted_id"
 
 
 def mark_of_owner(north: North) -> str | None:

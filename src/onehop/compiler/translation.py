@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
 from onehop.compiler import nft
+from onehop.compiler.addresses import gateways
 from onehop.compiler.north import North
 from onehop.compiler.shares import joined
 from onehop.compiler.steering import MARKED
@@ -85,17 +86,23 @@ def _exit_set(ip: str) -> str:
     return f"exit_{int(IPv4Address(ip)):08x}"
 
 
-def severed() -> Iterator[str]:
-    """Rules of the forward chain that end connections of a mapping that is not any more, in both directions.
+def severing(north: North) -> Iterator[str]:
+    """Rules that find connections of a mapping that is not any more, in both directions.
 
-    An instance's TCP is told; the far end is not, since the address may just have moved to another host with its
-    connections. What the gateway address translates stays: its ports are never handed on.
+    What the gateway address translates stays: its ports are never handed on.
     """
-    into = "ct status dnat ct original ip daddr != @gateways ct original ip daddr . ct reply ip saddr != @bindings"
-    out = "ct status snat ct reply ip daddr != @gateways ct reply ip daddr . ct original ip saddr != @bindings"
-    for old in (into, out):
-        yield f'iifname "qr-*" {old} ip protocol tcp counter reject with tcp reset'
-        yield f"{old} counter drop"
+    into = "ct original ip daddr . ct reply ip saddr != @bindings ct original ip daddr != @gateways"
+    yield f"ct status dnat {into} goto severed"
+    ours = nft.outside("ct reply ip daddr", gateways(north))
+    yield f"ct status snat {ours} ct reply ip daddr . ct original ip saddr != @bindings goto severed"
+
+
+def severed() -> Iterator[str]:
+    """What becomes of them: an instance's TCP is told; the far end is not, since the address may just have moved to
+    another host with its connections.
+    """
+    yield 'iifname "qr-*" ip protocol tcp counter reject with tcp reset'
+    yield "counter drop"
 
 
 def _first_of_each(pairs: Iterable[tuple[str, str]]) -> Iterable[tuple[str, str]]:

@@ -5,8 +5,9 @@ old and a new owner; the store raises them with each change.
 """
 
 import asyncio
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from onehop.controller.liveness import Liveness
 from onehop.errors import StoreError
@@ -16,9 +17,12 @@ from onehop.store import Store
 
 LOG = logger("owners")
 TICK_SECONDS = 0.05
-PACE_SECONDS = 0.5
-AT_ONCE = 8
+PACE_SECONDS = 0.25
+AT_ONCE = 4
 """A drained host is relieved of so many routers at a time: the work of a hand-over must not make packets wait."""
+
+PATIENCE_SECONDS = 2.0
+"""The next few wait until the hosts have done what the last ones asked of them, but not longer."""
 
 PARTING_SECONDS = 1.5
 """After it owns nothing, a drained host steers on for so long what still comes to it (an ARP interval, and the way)."""
@@ -34,15 +38,24 @@ class Owners:
         store: who owns what.
         liveness: who is lost, as this controller hears it.
         part: ends the session of a host that is lost, if there is one: whoever comes back says everything again.
+        applied: the revisions that the hosts which are connected here have brought their kernels to.
     """
 
-    def __init__(self, store: Store, liveness: Liveness, part: Callable[[HostName], None] = lambda _host: None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        liveness: Liveness,
+        part: Callable[[HostName], None] = lambda _host: None,
+        applied: Callable[[], Iterable[int]] = tuple,
+    ) -> None:
         self._store = store
         self._liveness = liveness
         self._part = part
+        self._applied = applied
         self._handled: frozenset[HostName] = frozenset()
         self._looked_at = -1
-        self._relieved_at = float("-inf")
+        self._relieved_at = self._moved_at = -math.inf
+        self._moved_to = 0
 
     async def run(self) -> None:
         """Judge, and relieve drained hosts, until cancelled."""
@@ -65,7 +78,8 @@ class Owners:
             StoreError: the database cannot be used now.
         """
         revision = self._store.revision()
-        if revision == self._looked_at:
+        busy = any(applied < self._moved_to for applied in self._applied())
+        if revision == self._looked_at or (busy and now < self._moved_at + PATIENCE_SECONDS):
             return 0
         with self._store.read() as tx:
             drained = any(not host.admin_state_up for host in tx.hosts())
@@ -76,7 +90,9 @@ class Owners:
             return 0
         elif drained:
             moved = self._store.run(lambda tx: tx.dismiss(AT_ONCE))
-        if not moved:
+        if moved:
+            self._moved_at, self._moved_to = now, self._store.revision()
+        else:
             self._looked_at = revision
         return moved
 

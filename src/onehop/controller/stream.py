@@ -57,7 +57,7 @@ class Stream:
         self._gate = Gate(store, settings)
         self._liveness = Liveness(settings.owner_detection_seconds, time.monotonic())
         self._attention = Attention(store, self._liveness)
-        self._owners = Owners(store, self._liveness, self._part)
+        self._owners = Owners(store, self._liveness, self._part, lambda: [s.applied for s in self.sessions.values()])
         self._joins = asyncio.Semaphore(JOINS_AT_ONCE)
 
     @property

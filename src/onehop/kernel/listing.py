@@ -1,4 +1,10 @@
-"""What is known of a namespace's tables of nftables: as listed, as loaded, and by what they are known again.
+"""What is known of the nftables tables of one namespace, and in which words nft lists them.
+
+The kernel counts the transactions of a namespace (its generation). A listing is good for as long as that number
+stays, and the step of one that our own transaction makes spoils only the tables in it. Where this version of nft lists
+a table in other words than those it was loaded with, the words it was given are remembered for the words it gives,
+learned only while the generation says that nobody was in between. So a table that somebody changed by hand is never
+taken for ours, and one in other words is loaded once too often at most.
 
 What fingerprints tell is kept in a file, so that an agent that starts need not list a thousand tables that nobody
 touched. A fingerprint is of what the kernel holds now; the file says only what that reads like.

@@ -1,22 +1,18 @@
 """nftables tables of ours: loaded as text, read back as text, and read only where something changed.
 
 Where only elements of sets and maps differ, these are sent alone, packed by us (`onehop.objects.set_element`), for all
-tables of the namespace in one transaction. Where chains differ that hook nothing, these are filled anew in place
-(`onehop.objects.nftables.to_change`). Everything else replaces a table as a whole.
+tables of the namespace in one transaction; where rules differ, only chains that differ are filled anew
+(`onehop.objects.nftables_change`); what changes a hook replaces the table as a whole.
 
-The kernel counts the transactions of a namespace (its generation). A listing is good for as long as that number
-stays, and the step of one that our own transaction makes spoils only the tables in it. Where this version of nft lists
-a table in other words than those it was loaded with, the words it was given are remembered for the words it gives,
-learned only while the generation says that nobody was in between. So a table that somebody changed by hand is never
-taken for ours, and one in other words is loaded once too often at most.
-
-Where a namespace holds many tables, and another hand moved its generation, they are known again by their fingerprints
+What is known of the tables is good for as long as the namespace's generation says (`onehop.kernel.listing`). Where a
+namespace holds many tables, and another hand moved its generation, they are known again by their fingerprints
 (`onehop.kernel.fingerprint`), and only those that changed are listed.
 """
 
 import errno
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from struct import pack, unpack_from
 
@@ -27,7 +23,7 @@ from onehop.kernel.listing import Listing, Table, canonical, is_known, keep, nam
 from onehop.kernel.nft import Nftables
 from onehop.kernel.space import Space
 from onehop.net.naming import HOST
-from onehop.objects import netlink, nftables, set_element
+from onehop.objects import netlink, nftables, nftables_change, set_element
 from onehop.objects.netlink import Request
 from onehop.objects.ruleset import Ruleset
 
@@ -80,10 +76,9 @@ class Rulesets:
         """
         self._handled += len(wanted)
         done = self._change_elements(space, [(old, new) for old, new in wanted if old and old.has_structure_of(new)])
-        rest = [(old, new) for old, new in wanted if (new.family, new.table) not in done]
-        done |= {
-            (new.family, new.table) for old, new in rest if old is not None and self._change_chains(space, old, new)
-        }
+        done |= self._change_rules(
+            space, [(old, new) for old, new in wanted if old and (new.family, new.table) not in done]
+        )
         whole = [new for _, new in wanted if (new.family, new.table) not in done]
         there = set(self._tables(space, [(one.family, one.table) for one in whole]))
         fresh = [one for one in whole if (one.family, one.table) not in there]
@@ -118,16 +113,19 @@ class Rulesets:
             return set()  # what is there is not what was believed, or is too much for one message
         return {(new.family, new.table) for _, new in changes}
 
-    def _change_chains(self, space: Space, old: Ruleset, new: Ruleset) -> bool:
-        """Change chains in place, with what elements differ; whether that was possible and is done."""
-        try:
-            commands = nftables.to_change(old, new)
-            if commands is None:
-                return False
-            self._change(space, {(new.family, new.table): new}, lambda: _run(space, commands), [old])
-        except (KernelError, IdentifierError):
-            return False  # what is there is not what was believed
-        return True
+    def _change_rules(self, space: Space, changes: Sequence[tuple[Ruleset, Ruleset]]) -> set[Table]:
+        """Change rules in place, table by table; returns the tables that were."""
+        done: set[Table] = set()
+        for old, new in changes:
+            try:
+                commands = nftables_change.to_change(old, new)
+                if commands is not None:
+                    self._change(space, {(new.family, new.table): new}, partial(_run, space, commands), [old])
+                    done.add((new.family, new.table))
+            except (KernelError, IdentifierError):
+                # What is there is not what was believed, or it is refused: replacing the table does it, or says why.
+                continue
+        return done
 
     def _attempt(self, space: Space, wanted: Sequence[Ruleset], anew: bool) -> KernelError | IdentifierError | None:
         """One transaction; why it was refused."""

@@ -37,7 +37,8 @@ def _routes() -> None:
 def _switches(mtu: int, upstream: str) -> None:
     bridge = "type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
     batch(
-        f"link add underlay mtu {mtu} {bridge}",
+        # Without an address of its own a bridge has that of a port: the controller would move with a cable.
+        f"link add underlay address {plan.STREAM_MAC} mtu {mtu} {bridge}",
         f"link add external {bridge}",
         ("addr", "add", f"{plan.STREAM}/{plan.UNDERLAY_LENGTH}", "dev", "underlay"),
         "link set underlay up",

@@ -9,6 +9,8 @@ _UNDERLAY = IPv4Network("172.30.0.0/16")
 UNDERLAY_LENGTH = _UNDERLAY.prefixlen
 STREAM = str(_UNDERLAY[1])
 """The controller's address on the underlay."""
+STREAM_MAC = "02:6f:68:00:00:01"
+"""Of the link that has it."""
 STREAM_PORT = 9797
 
 PHYSICAL_NETWORK = "external"

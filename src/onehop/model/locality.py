@@ -78,3 +78,8 @@ def changed_between(old: Topology, new: Topology) -> set[Ref]:
     before = {ref(value): value for value in old}
     after = {ref(value): value for value in new}
     return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+
+
+def changed_among(old: Topology, new: Topology, refs: Iterable[Ref]) -> set[Ref]:
+    """The refs among some whose value differs between two topologies: what was said again as it was is no change."""
+    return {(kind, name) for kind, name in refs if old.get(kind, name) != new.get(kind, name)}

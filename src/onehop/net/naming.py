@@ -21,6 +21,9 @@ PROTOCOL = 111
 TABLE = "onehop"
 """Name, or begin of the name, of every nftables table that is ours."""
 
+NORTH_TABLE = "onehop-north"
+"""Name of the tables of a router with a gateway, in each family that has one."""
+
 HOST = ""
 """The host's own network namespace, as the `namespace` of a kernel object."""
 
@@ -101,9 +104,9 @@ def steering_mark(number: int) -> int:
 STEERING_MASK = 0xFF00_0000
 """The part of the packet mark that is ours, inside router namespaces; cleared before a packet leaves."""
 
-STEERING_PRIORITY, LOCAL_PRIORITY = 50, 100
+UNSTEERED_PRIORITY, STEERING_PRIORITY, LOCAL_PRIORITY = 40, 50, 100
 """Policy rules of a router with a gateway: steering comes before ``lookup local``, because steered addresses are local
-on the owner."""
+on the owner. Packets without a mark are looked up before that, by two rules, however many hosts may be steered to."""
 
 LOCAL_TABLE, MAIN_TABLE, DEFAULT_TABLE = 255, 254, 253
 """The kernel's own routing tables (linux/rtnetlink.h)."""

@@ -14,7 +14,8 @@ from onehop.store.table import GATEWAY, HOST_STATUS, TABLES
 
 REASON_LENGTH = 1024
 UNREACHED = (
-    "no gateway host reaches the external network: set gateway_host and physical_networks in an agent's configuration"
+    "no gateway host reaches the external network, physical network {}: set gateway_host and physical_networks in an "
+    "agent's configuration, and see that bridge and cable there are up"
 )
 CHUNK = 500
 """Ids in one statement."""
@@ -44,8 +45,13 @@ def _derive_routers(session: Session, ids: Sequence[str]) -> list[Ref]:
     columns = sa.select(router.id, router.status, router.status_reason).where(router.id.in_(ids))
     before = {id: (status, reason) for id, status, reason in session.read(columns)}
     after = dict.fromkeys(before, ("ACTIVE", ""))
-    lost = sa.select(GATEWAY.c.router_id).where(GATEWAY.c.router_id.in_(ids), GATEWAY.c.owner.is_(None))
-    after.update(dict.fromkeys(session.read(lost).scalars(), ("ERROR", UNREACHED)))
+    network = TABLES["network"].c
+    lost = (
+        sa.select(GATEWAY.c.router_id, network.provider_physical_network)
+        .join_from(GATEWAY, TABLES["network"], network.id == GATEWAY.c.network_id)
+        .where(GATEWAY.c.router_id.in_(ids), GATEWAY.c.owner.is_(None))
+    )
+    after.update((id, ("ERROR", UNREACHED.format(physical))) for id, physical in session.read(lost))
     bad = sa.select(_SAID.id, _SAID.host, _SAID.state, _SAID.reason).where(
         _SAID.kind == "router", _SAID.id.in_(ids), _SAID.reason != ""
     )

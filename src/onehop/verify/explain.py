@@ -11,27 +11,35 @@ from onehop.verify.trail import End
 
 _BY_CHAIN: Mapping[tuple[str, str], str] = MappingProxyType(
     {
-        ("ip onehop-north", "leave"): (
+        ("ip onehop-north", "to_outside"): (
             "the source is not in the leave set: nothing here translated it, so it would leave with a private address; "
             "look at the gateway's enable_snat, and at the port blocks of this host (`openstack router show`, "
             "gateway_hosts)"
+        ),
+        ("ip onehop-north", "to_transit"): (
+            "by the transit leg go only packets that are steered to another host, or that this host translated; look "
+            "at the port blocks of this host (`openstack router show`, gateway_hosts)"
         ),
         ("ip onehop-north", "from_outside"): (
             "the external leg takes only what is addressed to this router's floating IPs, forwarded ports and gateway "
             "addresses, and never a source of the router's own; associate a floating IP, or forward the port"
         ),
-        ("ip onehop-north", "astray"): (
+        ("ip onehop-north", "to_external"): (
             "it came over the transit leg to be translated back here, and no connection or mapping of this host wants "
             "it: the floating IP or port forwarding is not (or no longer) at this host"
         ),
-        ("ip onehop-north", "raw"): "an instance may not send with an external address as its source",
+        ("ip onehop-north", "from_inside"): (
+            "an instance may not send with an external address as its source, nor speak to 169.254.0.0/16 through a "
+            "router (RFC 3927, 7)"
+        ),
+        ("ip onehop-north", "raw"): "instances do not speak to 169.254.0.0/16 through a router (RFC 3927, 7)",
         ("ip onehop-north", "to_self"): "nobody listens at an external address itself; associate it with a port",
+        ("ip onehop-north", "severed"): "its connection's translation is not any more: begin it anew",
         ("ip onehop-north", "forward"): "its connection's translation is not any more, or it has none: begin it anew",
         ("ip6 onehop-north", "from_outside"): (
             "from outside only the router's IPv6 subnets and its external address are reached"
         ),
         ("ip6 onehop-north", "leave"): "only sources of the router's IPv6 subnets leave",
-        ("inet onehop", "prerouting"): "instances do not speak to 169.254.0.0/16 through a router (RFC 3927, 7)",
     }
 )
 _REFUSED = re.compile(r'counter name "([a-z-]+)" drop')

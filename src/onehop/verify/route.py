@@ -98,7 +98,7 @@ def _made(space: Space, destination: str, table: int, hops: tuple[NextHop, ...],
 
 def _way(route: Route, rule: Rule, number: int) -> Way:
     table = _TABLES.get(rule.table, str(rule.table))
-    chosen = f" (rule {rule.priority}: fwmark {rule.mark:#x}/{rule.mask:#x})" if rule.mask else ""
+    chosen = f" (rule {rule.priority}: fwmark {rule.mark:#x}/{rule.mask:#x})" if rule.mark else ""
     where = f"table {table}{chosen}"
     if route.type != "unicast" or not route.hops:
         link = route.hops[0].link or "" if route.hops else ""

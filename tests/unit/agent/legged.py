@@ -1,6 +1,7 @@
 """An engine of a host with a leg outside, over a kernel in memory: a router of two gateway hosts, and a floating IP."""
 
 from onehop.compiler.state import Local, Plug
+from onehop.kernel.memory import MemoryKernel
 from onehop.model.port import Port
 from onehop.net import naming
 from onehop.objects import Address, Bridge, Link
@@ -24,9 +25,11 @@ def world_of(owner: int) -> tuple[Northern, Port]:
     return world, port
 
 
-def bench_of(port: Port, earlier: Bench | None = None, *, confirmed: bool = False) -> Bench:
-    """The engine; `earlier` leaves its kernel to it."""
-    bench = Bench(earlier.kernel if earlier is not None else None, confirmed=confirmed)
+def bench_of(
+    port: Port, earlier: Bench | None = None, *, confirmed: bool = False, kernel: MemoryKernel | None = None
+) -> Bench:
+    """The engine, on a kernel that is still empty; `earlier` leaves its own to it."""
+    bench = Bench(earlier.kernel if earlier is not None else kernel, confirmed=confirmed)
     if earlier is None:
         bench.kernel.plant(Link(namespace="", name=BRIDGE, spec=Bridge(), alias="", mtu=1500), foreign=True)
     bench.equip(Local({port.id: Plug(port.id)}, {"external": BRIDGE}))

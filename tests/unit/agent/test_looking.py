@@ -1,10 +1,11 @@
 """The whole host is read a part at a time, and what happens meanwhile is neither late nor lost."""
 
 from onehop.agent.sight import PART
+from onehop.compiler.state import Local, Plug
 from onehop.kernel.memory import MemoryKernel
 from onehop.model.topology import ref
 from onehop.net import naming
-from onehop.objects import Route
+from onehop.objects import Namespace, Route
 from onehop.reconciler.plan import Observation, Scope
 from tests.unit.agent.bench import Bench, routed
 from tests.worlds import World
@@ -122,3 +123,27 @@ def test_what_is_wanted_anew_goes_before_what_was_read_with_everything() -> None
     writes = bench.kernel.writes
     assert bench.engine.run().settled
     assert bench.kernel.writes > writes
+
+
+def test_who_waits_for_a_plug_does_not_wait_for_what_is_only_doubted() -> None:
+    """After a boot every tap lacks its instance's namespace; whoever makes one is not told of how it was before."""
+    world = World()
+    ports = []
+    for number in range(1, 9):
+        world.network(number)
+        ports.append(world.port(number, 1))
+    bench = Bench()
+    bench.equip(Local({port.id: Plug(port.id, f"vm-{number}") for number, port in enumerate(ports)}))
+    bench.see(world)
+    assert {bench.state("port", port.id) for port in ports} == {"ERROR"}
+    last = ports[-1]
+    bench.kernel.plant(Namespace(namespace="vm-7", mark=""))
+    for port in ports[:-1]:
+        bench.engine.doubt(naming.HOST, naming.tap(port.id))
+    bench.engine.equip(bench.local)
+    bench.engine.urge(naming.tap(last.id))
+    settled = bench.engine.run()
+    assert settled.settled
+    said = settled.changed["port", last.id]
+    assert said is not None
+    assert said.state == "ACTIVE"

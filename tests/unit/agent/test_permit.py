@@ -2,9 +2,11 @@
 
 from onehop.agent.permit import AGAIN, ASKED, PAUSE
 from onehop.compiler.northbound import NOBODY
+from onehop.kernel.memory import MemoryKernel
 from onehop.model.locality import changed_between
 from onehop.net.announcement import gratuitous_arp
-from onehop.objects import Ruleset
+from onehop.objects import Address, Ruleset
+from onehop.reconciler.plan import Plan, Report
 from tests.northern import gateway_ip
 from tests.unit.agent.bench import Bench
 from tests.unit.agent.legged import BRIDGE, OWN, PEER, bench_of, on_leg, world_of
@@ -135,6 +137,32 @@ def test_a_new_owner_has_the_address_before_anything_else_is_done_about_it() -> 
     bench.wait(1)
     assert gratuitous_arp(OWN, G) not in [frame for _, _, frame in bench.kernel.announced]
     assert bench.holds(world.topology(3))
+
+
+class _Addresses(MemoryKernel):
+    """A kernel that counts the ops about addresses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def execute(self, plan: Plan) -> Report:
+        self.asked += sum(op.key[0] == Address.kind for op in plan.ops)
+        return super().execute(plan)
+
+
+def test_an_address_that_a_change_of_owner_has_moved_is_not_planned_once_more() -> None:
+    world, port = world_of(owner=2)
+    kernel = _Addresses()
+    bench = bench_of(port, confirmed=True, kernel=kernel)
+    bench.see(world)
+    for revision, owner in ((2, 1), (3, 2)):
+        world.gateway(1, owner=owner)
+        kernel.asked = 0
+        bench.engine.see(world.topology(revision), {("router", world.router_id(1))})
+        bench.work()
+        assert kernel.asked == 1
+        assert bench.holds(world.topology(revision))
 
 
 def test_a_change_of_owner_that_no_controller_confirms_is_not_carried_out_at_once() -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterable
 
 import pytest
 
@@ -10,6 +11,7 @@ from onehop.agent.outcome import Outcome
 from onehop.agent.worker import Worker
 from onehop.compiler.state import Local
 from onehop.kernel.memory import MemoryKernel
+from onehop.model.topology import Ref, Topology
 from onehop.objects import Link
 from tests.unit.agent.bench import HOST, Bench, routed
 from tests.worlds import World
@@ -17,12 +19,24 @@ from tests.worlds import World
 LIMIT = 60
 
 
+class Recorder(Engine):
+    """An engine that remembers what it was told to have changed."""
+
+    def __init__(self, kernel: MemoryKernel) -> None:
+        super().__init__(kernel, HOST, Local(), time.monotonic)
+        self.changes: list[set[Ref]] = []
+
+    def see(self, view: Topology, changed: Iterable[Ref], confirmed: bool = False) -> None:
+        self.changes.append(set(changed))
+        super().see(view, self.changes[-1], confirmed)
+
+
 class Watched:
     """A worker over a kernel in memory; waits for what its passes say."""
 
     def __init__(self, observe_seconds: float = 3600) -> None:
         self.kernel = MemoryKernel()
-        self.engine = Engine(self.kernel, HOST, Local(), time.monotonic)
+        self.engine = Recorder(self.kernel)
         self.outcomes: list[Outcome] = []
         self.heard = threading.Condition()
         self.worker = Worker(self.engine, self._done, observe_seconds)
@@ -62,6 +76,17 @@ def test_a_view_is_made_so_and_changes_are_followed(watched: Watched) -> None:
     added = world.port(1, 2)
     watched.worker.delta(2, [added], [])
     watched.until(2)
+    watched.until_held(world)
+
+
+def test_what_is_said_again_as_it_was_is_no_change(watched: Watched) -> None:
+    world, *_ = routed()
+    watched.worker.snapshot(1, world.values)
+    watched.until(1)
+    added = world.port(1, 2)
+    watched.worker.delta(2, world.values, [])
+    watched.until(2)
+    assert watched.engine.changes[-1] == {("port", added.id)}
     watched.until_held(world)
 
 

@@ -58,7 +58,7 @@ def test_a_trace_reads_by_host_and_namespace(
 def test_a_death_is_shown_with_its_rule(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     dead = asked("169.254.7.7")
     text = shown(dead, None, capsys, monkeypatch)
-    assert '  table inet onehop, chain prerouting:\n  ip daddr 169.254.0.0/16 iifname "qr-*" counter drop\n' in text
+    assert "  table ip onehop-north, chain from_inside:\n  ip daddr 169.254.0.0/16 counter drop\n" in text
 
 
 def test_the_source_that_was_seen_is_told_where_it_was_translated(

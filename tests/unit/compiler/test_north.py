@@ -116,11 +116,14 @@ def test_local_addresses_are_looked_up_behind_the_steering_rules_from_the_first_
     state = _state(world, A)
     ops = diff({}, state).ops
     local = [r for r in state.values() if isinstance(r, Rule) and (r.family, r.table) == (4, naming.LOCAL_TABLE)]
-    assert [rule.priority for rule in local] == [naming.LOCAL_PRIORITY]
+    assert [(rule.priority, rule.mask) for rule in local] == [
+        (naming.UNSTEERED_PRIORITY, naming.STEERING_MASK),
+        (naming.LOCAL_PRIORITY, 0),
+    ]
     removed = [op.object for op in ops if isinstance(op, Delete)]
     namespace = naming.router_namespace(router_of(world, 1).id)
     assert removed == [Rule(namespace=namespace, family=4, priority=0, table=naming.LOCAL_TABLE)]
-    assert ops.index(Delete(removed[0])) > ops.index(Create(local[0]))
+    assert ops.index(Delete(removed[0])) > max(ops.index(Create(rule)) for rule in local)
 
 
 def test_a_router_that_loses_its_gateway_looks_up_local_addresses_first_again() -> None:

@@ -1,0 +1,107 @@
+"""Departure: what a router with a gateway lets pass and leave, once a packet is routed.
+
+Every packet passes here, so what most packets need comes first, and a comparison before a lookup.
+"""
+
+from collections.abc import Iterator
+
+from onehop.compiler import nft, translation
+from onehop.compiler.addresses import inside
+from onehop.compiler.arrival import INSIDE
+from onehop.compiler.north import North
+from onehop.compiler.steering import ERRORS, UNMARKED
+from onehop.net import naming
+from onehop.objects import Ruleset
+
+_TRANSLATE = "type nat hook postrouting priority srcnat; policy accept;"
+
+
+def chains(north: North) -> Iterator[str]:
+    """Chains of what is forwarded, of what is delivered here, and of the router's own packets."""
+    if north.leg is not None:
+        yield nft.chain("to_outside", _to_outside(north))
+    yield nft.chain("to_transit", _to_transit(north))
+    yield nft.chain("leave", _leave(north))
+    # A connection whose packet lost its way while rules change hands must not be reset: nobody is at home here.
+    mine = ["ip daddr @external tcp flags ! syn counter drop"]
+    yield nft.chain("to_self", mine, "type filter hook input priority filter; policy accept;")
+    yield nft.chain("severed", translation.severed())
+    yield nft.chain("forward", _forward(north), "type filter hook forward priority filter; policy accept;")
+    yield nft.chain("own_source", _own_source(north), "type filter hook output priority raw; policy accept;")
+    # Walk 6: what this router itself answers, and what it has to say of a steered packet, goes where that came from.
+    hook = "type route hook output priority mangle; policy accept;"
+    yield nft.chain("own_answers", [f"{UNMARKED} jump steer"], hook)
+    yield nft.chain("own_packets", _as_it_is(), "type filter hook output priority filter; policy accept;")
+    yield nft.chain("translate", translation.outwards(north))
+    # What is translated never comes back from there.
+    yield nft.chain("translate_out", ["jump translate", "goto leave"], _TRANSLATE)
+
+
+def unmarked(north: North) -> Ruleset:
+    """The table that takes our mark off what leaves by the transit leg; by other legs nothing is marked.
+
+    Its VXLAN device asks the host's routing rules for a way to the other host, with the mark of the packet inside.
+    """
+    keep = f"meta mark set meta mark & {0xFFFFFFFF ^ naming.STEERING_MASK:#010x}"
+    return Ruleset(
+        namespace=north.namespace,
+        family="netdev",
+        table=naming.NORTH_TABLE,
+        sets=(),
+        body=nft.body(nft.chain("unmark", [keep], nft.netdev_hook("egress", north.transit))),
+        devices=(north.transit,),
+    )
+
+
+def _forward(north: North) -> Iterator[str]:
+    yield from translation.severing(north)
+    yield from _as_it_is()
+    if north.gateway.enable_snat:
+        # Walk 12: with another block it would be another connection, so let the instance begin a new one at once.
+        fresh = f"ct state new {INSIDE} tcp flags ! syn,rst {translation.WITHOUT_FLOATING_IP}"
+        yield f"{fresh}ct original ip daddr != @inside ct original ip daddr != @gateways counter reject with tcp reset"
+
+
+def _as_it_is() -> Iterator[str]:
+    """What will not be translated has to be fit to leave as it is; of the rest only the first packet is looked at."""
+    yield "ct state invalid,untracked goto leave"
+    yield "ct state established,related ct status ! snat,dnat goto leave"
+
+
+def _own_source(north: North) -> Iterator[str]:
+    """Errors of this router to the outside come from the gateway address, or the floating IP that they are about."""
+    for destination in nft.within("ip daddr", inside(north)):
+        yield f"{destination} goto inside_only"
+    yield f'oifname != "qr-*" {ERRORS} ip saddr set {north.gateways[0]}'
+
+
+def _leave(north: North) -> Iterator[str]:
+    """What leaves with the source that it has: of a connection that is translated that was decided before."""
+    yield 'oifname "qr-*" accept'
+    if north.leg is not None:
+        yield f'oifname "{north.leg}" goto to_outside'
+    yield f'oifname "{north.transit}" goto to_transit'
+
+
+def _to_outside(north: North) -> Iterator[str]:
+    """What may leave: what was translated; what Linux calls invalid was not, and stays."""
+    yield "ip saddr @answered accept"
+    if not north.gateway.enable_snat:
+        yield from _answers()
+        yield "ip saddr @inside accept"
+    yield "counter drop"
+
+
+def _to_transit(north: North) -> Iterator[str]:
+    came = f'iifname "{north.transit}"'
+    yield f"{came} ip saddr @inside counter drop" if north.owner else f"{came} counter drop"
+    if north.gateway.enable_snat:
+        yield f"{UNMARKED} ip saddr @inside counter drop"
+    else:
+        yield from _answers()
+    yield "ip saddr 169.254.0.0/16 counter drop"
+
+
+def _answers() -> Iterator[str]:
+    """An answer to who called the address inside may go; all else of it is translated, or is invalid."""
+    yield f"{UNMARKED} ip saddr @fixed ct state ! established,related counter drop"
