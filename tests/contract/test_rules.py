@@ -55,6 +55,11 @@ OTHERS = {
         OLD, body=OLD.body.replace(OLD.body[: OLD.body.index("\tchain pre")], "").replace("jump few", "accept")
     ),
     "chains and sets": NEW,
+    "a chain and a set": change(
+        OLD,
+        sets=(*SETS, NamedSet("more", ("ipv4_addr",), elements=("10.0.0.5",))),
+        body=OLD.body.replace("@gone", "@more"),
+    ),
     "another hook": change(OLD, body=OLD.body.replace("priority raw", "priority mangle")),
     "another order": change(OLD, sets=SETS[::-1]),
     "another type": change(OLD, sets=(SETS[0], NamedSet("gone", ("ipv4_addr",), interval=True))),
@@ -89,14 +94,15 @@ def test_what_was_changed_in_place_is_what_nft_lists(linux: LinuxHost, other: Ru
 
 
 @pytest.mark.root
-def test_hooks_and_what_did_not_change_stay(linux: LinuxHost) -> None:
+@pytest.mark.parametrize("name", ["chains and sets", "a chain and a set"])
+def test_hooks_and_what_did_not_change_stay(linux: LinuxHost, name: str) -> None:
     put(linux.kernel, things.namespace, OLD)
 
     def handles(name: str) -> str:
         return linux.run(ROUTER, "nft", "-a", "list", "chain", "ip", "onehop-rules", name)
 
     pre, post = handles("pre").splitlines()[1], handles("post")
-    assert not carry_out(linux.kernel, Replace(OLD, NEW)).failed
+    assert not carry_out(linux.kernel, Replace(OLD, OTHERS[name])).failed
     assert handles("pre").splitlines()[1] == pre
     assert handles("post") == post
 
@@ -133,7 +139,7 @@ def test_only_what_differs_is_sent() -> None:
         "ip saddr @here goto few",
         "}",
         "}",
-        "list table ip onehop-rules",
+        "list chain ip onehop-rules pre",
     ]
 
 

@@ -43,8 +43,13 @@ def to_change(old: Ruleset, new: Ruleset) -> str | None:
     commands += [
         f"delete {'map' if one.value else 'set'} {table} {name}" for name, one in there.items() if name not in wanted
     ]
-    # A listing at the end makes libnftables read this one table instead of all.
-    return "".join(f"{line}\n" for line in commands) + to_list(new.family, new.table) if commands else None
+    if not commands:
+        return None
+    # A listing at the end makes libnftables read this one table instead of all; where one chain differs, of the
+    # namespace's chains that one (see `onehop.objects.nftables.least_read`).
+    alone = filled if len(filled) == 1 and not gone and not made else []
+    commands += [f"list chain {table} {name}" for name in alone] or [to_list(new.family, new.table).rstrip()]
+    return "".join(f"{line}\n" for line in commands)
 
 
 def _block(table: Ruleset, text: str) -> str:

@@ -74,7 +74,7 @@ def test_a_chain_that_changes_is_filled_anew_and_the_others_are_left_alone() -> 
     a, b = _chain("a", "jump b", "drop"), _chain("b", "accept")
     assert nftables_change.to_change(_filter(a, b), _filter(a, _chain("b", "drop"))) == (
         "flush chain bridge onehop-x b\ntable bridge onehop-x {\n\tchain b {\n\t\tdrop\n\t}\n}\n"
-        "list table bridge onehop-x\n"
+        "list chain bridge onehop-x b\n"
     )
 
 
