@@ -32,7 +32,13 @@ Said = tuple[str, str, str]
 
 
 class Controller(Protocol):
-    """What the border asks the stream."""
+    """What the border asks the stream.
+
+    Attributes:
+        syncs: how often a controller said that the view is whole.
+    """
+
+    syncs: int
 
     def fresh(self) -> bool:
         """Whether a controller spoke lately, and the view is complete."""
@@ -60,6 +66,7 @@ class Border:
         self._ears: Mapping[tuple[str, str], str] = {}
         self._said: set[Said] = set()
         self._confirmed = False
+        self._syncs = 0
         self._heard = asyncio.Event()
 
     async def run(self) -> None:
@@ -89,9 +96,10 @@ class Border:
         """Keep a socket on each bridge, and the engine knowing whether a controller confirms."""
         while True:
             self._open(set(self._bridges()))
-            fresh = self._controller.fresh()
-            if fresh != self._confirmed:
-                self._confirmed = fresh
+            fresh, syncs = self._controller.fresh(), self._controller.syncs
+            # What a controller sends confirms itself; one that was there between two looks is gone all the same.
+            if fresh != self._confirmed or (not fresh and syncs != self._syncs):
+                self._confirmed, self._syncs = fresh, syncs
                 await self._hub.ask(_confirmation(fresh))
             await asyncio.sleep(TICK_SECONDS)
 
