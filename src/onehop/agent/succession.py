@@ -8,7 +8,7 @@ router. The later reign counts, but for two cases in which who holds the address
 - the other took over without reaching anybody, so it could not know;
 - a controller confirms the owner that it chose itself.
 
-docs/decisions/0021 has the table of what fails and what follows.
+docs/decisions/0019 has the table of what fails and what follows.
 """
 
 from collections.abc import Callable, Iterable, Mapping
