@@ -13,6 +13,7 @@ from onehop.lab.namespace import inside
 from onehop.lab.prober import probing
 from onehop.lab.state import FABRIC
 from onehop.lab.streaming import serving, streaming
+from tests.dataplane.capture import capture
 from tests.dataplane.north import SLACK, North, north_world
 from tests.dataplane.owning import alone, answerers, holds, mended, other_than
 from tests.dataplane.site import until
@@ -188,9 +189,41 @@ def test_two_that_could_not_hear_each_other_agree_within_an_interval(north: Nort
         assert seconds <= INTERVAL + SLACK
         mended(north)
         _works(north, "a", "b", "c")
+        assert until(lambda: holds(north, owner, gateway) != holds(north, heir, gateway), 5), "both may have given up"
         assert len(answerers(north, gateway)) == 1
         acts = owner if holds(north, owner, gateway) else heir
         alone(north, acts, gateway, 1)
     north.ready()
     assert until(lambda: north.owner == acts, 5), north.shown()
     assert len(answerers(north, gateway)) == 1
+
+
+def test_a_router_that_has_only_ipv6_outside_is_followed_and_its_owner_asks_before_it_publishes(north: North) -> None:
+    site, client = north.site, north.client
+    fixed = [{"subnet_id": north.ext.v6["id"]}]
+    router = north.router(external_gateway_info={"network_id": north.ext.id, "external_fixed_ips": fixed})
+    path = f"/v2.0/routers/{router}"
+    shown = client.get(path)["router"]
+    (address,) = [ip["ip_address"] for ip in shown["external_gateway_info"]["external_fixed_ips"]]
+    owner = next(str(host["host"]) for host in shown["gateway_hosts"] if host["owner"])
+    heir = other_than(owner)
+
+    def has(host: str) -> bool:
+        return f" {address}/" in site.run(host, "ip", "-n", f"qrouter-{router}", "-o", "addr", check=False)
+
+    try:
+        assert until(lambda: ping(north.at("outside"), address) == address, 10)
+        with nobody(north):
+            power.stop_host(site.directory, owner)
+            assert until(lambda: has(heir), FOUND + TAKEN + SLACK + 2)
+            assert until(lambda: ping(north.at("outside"), address) == address, 5)
+            with capture(site, "upstream", "ext0") as seen:
+                north.power_on(owner)
+                assert until(lambda: any((f.sender, f.target) == ("::", address) for f in seen.of("ns")), 10)
+            assert not until(lambda: has(owner), 3)
+            assert ping(north.at("outside"), address) == address
+        north.ready()
+        assert has(heir)
+        assert not has(owner)
+    finally:
+        client.put(path, {"router": {"external_gateway_info": {}}})

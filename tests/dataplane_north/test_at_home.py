@@ -72,6 +72,7 @@ def _inject(six: Six, *frames: bytes) -> None:
 SPOKEN = {
     "asked-for": _arp(1, STRANGE, HERE),
     "answered": _arp(2, HERE, STRANGE),
+    "told": _arp(2, STRANGE, HERE),
     "announced": _arp(1, HERE, HERE),
     "solicited": _icmp6(135, STRANGE_V6, HERE_V6),
     "solicited-by-link-local": _icmp6(135, STRANGE_V6, link_local(LEG)),

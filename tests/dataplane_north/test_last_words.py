@@ -154,6 +154,25 @@ def test_who_owns_nothing_sends_nothing_back_by_transit(owned_by_a: Stage, host:
     assert [f.source for f in frames] == [f"fa:16:3e:03:01:{A:02x}"] * len(strays)
 
 
+@pytest.mark.parametrize("caller", ["a2", "a3", "b2", "b1", "c2", "c1"])
+def test_an_instance_that_says_to_be_its_gateway_is_not_led_out(owned_by_a: Stage, caller: str) -> None:
+    stage = owned_by_a
+    own = stage.ports[caller].fixed_ips[0].ip_address
+    gateway = own.rpartition(".")[0] + ".1"
+    with watched(stage.outside, "eth0") as seen, watched(stage.at("c1"), "eth0") as called:
+        strays = [ipv4(gateway, to, 17, udp_segment(5999, PORT)) for to in (OUTSIDE, STEERED, FORWARDED)]
+        send(stage.at(caller), *strays)
+        assert udp(stage.at(caller), OUTSIDE) is not None
+        assert udp(stage.at("b2" if caller != "b2" else "a2"), STEERED) is not None
+        # One question of each, and the answer.
+        frames = [f for f in seen.read() if f.kind == "ip" and f.octets[23] == 17 and f.target == OUTSIDE]
+        assert len(frames) == 1
+        own_calls = [
+            f for f in called.read() if f.kind == "ip" and f.target == stage.ports["c1"].fixed_ips[0].ip_address
+        ]
+    assert len([f for f in own_calls if f.octets[36:38] == struct.pack("!H", PORT)]) <= 1
+
+
 @pytest.mark.parametrize("caller", ["a2", "b2", "c2"])
 def test_instances_do_not_speak_to_the_addresses_between_hosts(owned_by_a: Stage, caller: str) -> None:
     for host in (A, B, C):

@@ -18,9 +18,6 @@ from onehop.wire import ResourceStatus, State
 RANK: dict[State, int] = {"ERROR": 0, "DOWN": 1, "ACTIVE": 2, "GONE": 3}
 REPORTED = frozenset({"network", "subnet", "port", "router", "floatingip"})
 REASON_LENGTH = 1000
-MORE_PORTS = "give it a larger port_block_size, or floating IPs to those who call most"
-"""What helps when source ports run out."""
-
 UNTRIED = "it was not tried, because something that it needs failed"
 """The reason of what is only another failure's victim: who failed is ERROR, not who waits for it."""
 
@@ -112,11 +109,9 @@ def judge(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry]:
                 if entry is not None:
                     leads = _leads(found, desire.view)
                     said["floatingip", found.id] = msgspec.structs.replace(entry, leads=leads)
-            number = desire.short.get(RouterId(router))
-            if number and whole.state == "ACTIVE":
-                said["router", router] = Entry(
-                    "ACTIVE", f"{number} connections found no free source port: {MORE_PORTS}"
-                )
+            lacking = desire.short.get(RouterId(router))
+            if lacking and whole.state == "ACTIVE":
+                said["router", router] = Entry("ACTIVE", lacking)
             for flawed, reason in wanted.flawed.items():
                 if said.get(flawed, whole).state == "ACTIVE":
                     said[flawed] = Entry("ERROR", reason)

@@ -29,7 +29,7 @@ class Desire:
         partitions: what is wanted, by name.
         broken: components that could not be compiled, by partition name, with the reason: a bug of ours. What was
             wanted of them before stays.
-        short: routers some of whose connections found no source port lately, and how many did.
+        short: routers some of whose connections found no source port lately, with what to say of it.
     """
 
     def __init__(self, host: HostName, local: Local) -> None:
@@ -38,7 +38,7 @@ class Desire:
         self.view = Topology()
         self.partitions: dict[str, Partition] = {}
         self.broken: dict[str, str] = {}
-        self.short: dict[RouterId, int] = {}
+        self.short: dict[RouterId, str] = {}
         self._whole: dict[str, Partition] = {}
 
     def advance(self, view: Topology, changed: Iterable[Ref]) -> set[str]:

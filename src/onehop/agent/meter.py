@@ -33,7 +33,7 @@ class Meter:
         self._hub = hub
         self._tell = tell
         self._ports = Ports()
-        self._said: dict[RouterId, int] = {}
+        self._said: dict[RouterId, str] = {}
         self._next = 0
 
     async def run(self) -> None:
@@ -59,17 +59,18 @@ class Meter:
         now = time.monotonic()
         for router, blocks in blocks_on(engine.desire.view, engine.desire.host, chosen):
             try:
-                load = engine.load(naming.router_namespace(router), blocks.gateway, blocks.enough)
+                before = self._ports.before(router, blocks, now)
+                load = engine.load(naming.router_namespace(router), blocks.gateway, blocks.enough, before)
             except KernelError as error:
                 LOG.debug("the use of ports could not be measured", router=router, why=str(error))
                 continue
-            use = self._ports.take(router, blocks, load, now)
+            use = self._ports.take(router, blocks, load, now, before is not None)
             if use is not None:
                 uses.append(use)
         short = dict(self._ports.short(now))
         if short != self._said:
             for router in short.keys() - self._said.keys():
-                LOG.warning("connections found no free source port", router=router)
+                LOG.warning("connections found no free source port", router=router, why=short[router])
             self._said = short
             engine.shortage(short)
         return tuple(uses)

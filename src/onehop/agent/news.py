@@ -102,12 +102,12 @@ class News:
         """The host with a VTEP says who acts as routers' owner."""
         self.regency.hear(vtep, reigns, self._clock())
 
-    def load(self, namespace: str, gateway: str, enough: int) -> Load:
+    def load(self, namespace: str, gateway: str, enough: int, before: int | None = None) -> Load:
         """How far source ports are used; see `Kernel.load`."""
-        return self._sight.load(namespace, gateway, enough)
+        return self._sight.load(namespace, gateway, enough, before)
 
-    def shortage(self, routers: Mapping[RouterId, int]) -> None:
-        """For connections of these routers no source port was left lately: so many of each, and none of others."""
+    def shortage(self, routers: Mapping[RouterId, str]) -> None:
+        """For connections of these routers no source port was left lately, in a sentence; and for none of others."""
         for router in self.desire.short.keys() | routers.keys():
             self._agenda.changed.add(naming.router_partition(router))
         self.desire.short = dict(routers)

@@ -14,8 +14,8 @@ from onehop.compiler.state import Partition
 from onehop.errors import KernelError
 from onehop.kernel.base import Kernel
 from onehop.log import logger
-from onehop.net import address, naming
-from onehop.net.announcement import gratuitous_arp, unsolicited_advertisement
+from onehop.net import naming
+from onehop.net.announcement import announcement
 from onehop.net.identifier import RouterId
 from onehop.objects import Address, KernelObject, Key, Link
 from onehop.objects.admission import Admissions
@@ -133,8 +133,7 @@ class Outward:
 
 
 def _frame(found: Published) -> bytes:
-    say = unsolicited_advertisement if address.version(found.address) == 6 else gratuitous_arp
-    return say(found.mac, found.address)
+    return announcement(found.mac, found.address)
 
 
 def _published(held: Iterable[KernelObject]) -> Iterator[Published]:

@@ -21,6 +21,7 @@ from onehop.compiler.state import Local, Partition
 from onehop.model.gateway import Gateway
 from onehop.model.topology import Ref, Topology
 from onehop.net import naming
+from onehop.net.address import version
 from onehop.net.identifier import HostName, RouterId
 from onehop.objects import Address, Key
 
@@ -48,6 +49,7 @@ class Wanted(msgspec.Struct, frozen=True):
         shared: it is published as the router's owner.
         gateway: it is the router's own address.
         peers: MACs of the same router's legs on other hosts.
+        follows: nobody asks for it: it is published with the router's IPv4 address.
     """
 
     published: Published
@@ -55,11 +57,7 @@ class Wanted(msgspec.Struct, frozen=True):
     shared: bool
     gateway: bool
     peers: frozenset[str]
-
-    @property
-    def six(self) -> bool:
-        """It is an IPv6 address."""
-        return ":" in self.published.address
+    follows: bool = False
 
 
 class Question(msgspec.Struct):
@@ -83,6 +81,7 @@ def wanted_of(partition: Partition, view: Topology, host: HostName, local: Local
         return {}
     peers = frozenset(place.mac_address for place in gateway.hosts if place.host != host)
     leg = naming.external_leg(gateway.port_id)
+    has_four = any(version(ip.ip_address) == 4 for ip in gateway.fixed_ips)
     found: dict[Key, Wanted] = {}
     for key, claim in partition.claims.items():
         item = claim.object
@@ -90,7 +89,8 @@ def wanted_of(partition: Partition, view: Topology, host: HostName, local: Local
             published = Published(item.namespace, leg, own, item.address.partition("/")[0])
             is_gateway = _is_gateway(gateway, published.address)
             shared = is_gateway or _is_shared(claim.resource, view, host)
-            found[key] = Wanted(published, bridge, shared, is_gateway, peers)
+            follows = has_four and version(published.address) == 6
+            found[key] = Wanted(published, bridge, shared, is_gateway, peers, follows)
     return found
 
 
@@ -134,7 +134,7 @@ class Permits:
         if before != wanted:
             self.version += 1
         for key, item in wanted.items():
-            if item.six:
+            if item.follows:
                 continue
             if self.confirmed or (key in held and key not in before):
                 self._free(key)
@@ -145,10 +145,10 @@ class Permits:
         return self._withheld(wanted)
 
     def _withheld(self, wanted: Mapping[Key, Wanted]) -> set[Key]:
-        """What has to wait; an IPv6 address, which nobody asks for, with the router's IPv4 address."""
-        waiting = {key for key, item in wanted.items() if not item.six and key not in self._open}
+        """What has to wait, with what follows it."""
+        waiting = {key for key, item in wanted.items() if not item.follows and key not in self._open}
         if any(wanted[key].gateway for key in waiting):
-            waiting |= {key for key, item in wanted.items() if item.six}
+            waiting |= {key for key, item in wanted.items() if item.follows}
         return waiting
 
     def grant(self, partition: str, wanted: Mapping[Key, Wanted]) -> None:
@@ -174,7 +174,7 @@ class Permits:
             (item.bridge, item.published.address): item.published.mac
             for wanted in self._wanted.values()
             for item in wanted.values()
-            if not item.six
+            if not item.follows
         }
 
     def due(self, now: float) -> tuple[list[Wanted], set[str]]:

@@ -163,13 +163,13 @@ class Sight:
         found = self.holding.objects(owner).get(("link", naming.HOST, name)) if owner is not None else None
         return found if isinstance(found, Link) else None
 
-    def load(self, namespace: str, gateway: str, enough: int) -> Load:
+    def load(self, namespace: str, gateway: str, enough: int, before: int | None) -> Load:
         """How far source ports are used; see `Kernel.load`.
 
         Raises:
             KernelError: it could not be read.
         """
-        return self._kernel.load(namespace, gateway, enough)
+        return self._kernel.load(namespace, gateway, enough, before)
 
     def exists(self, name: str) -> bool:
         """Whether the host's namespace holds a link of that name now, whoever's it is."""

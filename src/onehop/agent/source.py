@@ -67,7 +67,7 @@ class Source:
         connected: whether the session is open and the view complete.
         error: why it is not.
         wanted: newest revision that a controller told of.
-        synced: revision at which a controller last said that the view is whole.
+        synced: revision at which a controller last said that the view is whole, as it did `syncs` times.
         applied: revision that the last pass brought the kernel to.
         entries: state of every resource, as the passes said.
     """
@@ -83,8 +83,8 @@ class Source:
         self.controller = settings.controllers[0]
         self.connected = False
         self.error = "not connected yet"
-        self.wanted = 0
-        self.synced = 0
+        self.wanted = self.synced = 0
+        self.syncs = 0
         self.applied = 0
         self.errors = 0
         self.entries: dict[Ref, Entry] = {}
@@ -242,6 +242,7 @@ class Source:
         if not self.connected:
             LOG.info("in sync with a controller", address=self.controller, revision=revision)
         self._synced = self.synced = revision
+        self.syncs += 1
         self.wanted = revision
         self.connected = True
         self.error = ""

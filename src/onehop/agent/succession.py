@@ -8,7 +8,7 @@ router. The later reign counts, but for two cases in which who holds the address
 - the other took over without reaching anybody, so it could not know;
 - a controller confirms the owner that it chose itself.
 
-docs/decisions/0021 has the table of what fails and what follows.
+docs/decisions/0019 has the table of what fails and what follows.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -31,6 +31,9 @@ STEP = 0.5
 
 AGAIN = 1.0
 """Seconds, and up to twice as many, until an address that somebody has is asked for again."""
+
+SOON = 0.3
+"""Seconds, and up to twice as many, until who laid a reign down asks: perhaps both did who heard each other."""
 
 STALE = 2.0
 """Seconds for which who spoke of a past reign is told of the one that counts."""
@@ -169,7 +172,7 @@ class Succession:
                 self._lay_down(router)
                 self._judge(router, now)
                 if router in self._trials:
-                    self._trials[router] = Trial(self._later(now))
+                    self._trials[router] = Trial(now + SOON * (1 + self._chance()))
 
     def due(self, now: float) -> list[tuple[str, str]]:
         """What is to be asked for now: bridge and address. Who was asked for often enough is taken over."""

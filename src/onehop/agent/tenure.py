@@ -18,7 +18,7 @@ from onehop.log import logger
 from onehop.model.gateway import Gateway
 from onehop.model.topology import Ref, Topology
 from onehop.net import naming
-from onehop.net.announcement import gratuitous_arp
+from onehop.net.announcement import announcement
 from onehop.net.identifier import RouterId
 from onehop.objects import Address, KernelObject, Key, Link, Ruleset
 from onehop.reconciler.plan import Create, Delete, Op, Plan
@@ -123,7 +123,7 @@ class Tenure:
                 self._send(
                     wanted.published.namespace,
                     wanted.published.link,
-                    gratuitous_arp(wanted.published.mac, address),
+                    announcement(wanted.published.mac, address),
                 )
             return None
         partition, gone = self.permits.give_up(wanted, now)
@@ -150,13 +150,13 @@ class Tenure:
         # Else the pass that follows would plan all of it again. What the kernel says of it has it read back.
         holding.note(done)
         for op in done:
-            if isinstance(op, Create) and isinstance(op.object, Address) and "." in op.object.address:
+            if isinstance(op, Create) and isinstance(op.object, Address):
                 link = holding.objects(_partition(op.object.namespace)).get(
                     ("link", op.object.namespace, op.object.link)
                 )
                 if isinstance(link, Link) and link.mac is not None:
                     address = op.object.address.partition("/")[0]
-                    self._send(op.object.namespace, op.object.link, gratuitous_arp(link.mac, address))
+                    self._send(op.object.namespace, op.object.link, announcement(link.mac, address))
 
     def _carry_out(self, ops: Iterable[Op]) -> tuple[Op, ...]:
         plan = Plan(tuple(ops))

@@ -7,8 +7,8 @@ Taps that are there when a network is looked at first have been there before, or
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from onehop.net import address, naming
-from onehop.net.announcement import gratuitous_arp, unsolicited_advertisement
+from onehop.net import naming
+from onehop.net.announcement import announcement
 from onehop.objects import BridgeFdb, KernelObject, Key, Link, Neighbour
 
 _TAP, _LEG = "tap", "hr-"
@@ -40,5 +40,4 @@ def _gateways(held: Iterable[KernelObject]) -> Iterator[bytes]:
     legs = {o.mac for o in found if isinstance(o, BridgeFdb) and o.namespace == naming.HOST and o.port.startswith(_LEG)}
     for item in found:
         if isinstance(item, Neighbour) and item.mac in legs:
-            tell = gratuitous_arp if address.version(item.address) == 4 else unsolicited_advertisement
-            yield tell(item.mac, item.address)
+            yield announcement(item.mac, item.address)

@@ -62,10 +62,11 @@ class Kernel(Protocol):
         """
         ...
 
-    def load(self, namespace: str, gateway: str, enough: int) -> Load:
+    def load(self, namespace: str, gateway: str, enough: int, before: int | None = None) -> Load:
         """How many tracked connections the busiest destination has of those that are translated to an address.
 
-        What is fewer than `enough` need not be exact. A namespace that is not there has none.
+        What is fewer than `enough` need not be exact, nor need it be said whether one is of a protocol without ports,
+        unless more failed than `before`. A namespace that is not there has none.
 
         Raises:
             KernelError: it could not be read.

@@ -155,12 +155,12 @@ class LinuxKernel:
 
         return self._inside(lambda: self._rested(forget))
 
-    def load(self, namespace: str, gateway: str, enough: int) -> Load:
+    def load(self, namespace: str, gateway: str, enough: int, before: int | None = None) -> Load:
         """How far source ports are used; see `onehop.kernel.base.Kernel.load`."""
 
         def measure() -> Load:
             space = self._spaces.open(namespace)
-            return Load() if space is None else outward.load(space, gateway, enough)
+            return Load() if space is None else outward.load(space, gateway, enough, before)
 
         return self._inside(lambda: self._rested(measure))
 

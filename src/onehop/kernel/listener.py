@@ -1,11 +1,10 @@
 """Sockets that hear of changes in all namespaces that the one they are opened in has a number for."""
 
-import ctypes
 import socket
 from collections.abc import Iterable
 from pathlib import Path
-from struct import Struct, pack
 
+from onehop.kernel.filter import without_octet
 from onehop.objects.netlink import AF_BRIDGE
 
 LISTEN_ALL_NSID = 8
@@ -15,9 +14,9 @@ _SOL_NETLINK = 270
 _ADD_MEMBERSHIP = 1
 _SO_RCVBUFFORCE = 33
 _CAP_NET_BROADCAST = 1 << 11
-_SO_ATTACH_FILTER = 26
 _BUFFER = 1 << 23
-_INSTRUCTION = Struct("=HBBI")
+_FAMILY = 16
+"""Octet of a notification: the family, behind the message's header."""
 
 
 def listener(protocol: int, groups: Iterable[int]) -> socket.socket:
@@ -44,22 +43,12 @@ def listener(protocol: int, groups: Iterable[int]) -> socket.socket:
 def without_fdb(made: socket.socket) -> None:
     """Let the kernel drop notifications about FDB entries (AF_BRIDGE) before they get here.
 
-    A classic BPF program, because FDB entries and neighbours share one group.
+    By a filter, because FDB entries and neighbours share one group.
 
     Raises:
         OSError: refused.
     """
-    program = b"".join(
-        _INSTRUCTION.pack(*words)
-        for words in (
-            (0x30, 0, 0, 16),  # load octet 16: the family, behind the message's header
-            (0x15, 0, 1, AF_BRIDGE),
-            (0x06, 0, 0, 0),  # drop
-            (0x06, 0, 0, 0xFFFFFFFF),
-        )
-    )
-    kept = ctypes.create_string_buffer(program, len(program))
-    made.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pack("HP", len(program) // 8, ctypes.addressof(kept)))
+    without_octet(made, _FAMILY, AF_BRIDGE)
 
 
 def may_hear_all() -> bool:

@@ -167,10 +167,11 @@ class MemoryKernel:
         self.allowed[namespace] = allowed
         return 0
 
-    def load(self, namespace: str, gateway: str, enough: int) -> Load:
+    def load(self, namespace: str, gateway: str, enough: int, before: int | None = None) -> Load:
         """See `onehop.kernel.base.Kernel.load`. It tracks nothing; `loads` says what to answer."""
         found = self.loads.get((namespace, gateway), Load())
-        return found if found.used >= enough else Load(0, found.failed)
+        looked = found.used >= enough or (before is not None and found.failed > before)
+        return found if looked else Load(0, found.failed)
 
     def bar(self, admissions: Admissions) -> int:
         """Bar connections; see `onehop.kernel.base.Kernel.bar`. It holds none, and keeps what it was told."""

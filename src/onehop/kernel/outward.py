@@ -67,7 +67,7 @@ def cut(space: Space, allowed: Translations) -> int:
     return sum(refusal is None for refusal in refusals)
 
 
-def load(space: Space, gateway: str, enough: int) -> Load:
+def load(space: Space, gateway: str, enough: int, before: int | None) -> Load:
     """How far the source ports of an address are used; see `onehop.kernel.base.Kernel.load`.
 
     Raises:
@@ -76,10 +76,11 @@ def load(space: Space, gateway: str, enough: int) -> Load:
     answer = next(space.netfilter.ask([conntrack.how_many()]))
     used = conntrack.number(answer) if answer is not None else 0
     failed = sum(map(conntrack.failed, space.netfilter.dump(*conntrack.failures())))
-    if used >= enough:
-        found = (conntrack.decode(message) for message in space.netfilter.dump(*conntrack.dump()))
-        used = conntrack.busiest((one for one in found if one is not None), gateway)
-    return Load(used, failed)
+    if used < enough and (before is None or failed <= before):
+        return Load(used, failed)
+    decoded = (conntrack.decode(message) for message in space.netfilter.dump(*conntrack.dump()))
+    found = [one for one in decoded if one is not None]
+    return Load(conntrack.busiest(found, gateway), failed, conntrack.portless(found, gateway))
 
 
 def bar(space: Space, admissions: Admissions) -> int:

@@ -1,4 +1,4 @@
-"""Announcements: the frames that tell a segment where an address is now.
+"""Announcements: the frames that tell a segment where an address is now, and the ones that ask it.
 
 Gratuitous ARP (RFC 826, RFC 5227) and unsolicited neighbour advertisements (RFC 4861, 4.4 and 7.2.6).
 """
@@ -12,7 +12,7 @@ _ETHERTYPE_ARP = 0x0806
 _ETHERNET, _IPV4, _REQUEST = 1, 0x0800, 1
 _SHORTEST = 60
 _ETHERTYPE_IPV6 = 0x86DD
-_ICMPV6, _ADVERTISEMENT, _HOPS = 58, 136, 255
+_ICMPV6, _SOLICITATION, _ADVERTISEMENT, _HOPS = 58, 135, 136, 255
 _ROUTER_AND_OVERRIDE = 0xA0000000
 _TARGET_LINK_LAYER = 2
 _ALL_NODES = "ff02::1"
@@ -29,6 +29,16 @@ def gratuitous_arp(mac: str, ip: str) -> bytes:
     header = _BROADCAST + sender + pack("!H", _ETHERTYPE_ARP)
     words = pack("!HHBBH", _ETHERNET, _IPV4, 6, 4, _REQUEST) + sender + packed + bytes(6) + packed
     return (header + words).ljust(_SHORTEST, b"\0")
+
+
+def announcement(mac: str, ip: str) -> bytes:
+    """The frame that tells everybody where an address of either version is now."""
+    return (unsolicited_advertisement if address.version(ip) == 6 else gratuitous_arp)(mac, ip)
+
+
+def probe(mac: str, ip: str) -> bytes:
+    """The frame that asks who has an address of either version."""
+    return (neighbour_probe if address.version(ip) == 6 else arp_probe)(mac, ip)
 
 
 def arp_probe(mac: str, ip: str) -> bytes:
@@ -52,6 +62,35 @@ def arp_sender(frame: bytes) -> tuple[str, str] | None:
     return words[8:14].hex(":"), address.unpack(words[14:18])
 
 
+def neighbour_probe(mac: str, ip: str) -> bytes:
+    """A neighbour solicitation as duplicate address detection sends it (RFC 4862, 5.4.2), as an Ethernet frame.
+
+    Whoever has the address answers to all nodes. It names no address of the asker.
+
+    Args:
+        mac: of the link that asks.
+        ip: canonical IPv6 address that is asked for.
+    """
+    target = address.pack(ip)
+    everybody = address.pack("ff02::1:ff00:0")[:13] + target[13:]
+    return _neighbour_discovery(address.pack_mac(mac), bytes(16), everybody, _SOLICITATION, 0, target)
+
+
+def advertiser(frame: bytes) -> tuple[str, str] | None:
+    """MAC and IPv6 address of a neighbour advertisement (RFC 4861, 7.1.2); None for what is no valid one.
+
+    The MAC is the one that it says the address has, or where it does not, the frame's sender.
+    """
+    header, body = frame[14:54], frame[54:]
+    if frame[12:14] != pack("!H", _ETHERTYPE_IPV6) or len(body) < 24 or header[6:8] != bytes((_ICMPV6, _HOPS)):
+        return None
+    body = body[: int.from_bytes(header[4:6])]
+    if body[:2] != bytes((_ADVERTISEMENT, 0)) or icmpv6_checksum(header[8:24], header[24:40], body) != 0:
+        return None
+    told = body[26:32] if body[24:26] == bytes((_TARGET_LINK_LAYER, 1)) and len(body) >= 32 else frame[6:12]
+    return told.hex(":"), address.unpack(body[8:24])
+
+
 def unsolicited_advertisement(mac: str, ip: str) -> bytes:
     """A neighbour advertisement to all nodes as an Ethernet frame, from a router, that overrides what they know.
 
@@ -59,12 +98,18 @@ def unsolicited_advertisement(mac: str, ip: str) -> bytes:
         mac: of the link that has the address.
         ip: canonical IPv6 address.
     """
-    sender, packed, everybody = address.pack_mac(mac), address.pack(ip), address.pack(_ALL_NODES)
+    sender, packed = address.pack_mac(mac), address.pack(ip)
     option = pack("!BB", _TARGET_LINK_LAYER, 1) + sender
-    body = pack("!BBHI", _ADVERTISEMENT, 0, 0, _ROUTER_AND_OVERRIDE) + packed + option
-    body = body[:2] + pack("!H", icmpv6_checksum(packed, everybody, body)) + body[4:]
-    header = pack("!IHBB", 6 << 28, len(body), _ICMPV6, _HOPS) + packed + everybody
-    return b"\x33\x33" + everybody[-4:] + sender + pack("!H", _ETHERTYPE_IPV6) + header + body
+    said = packed + option
+    return _neighbour_discovery(sender, packed, address.pack(_ALL_NODES), _ADVERTISEMENT, _ROUTER_AND_OVERRIDE, said)
+
+
+def _neighbour_discovery(sender: bytes, source: bytes, group: bytes, kind: int, flags: int, said: bytes) -> bytes:
+    """A frame to a multicast group: type, code, checksum, flags, and what is said."""
+    body = pack("!BBHI", kind, 0, 0, flags) + said
+    body = body[:2] + pack("!H", icmpv6_checksum(source, group, body)) + body[4:]
+    header = pack("!IHBB", 6 << 28, len(body), _ICMPV6, _HOPS) + source + group
+    return b"\x33\x33" + group[-4:] + sender + pack("!H", _ETHERTYPE_IPV6) + header + body
 
 
 def icmpv6_checksum(source: bytes, target: bytes, body: bytes) -> int:

@@ -24,6 +24,8 @@ _IP, _PROTOCOL = 1, 2
 _SOURCE, _DESTINATION = 1, 2
 _NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3
 PROTOCOLS = {6: "tcp", 17: "udp"}
+_PORTED = {1, *PROTOCOLS}
+"""Protocols that many share an address by: ICMP has ids."""
 
 
 class Tuple(msgspec.Struct, frozen=True):
@@ -55,10 +57,12 @@ class Load(msgspec.Struct, frozen=True):
     Attributes:
         used: connections of the busiest destination, or fewer than were asked for.
         failed: connections that could not be entered since the namespace was made: another had their port.
+        portless: one of a protocol without ports is translated: of such a protocol each far address has room for one.
     """
 
     used: int = 0
     failed: int = 0
+    portless: bool = False
 
 
 class Forwarded(msgspec.Struct, frozen=True):
@@ -140,6 +144,13 @@ def busiest(tracked: Iterable[Tracked], gateway: str) -> int:
         if t.reply.destination == gateway and t.original.source != gateway
     )
     return max(found.values(), default=0)
+
+
+def portless(tracked: Iterable[Tracked], gateway: str) -> bool:
+    """Whether a connection of a protocol without ports or ids is translated to an address."""
+    return any(
+        t.reply.destination == gateway != t.original.source and t.original.protocol not in _PORTED for t in tracked
+    )
 
 
 def dump() -> tuple[int, bytes]:

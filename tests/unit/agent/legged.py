@@ -3,7 +3,6 @@
 from onehop.compiler.state import Local, Plug
 from onehop.kernel.memory import MemoryKernel
 from onehop.model.port import Port
-from onehop.net import naming
 from onehop.objects import Address, Bridge, Link
 from tests.northern import Northern
 from tests.unit.agent.bench import Bench
@@ -38,5 +37,5 @@ def bench_of(
 
 def on_leg(bench: Bench) -> set[str]:
     """The addresses that are published."""
-    found = {o.address for o in bench.ours().values() if isinstance(o, Address) and o.link.startswith("qg-")}
-    return {address.partition("/")[0] for address in found - {naming.ANCHOR}}
+    found = [o for o in bench.ours().values() if isinstance(o, Address) and o.link.startswith("qg-")]
+    return {o.address.partition("/")[0] for o in found if o.scope == "global"}

@@ -1,13 +1,16 @@
 """What may be published, and who contests it: an engine over a kernel in memory, with and without a controller."""
 
+import msgspec
+
 from onehop.agent.permit import AGAIN, ASKED, PAUSE
 from onehop.compiler.northbound import NOBODY
 from onehop.kernel.memory import MemoryKernel
 from onehop.model.locality import changed_between
-from onehop.net.announcement import gratuitous_arp
+from onehop.model.port import Port
+from onehop.net.announcement import gratuitous_arp, unsolicited_advertisement
 from onehop.objects import Address, Ruleset
 from onehop.reconciler.plan import Plan, Report
-from tests.northern import gateway_ip
+from tests.northern import EXTERNAL_SUBNET_V6, Northern, gateway_ip, gateway_ip6, router_of
 from tests.unit.agent.bench import Bench
 from tests.unit.agent.legged import BRIDGE, OWN, PEER, bench_of, on_leg, world_of
 
@@ -206,3 +209,57 @@ def test_what_a_controller_sent_is_published_though_it_falls_silent_before_it_is
     bench.engine.doubt_all()
     bench.work()
     assert on_leg(bench) == {G, "203.0.113.50", "203.0.113.51"}
+
+
+def _six_alone(owner: int) -> tuple[Northern, Port]:
+    """A router that has only an IPv6 address outside."""
+    world = Northern(six=True)
+    world.network(1)
+    world.router(1, [1])
+    world.gateway(1, owner=owner, six=True)
+    gateway = router_of(world, 1).gateway
+    assert gateway is not None
+    six = tuple(ip for ip in gateway.fixed_ips if ip.subnet_id == EXTERNAL_SUBNET_V6)
+    world.change(world.router_id(1), gateway=msgspec.structs.replace(gateway, fixed_ips=six))
+    return world, world.port(1, 1)
+
+
+def test_a_router_that_has_only_ipv6_outside_asks_for_that_before_it_publishes() -> None:
+    world, port = _six_alone(owner=1)
+    bench = bench_of(port)
+    asked = [question for outcome in bench.see(world) for question in outcome.questions]
+    asked += [question for outcome in bench.wait(0) for question in outcome.questions]
+    assert asked == [(BRIDGE, gateway_ip6(1))]
+    for _ in range(ASKED - 1):
+        bench.wait(PAUSE)
+        assert on_leg(bench) == set()
+    bench.wait(PAUSE)
+    assert on_leg(bench) == {gateway_ip6(1)}
+
+
+def test_an_owner_of_only_ipv6_gives_up_what_a_peer_advertises_and_says_again_what_is_confirmed() -> None:
+    world, port = _six_alone(owner=1)
+    bench = bench_of(port, confirmed=True)
+    bench.see(world)
+    bench.wait(10)
+    bench.kernel.announced.clear()
+    bench.engine.heard({(BRIDGE, gateway_ip6(1), PEER)}, confirmed=True)
+    assert [frame for _, _, frame in bench.kernel.announced] == [unsolicited_advertisement(OWN, gateway_ip6(1))]
+    bench.engine.heard({(BRIDGE, gateway_ip6(1), PEER)}, confirmed=False)
+    bench.work()
+    assert on_leg(bench) == set()
+
+
+def test_an_ipv6_address_beside_an_ipv4_one_is_not_asked_for() -> None:
+    world = Northern(six=True)
+    world.network(1)
+    world.router(1, [1])
+    world.gateway(1, owner=1, six=True)
+    bench = bench_of(world.port(1, 1))
+    asked = {address for outcome in bench.see(world) for _, address in outcome.questions}
+    asked |= set(_asked(bench, 0))
+    assert asked == {G}
+    for _ in range(ASKED):
+        assert on_leg(bench) == set()
+        bench.wait(PAUSE)
+    assert on_leg(bench) == {G, gateway_ip6(1)}

@@ -2,7 +2,7 @@
 
 from onehop.agent.hub import Hub
 from onehop.agent.meter import Meter
-from onehop.agent.ports import REMEMBERED, Blocks, Ports, blocks_on
+from onehop.agent.ports import LOOK_SECONDS, MORE_ADDRESSES, MORE_PORTS, REMEMBERED, Blocks, Ports, blocks_on
 from onehop.compiler.state import Local, Plug
 from onehop.model.gateway import PortBlock
 from onehop.net import naming
@@ -33,8 +33,29 @@ def test_what_failed_counts_from_the_first_look_and_only_while_ports_are_scarce(
     assert ports.short(1.0) == {}
     assert ports.take(R, BLOCKS, Load(1020, 53), 2.0) == PortUse(router=R, address=BLOCKS.gateway, used=1020, failed=3)
     ports.take(R, BLOCKS, Load(10, 60), 3.0)
-    assert ports.short(3.0) == {R: 3}
+    assert ports.short(3.0) == {R: f"3 connections found no free source port: {MORE_PORTS}"}
     assert ports.short(2.0 + REMEMBERED) == {}
+
+
+def test_what_failed_for_want_of_ports_to_have_counts_however_few_connections_there_are() -> None:
+    """GRE and the like: a second instance that calls the same address has no room."""
+    ports = Ports()
+    ports.take(R, BLOCKS, Load(1, 4), 1.0)
+    assert ports.before(R, BLOCKS, 2.0) == 4
+    assert ports.take(R, BLOCKS, Load(1, 6, portless=True), 2.0) is None
+    assert ports.short(2.0) == {R: f"2 connections found no free source port: {MORE_ADDRESSES}"}
+
+
+def test_connections_are_looked_at_now_and_then_because_some_failed_and_none_is_forgotten() -> None:
+    ports = Ports()
+    ports.take(R, BLOCKS, Load(1, 0), 1.0)
+    ports.take(R, BLOCKS, Load(1, 3), 2.0)
+    assert ports.short(2.0) == {}
+    assert ports.before(R, BLOCKS, 2.0 + LOOK_SECONDS / 2) is None
+    ports.take(R, BLOCKS, Load(1, 5), 2.0 + LOOK_SECONDS / 2, looked=False)
+    assert ports.before(R, BLOCKS, 2.0 + LOOK_SECONDS) == 3
+    ports.take(R, BLOCKS, Load(1, 5, portless=True), 2.0 + LOOK_SECONDS)
+    assert ports.short(2.0 + LOOK_SECONDS)[R].startswith("2 connections")
 
 
 def test_each_gateway_address_counts_by_itself() -> None:
@@ -54,7 +75,7 @@ def test_each_gateway_address_counts_by_itself() -> None:
             for (_, blocks), load in zip(found, (Load(10, failed), Load(1000, failed)), strict=True)
         ]
     assert uses == [None, PortUse(router=router, address=second, used=1000, failed=7)]
-    assert ports.short(2.0) == {router: 7}
+    assert ports.short(2.0) == {router: f"7 connections found no free source port: {MORE_PORTS}"}
 
 
 def test_the_busiest_destination_is_what_counts() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from onehop.agent.reach import Verdict
 from onehop.agent.seat import Seat
-from onehop.agent.succession import AGAIN, ASKED, PAUSE, STALE, STEP, Succession
+from onehop.agent.succession import AGAIN, ASKED, PAUSE, SOON, STALE, STEP, Succession
 from onehop.model.reign import Reign
 from onehop.net.identifier import HostName, RouterId
 from tests.worlds import uid
@@ -152,8 +152,8 @@ def test_an_owner_that_hears_a_peer_lays_down_and_asks_before_it_acts_again() ->
     assert found.owner(ROUTER) == TWO, "a stranger's word takes nothing away"
     found.heard(BRIDGE, ADDRESS, PEER, NOW + 2)
     assert found.owner(ROUTER) is None
-    assert pass_time(found, AGAIN - 0.05, NOW + 2) == 0
-    pass_time(found, 2, NOW + 2 + AGAIN)
+    assert pass_time(found, SOON - 0.05, NOW + 2) == 0
+    pass_time(found, 1, NOW + 2 + SOON)
     assert found.reigns() == [reign(2, TWO)]
 
 

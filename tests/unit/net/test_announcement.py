@@ -1,9 +1,10 @@
 """Announcements are read by others as what they are."""
 
-from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6NDOptDstLLAddr, IPv6
+import pytest
+from scapy.layers.inet6 import ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr, IPv6
 from scapy.layers.l2 import ARP, Ether
 
-from onehop.net.announcement import gratuitous_arp, unsolicited_advertisement
+from onehop.net.announcement import advertiser, gratuitous_arp, neighbour_probe, probe, unsolicited_advertisement
 
 MAC = "fa:16:3e:02:01:01"
 
@@ -33,3 +34,33 @@ def test_an_unsolicited_advertisement_overrides_and_has_a_right_checksum() -> No
     given = advertisement.cksum
     del frame[ICMPv6ND_NA].cksum
     assert Ether(bytes(frame))[ICMPv6ND_NA].cksum == given
+
+
+def test_a_neighbour_probe_is_that_of_duplicate_address_detection() -> None:
+    octets = neighbour_probe(MAC, "2001:db8::12:3456")
+    assert octets == probe(MAC, "2001:db8::12:3456")
+    frame = Ether(octets)
+    assert (frame.dst, frame.src) == ("33:33:ff:12:34:56", MAC)
+    assert (frame[IPv6].src, frame[IPv6].dst, frame[IPv6].hlim) == ("::", "ff02::1:ff12:3456", 255)
+    solicitation = frame[ICMPv6ND_NS]
+    assert solicitation.tgt == "2001:db8::12:3456"
+    assert not solicitation.payload, "with no source there is no link-layer address either (RFC 4861, 4.3)"
+    given = solicitation.cksum
+    del frame[ICMPv6ND_NS].cksum
+    assert Ether(bytes(frame))[ICMPv6ND_NS].cksum == given
+
+
+def test_an_advertisement_says_who_has_an_address() -> None:
+    assert advertiser(unsolicited_advertisement(MAC, "2001:db8::10")) == (MAC, "2001:db8::10")
+    bare = Ether(src=MAC) / IPv6(src="2001:db8::10", dst="ff02::1", hlim=255) / ICMPv6ND_NA(tgt="2001:db8::10")
+    assert advertiser(bytes(bare)) == (MAC, "2001:db8::10")
+    assert advertiser(bytes(bare) + bytes(6)) == (MAC, "2001:db8::10"), "padded"
+
+
+@pytest.mark.parametrize("at", [12, 20, 21, 54, 55, 60])
+def test_an_advertisement_that_is_damaged_or_came_from_afar_says_nothing(at: int) -> None:
+    octets = bytearray(unsolicited_advertisement(MAC, "2001:db8::10"))
+    octets[at] ^= 1
+    assert advertiser(bytes(octets)) is None
+    assert advertiser(bytes(octets)[:70]) is None
+    assert advertiser(neighbour_probe(MAC, "2001:db8::10")) is None
