@@ -1,13 +1,39 @@
 """What tests of owners ask: who has an address on its leg, and who answers for it."""
 
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from onehop.lab import fabric
+from onehop.lab import fabric, power
 from tests.dataplane.capture import capture
-from tests.dataplane.north import North
+from tests.dataplane.north import North, north_world
 from tests.dataplane.site import until
 
 GATEWAYS = ("host-1", "host-2")
+
+
+INTERVAL = 1.0
+"""Seconds between two gratuitous ARPs: how long two may answer who can hear each other."""
+
+
+@contextmanager
+def owned_world(word: str) -> Iterator[North]:
+    """A world for a module of tests; whatever they cut and stop, it ends whole."""
+    with north_world(f"{word}-{os.getpid()}") as made:
+        try:
+            yield made
+        finally:
+            power.controller(made.site.directory, "start")
+            mended(made)
+
+
+def restored(north: North) -> North:
+    """A world with everything running and connected, whatever the test before did."""
+    power.controller(north.site.directory, "start")
+    mended(north)
+    north.restore()
+    return north
 
 
 def mended(north: North) -> None:

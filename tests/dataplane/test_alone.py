@@ -1,6 +1,5 @@
 """Owners without a controller: hosts agree on who acts, with real packets; the controller takes that up."""
 
-import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,8 +13,8 @@ from onehop.lab.prober import probing
 from onehop.lab.state import FABRIC
 from onehop.lab.streaming import serving, streaming
 from tests.dataplane.capture import capture
-from tests.dataplane.north import SLACK, North, north_world
-from tests.dataplane.owning import alone, answerers, holds, mended, other_than
+from tests.dataplane.north import SLACK, North
+from tests.dataplane.owning import INTERVAL, alone, answerers, holds, mended, other_than, owned_world, restored
 from tests.dataplane.site import until
 from tests.dataplane_north.echo import ping, tcp
 
@@ -24,8 +23,6 @@ OUTSIDE = plan.OUTSIDE
 FOUND = 1.0
 """Seconds: `onehop.agent.reach` finds a silent host in that time."""
 
-INTERVAL = 1.0
-"""Seconds between two gratuitous ARPs: how long two may answer who can hear each other."""
 
 TAKEN = 0.3
 """Seconds that taking over may take then."""
@@ -34,21 +31,14 @@ TAKEN = 0.3
 @pytest.fixture(scope="module")
 def whole() -> Iterator[North]:
     """The world, once for the module."""
-    with north_world(f"alone-{os.getpid()}") as made:
-        try:
-            yield made
-        finally:
-            power.controller(made.site.directory, "start")
-            mended(made)
+    with owned_world("alone") as made:
+        yield made
 
 
 @pytest.fixture
 def north(whole: North) -> North:
-    """The world with everything running and connected, whatever the test before did."""
-    power.controller(whole.site.directory, "start")
-    mended(whole)
-    whole.restore()
-    return whole
+    """The world as it was made."""
+    return restored(whole)
 
 
 @contextmanager

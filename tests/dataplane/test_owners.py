@@ -1,6 +1,5 @@
 """Partitions, and ways outside that are lost: who answers for what, with real packets."""
 
-import os
 import socket
 import sys
 import time
@@ -14,33 +13,26 @@ from onehop.lab.streaming import PORT as STREAM_PORT
 from onehop.lab.streaming import serving
 from onehop.net.announcement import gratuitous_arp
 from tests.dataplane.capture import capture
-from tests.dataplane.north import DETECTION, SLACK, North, north_world
-from tests.dataplane.owning import GATEWAYS, alone, answerers, holds, mended, other_than
+from tests.dataplane.north import DETECTION, SLACK, North
+from tests.dataplane.owning import GATEWAYS, INTERVAL, alone, answerers, holds, other_than, owned_world, restored
 from tests.dataplane.site import until
 from tests.dataplane_north.echo import ping, tcp
 
 pytestmark = pytest.mark.slow
 OUTSIDE = plan.OUTSIDE
-INTERVAL = 1.0
-"""Seconds between two gratuitous ARPs: how long two may answer who can hear each other."""
 
 
 @pytest.fixture(scope="module")
 def whole() -> Iterator[North]:
     """The world, once for the module."""
-    with north_world(f"owners-{os.getpid()}") as made:
-        try:
-            yield made
-        finally:
-            mended(made)
+    with owned_world("owners") as made:
+        yield made
 
 
 @pytest.fixture
 def north(whole: North) -> North:
-    """The world with everything running and connected, whatever the test before did."""
-    mended(whole)
-    whole.restore()
-    return whole
+    """The world as it was made."""
+    return restored(whole)
 
 
 def test_an_owner_cut_off_from_the_underlay_gives_up_what_another_was_given(north: North) -> None:

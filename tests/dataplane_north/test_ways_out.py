@@ -36,6 +36,13 @@ class Ways(Site):
         for last, name in enumerate("abc", 101):
             world.floating_ip(last, self.ports[name])
         super().__init__(world)
+        try:
+            self._populate()
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def _populate(self) -> None:
         self.side = self._place()
         self._cable("side", "external", self.side, "ext0")
         self.side.write((("ipv4/conf/all/forwarding", "1"), ("ipv6/conf/all/forwarding", "1")))
