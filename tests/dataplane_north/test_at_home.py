@@ -29,8 +29,14 @@ NOWHERE_V6 = "2001:db8:77::1"
 
 @pytest.fixture(scope="module")
 def six() -> Iterator[Six]:
-    """Network 1 has instance a on host A and c on host C; B has a router's leg on it."""
+    """Network 1 has instance a on host A and c on host C; B has a router's leg on it.
+
+    Ports are not protected: what they say would be refused at their taps, before anything here sees it.
+    """
     with Six() as made:
+        for port in made.ports.values():
+            made.world.change(port.id, port_security_enabled=False)
+        made.apply()
         yield made
 
 
