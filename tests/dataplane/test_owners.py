@@ -224,9 +224,11 @@ def test_a_host_whose_ports_run_out_is_given_a_further_block(north: North) -> No
             held += _calls(north, box.name, 10)
             assert until(lambda: blocks() == 2, 10)
             site.wait()
-            held += _calls(north, box.name, size // 2)
+            # As many as the first block would still take: new connections are spread over both.
+            held += _calls(north, box.name, size - len(held))
             seen = {connection.recv(64) for connection in held}
             assert len(seen) == len(held), "each has a port of its own"
+            assert len({int(one.split()[1]) // size for one in seen}) == 2, "both blocks are used"
     finally:
         for connection in held:
             connection.close()
