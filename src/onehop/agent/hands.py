@@ -1,5 +1,6 @@
 """The hands: partitions are made as they should be, and what came of it is read back."""
 
+import errno
 from collections.abc import Callable, Iterable, Mapping
 
 from onehop.agent.advertiser import Advertiser, occupied
@@ -20,6 +21,13 @@ from onehop.reconciler.readback import named_alone
 LOG = logger("agent")
 ROUNDS = 3
 """Attempts within one pass: what was believed of the kernel may have been out of date."""
+
+
+OVERTAKEN = frozenset({errno.ENODEV, errno.ENOENT, errno.ESRCH, errno.EEXIST, errno.EBUSY})
+"""What the kernel says where something has come or gone since it was read: that is tried again once, at once.
+
+What waits for the next retry loses packets for half a second; an instance that moves takes its link along.
+"""
 
 
 class Hands:
@@ -65,6 +73,7 @@ class Hands:
         reasons: dict[Key, str] = {}
         if doubtful:
             reasons.update(self._observe(doubtful))
+        overtaken = False
         for _ in range(ROUNDS):
             plan = self.diff(names - self._sight.unread)
             if plan.ops:
@@ -84,8 +93,9 @@ class Hands:
                 reasons.update(self._observe(self._sight.affected(names, plan, self._desire)))
             else:
                 reasons.update(self._sight.read_single(names, single, self._desire))
-            if failed:
+            if failed and (overtaken or not all(failure.errno in OVERTAKEN for failure in report.failed)):
                 break
+            overtaken = bool(failed)
         return reasons
 
     def _withdraw(self, names: set[str]) -> None:
