@@ -24,3 +24,13 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
 def kernel(host: Host) -> Kernel:
     """The kernel of an empty host."""
     return host.kernel
+
+
+@pytest.fixture
+def linux() -> Iterator[LinuxHost]:
+    """An empty host with a kernel of Linux, for what only that can show: such tests are marked `root`."""
+    made = LinuxHost()
+    try:
+        yield made
+    finally:
+        made.close()

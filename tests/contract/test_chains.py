@@ -1,7 +1,5 @@
 """Chains that hook nothing change in place, with the sets they ask and the maps that lead to them."""
 
-from collections.abc import Iterator
-
 import msgspec
 import pytest
 
@@ -47,15 +45,6 @@ NEW = _table(
     ways=('"tap1" : goto mail', '"tap3" : goto web'),
 )
 GONE = _table(STAYS, sets=(), ways=('"tap2" : goto stays',))
-
-
-@pytest.fixture
-def linux() -> Iterator[LinuxHost]:
-    made = LinuxHost()
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 @pytest.mark.parametrize(("old", "new"), [(OLD, NEW), (NEW, OLD), (NEW, GONE), (GONE, OLD)])

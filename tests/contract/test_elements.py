@@ -1,7 +1,5 @@
 """Elements of sets and maps change in place: the table, its rules and its counters stay."""
 
-from collections.abc import Iterator
-
 import msgspec
 import pytest
 
@@ -78,15 +76,6 @@ ARP = Ruleset(
     sets=(NamedSet("addresses", ("ipv4_addr",), elements=("10.0.0.1",)),),
     body="",
 )
-
-
-@pytest.fixture
-def linux() -> Iterator[LinuxHost]:
-    made = LinuxHost()
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def test_every_type_of_key_changes_in_place(kernel: Kernel) -> None:

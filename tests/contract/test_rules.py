@@ -1,7 +1,5 @@
 """Rules change in place: hooks stay, so that a packet meets all old rules of a hook or all new ones."""
 
-from collections.abc import Iterator
-
 import msgspec
 import pytest
 
@@ -64,15 +62,6 @@ OTHERS = {
     "another order": change(OLD, sets=SETS[::-1]),
     "another type": change(OLD, sets=(SETS[0], NamedSet("gone", ("ipv4_addr",), interval=True))),
 }
-
-
-@pytest.fixture
-def linux() -> Iterator[LinuxHost]:
-    made = LinuxHost()
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)

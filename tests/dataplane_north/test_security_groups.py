@@ -1,12 +1,4 @@
-"""Security groups with real packets: what passes, and above all what does not.
-
-| host | network 1 | network 2 |
-|---|---|---|
-| A | web-a, mates-a, open-a, shut-a | mates2-a, open2-a |
-| B | web-b, mates-b, open-b | web2-b |
-
-web: TCP 7007 from anywhere. mates: everything from each other. shut: no group. open: everything. All may send but shut.
-"""
+"""Security groups with real packets: what passes, and above all what does not."""
 
 import socket
 import time
@@ -14,110 +6,21 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations, product
 
-import msgspec
 import pytest
 
-from onehop.compiler import Local, compile_host
-from onehop.model.port import Port
 from onehop.model.security_group import SecurityRule
 from onehop.net import naming
-from onehop.net.identifier import SecurityGroupId
 from onehop.objects import Ruleset
 from tests.dataplane_north.agreement import Asked, disagreements, question, world_of
-from tests.dataplane_north.echo import PORT, Echo, connected, echoes, ping, tcp, udp
+from tests.dataplane_north.echo import PORT, connected, echoes, ping, tcp, udp
+from tests.dataplane_north.guarded import FLOATING, MATES, OTHER, OUT, WEB, WHERE, A, Guarded, inwards
 from tests.dataplane_north.places import Place
-from tests.dataplane_north.site import BRIDGE, OUTSIDE, Site
-from tests.dataplane_north.wire import ACK, PUSH, RST, SYN, ipv4, send, tcp_segment, udp_segment, watched
-from tests.northern import BLOCK, PHYSICAL, Northern
+from tests.dataplane_north.site import OUTSIDE
+from tests.dataplane_north.wire import ACK, PUSH, RST, SYN, ipv4, send, tcp_segment, watched
+from tests.northern import BLOCK
 from tests.worlds import OPEN
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
-
-A, B = 1, 2
-WEB, MATES, SHUT = "web", "mates", "shut"
-WHERE = {
-    "web-a": (1, A),
-    "mates-a": (1, A),
-    "open-a": (1, A),
-    "shut-a": (1, A),
-    "mates2-a": (2, A),
-    "open2-a": (2, A),
-    "web-b": (1, B),
-    "mates-b": (1, B),
-    "open-b": (1, B),
-    "web2-b": (2, B),
-}
-OTHER = PORT + 1
-"""Served by everybody, and open nowhere but where everything is."""
-FLOATING = "203.0.113.120"
-OUT = [SecurityRule(direction="egress", version=version) for version in (4, 6)]
-
-
-def inwards(protocol: int = -1, first: int = -1, last: int = -1, group: str = "") -> list[SecurityRule]:
-    """A rule towards ports, for both versions of IP."""
-    return [
-        SecurityRule(direction="ingress", version=v, protocol=protocol, first=first, last=last, group=group)
-        for v in (4, 6)
-    ]
-
-
-class Guarded(Site):
-    """A site with instances of every kind of group."""
-
-    def __init__(self) -> None:
-        world = Northern(hosts=2)
-        world.network(1)
-        world.network(2)
-        world.router(1, [1, 2])
-        world.gateway(1, A)
-        self.groups: dict[str, SecurityGroupId] = {}
-        self.group_world = world
-        self.rules(WEB, [*OUT, *inwards(protocol=6, first=PORT, last=PORT)])
-        self.groups[MATES] = world.group(2)
-        self.rules(MATES, [*OUT, *inwards(group=self.groups[MATES])])
-        self.ports: dict[str, Port] = {}
-        for name, (network, host) in WHERE.items():
-            kind = name.partition("-")[0].removesuffix("2")
-            groups = {SHUT: [], "open": [OPEN.id]}[kind] if kind in (SHUT, "open") else [self.groups[kind]]
-            self.ports[name] = world.port(network, host, groups=groups)
-        world.floating_ip(120, self.ports["web-b"])
-        super().__init__(world)
-        echo = Echo()
-        self._stack.callback(echo.close)
-        for port in self.ports.values():
-            self.plug(port)
-        self.apply()
-        for name, port in self.ports.items():
-            self.boot(port)
-            for ip in port.fixed_ips:
-                echo.serve(self.at(name), PORT, OTHER, address=ip.ip_address)
-        echo.serve(self.outside, PORT)
-
-    def rules(self, kind: str, rules: list[SecurityRule]) -> None:
-        """Give a group other rules."""
-        number = {WEB: 1, MATES: 2}[kind]
-        self.groups[kind] = self.group_world.group(number, *rules)
-
-    def at(self, name: str) -> Place:
-        """The namespace of an instance."""
-        return self.instances[self.ports[name].id]
-
-    def address(self, name: str, version: int = 4) -> str:
-        """An instance's address."""
-        return self.ports[name].fixed_ips[0 if version == 4 else 1].ip_address
-
-    def enforce(self) -> None:
-        """Apply, and cut what is not allowed any more, as the agent does."""
-        self.apply()
-        for name, machine in self.machines.items():
-            local = Local(plugs=machine.plugs, physical_networks={PHYSICAL: BRIDGE})
-            partition = compile_host(self.world.topology(), name, local)[naming.SECURITY_PARTITION]
-            assert partition.admissions is not None
-            machine.kernel.bar(partition.admissions)
-
-    def dumped(self) -> str:
-        """What the hosts hold, for a test that failed."""
-        return "\n".join(m.place.run("nft list ruleset", "conntrack -L 2>&1") for m in self.machines.values())
 
 
 @pytest.fixture(scope="module")
@@ -305,82 +208,6 @@ def test_the_model_says_the_same_of_every_pair(site: Guarded) -> None:
         for protocol, port in (("tcp", PORT), ("tcp", OTHER), ("udp", PORT), ("icmp", 0))
     ]
     assert disagreements(world_of(site), asked, BLOCK) == []
-
-
-def test_a_network_whose_ports_let_everything_pass_is_not_tracked() -> None:
-    world = Northern(hosts=1)
-    world.network(1)
-    world.network(2)
-    ports = [world.port(1, A), world.port(2, A, groups=[])]
-    with Site(world) as site:
-        for port in ports:
-            site.plug(port)
-        site.apply()
-        place = site.machines[world.host(A)].place
-        for network in (1, 2):
-            shown = place.run(f"ip -d link show {naming.bridge(world.network_id(network))}")
-            assert "nf_call_iptables 0" in shown
-        assert "inet onehop-security" not in place.run("nft list tables")
-        site.world.change(ports[1].id, security_groups=(world.group(1, *OUT),))
-        site.apply()
-        assert "nf_call_iptables 1" in place.run(f"ip -d link show {naming.bridge(world.network_id(2))}")
-        site.settled()
-
-
-def test_projects_with_the_same_addresses_do_not_share_connections() -> None:
-    """The second project's answer may not pass because the first one's question did."""
-    world = Northern(hosts=1)
-    group = world.group(1, *OUT)
-    for n in (1, 2):
-        world.network(n, six=False)
-        world.change(world.subnet_id(n), cidr="10.0.1.0/24", gateway_ip="10.0.1.1")
-    asking, asked = world.port(1, A, groups=[group]), world.port(1, A)
-    twins = world.port(2, A, groups=[group]), world.port(2, A)
-    for port, other in zip((asking, asked), twins, strict=True):
-        fixed = msgspec.structs.replace(other.fixed_ips[0], ip_address=port.fixed_ips[0].ip_address)
-        world.change(other.id, fixed_ips=(fixed,))
-    with Site(world) as site:
-        for port in (asking, asked, *twins):
-            site.plug(port)
-        site.apply()
-        view = world.topology()
-        for port in (asking, asked, *twins):
-            site.boot(view.ports[port.id])
-        target, own = asked.fixed_ips[0].ip_address, asking.fixed_ips[0].ip_address
-        with ThreadPoolExecutor(2) as pool, watched(site.instances[twins[0].id], "eth0") as seen:
-            question = udp_segment(4000, 4001)
-            send(site.instances[asking.id], ipv4(own, target, 17, question))
-            answer = ipv4(target, own, 17, udp_segment(4001, 4000))
-            pool.submit(send, site.instances[twins[1].id], answer).result()
-            assert [f for f in seen.wait(1, patience=0.5) if f.kind == "ip"] == []
-        with watched(site.instances[asking.id], "eth0") as seen:
-            send(site.instances[asked.id], answer)
-            assert seen.wait(1)
-
-
-def test_a_stateless_group_needs_a_rule_for_answers_too() -> None:
-    world = Northern(hosts=1)
-    world.network(1, six=False)
-    there = SecurityRule(direction="ingress", version=4, protocol=17, first=PORT, last=PORT)
-    stateful, stateless = world.group(1, *OUT), world.group(2, *OUT, there, stateful=False)
-    asking, plain, server = world.port(1, A, groups=[stateful]), world.port(1, A, groups=[stateless]), world.port(1, A)
-    echo = Echo()
-    with Site(world) as site:
-        try:
-            for port in (asking, plain, server):
-                site.plug(port)
-            site.apply()
-            for port in (asking, plain, server):
-                site.boot(port)
-                echo.serve(site.instances[port.id], PORT, address=port.fixed_ips[0].ip_address)
-            called = server.fixed_ips[0].ip_address
-            assert udp(site.instances[asking.id], called) is not None
-            assert udp(site.instances[plain.id], called) is None
-            # A stateful port that asks a stateless one gets its answer; the stateless one lets the question in.
-            assert udp(site.instances[asking.id], plain.fixed_ips[0].ip_address) is not None
-            assert tcp(site.instances[asking.id], plain.fixed_ips[0].ip_address) is None
-        finally:
-            echo.close()
 
 
 def test_a_segment_out_of_nowhere_is_judged_like_the_first_of_a_connection(site: Guarded) -> None:
