@@ -219,3 +219,14 @@ def test_a_segment_out_of_nowhere_is_judged_like_the_first_of_a_connection(site:
         send(caller, ipv4(*ends, 6, tcp_segment(ends, (4999, PORT), SYN)))
         came = [frame for frame in seen.wait(1) if frame.sender == ends[0]]
         assert {int.from_bytes(frame.octets[36:38]) for frame in came} == {PORT}
+
+
+def test_the_ports_of_one_ip_versions_dhcp_open_nothing_in_the_other(site: Guarded) -> None:
+    caller, called = site.at("open-a"), site.at("web-b")
+    ends = (site.address("open-a"), site.address("web-b"))
+    with watched(called, "eth0") as seen:
+        for source, target in ((547, 546), (546, 547)):
+            send(caller, ipv4(*ends, 17, udp_segment(source, target)))
+        send(caller, ipv4(*ends, 6, tcp_segment(ends, (4998, PORT), SYN)))
+        came = [frame for frame in seen.wait(1) if frame.sender == ends[0]]
+        assert {int.from_bytes(frame.octets[36:38]) for frame in came} == {PORT}

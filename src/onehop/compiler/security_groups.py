@@ -39,6 +39,11 @@ _DISCOVERY = (
     "icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, nd-router-solicit, nd-router-advert, "
     "nd-neighbor-solicit, nd-neighbor-advert, mld2-listener-report } accept"
 )
+_ASKS = (
+    f"meta protocol ip udp sport 68 udp dport 67 goto {_INWARD}",
+    f"meta protocol ip6 udp sport 546 udp dport 547 goto {_INWARD}",
+)
+"""Who asks for an address by DHCP, or goes on to: in no rule, in every group."""
 _STATES = (
     ("invalid", naming.REFUSED_MARK),
     ("established", naming.ESTABLISHED_MARK),
@@ -173,8 +178,7 @@ def _forward() -> Iterator[str]:
     # Without these nobody could find anybody. Who may say what of whom is the guard's and port protection's matter.
     yield "meta protocol arp accept"
     yield _DISCOVERY
-    yield f"udp sport 68 udp dport 67 goto {_INWARD}"
-    yield f"udp sport 546 udp dport 547 goto {_INWARD}"
+    yield from _ASKS
     yield "iifname vmap @out"
     yield f"goto {_INWARD}"
 
@@ -183,6 +187,7 @@ def _known(stateless: bool) -> Iterator[str]:
     """What belongs to a known connection; a stateless port has none, but the port at the other end may."""
     if stateless:
         yield f"iifname != @stateless goto {_INWARD}"
+        yield from _ASKS
         yield "iifname vmap @out"
         yield f"goto {_INWARD}"
     else:
@@ -194,8 +199,8 @@ def _inward(stateless: bool) -> Iterator[str]:
         known = f"meta mark {naming.ESTABLISHED_MARK:#010x}"
         yield f"{known} oifname != @stateless meta mark set 0x00000000 accept"
         yield f"{known} meta mark set 0x00000000"
-    yield "udp sport 67 udp dport 68 accept"
-    yield "udp sport 547 udp dport 546 accept"
+    yield "meta protocol ip udp sport 67 udp dport 68 accept"
+    yield "meta protocol ip6 udp sport 547 udp dport 546 accept"
     yield "oifname vmap @in"
     yield "accept"
 
