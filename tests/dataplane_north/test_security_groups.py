@@ -16,7 +16,7 @@ from tests.dataplane_north.echo import PORT, connected, echoes, ping, tcp, udp
 from tests.dataplane_north.guarded import FLOATING, MATES, OTHER, OUT, WEB, WHERE, A, Guarded, inwards
 from tests.dataplane_north.places import Place
 from tests.dataplane_north.site import OUTSIDE
-from tests.dataplane_north.wire import ACK, PUSH, RST, SYN, ipv4, send, tcp_segment, watched
+from tests.dataplane_north.wire import ACK, PUSH, RST, SYN, ipv4, send, tcp_segment, udp_segment, watched
 from tests.northern import BLOCK
 from tests.worlds import OPEN
 
