@@ -179,6 +179,7 @@ def _pair(ip: Any, **mac: Any) -> list[Row]:
     return [{"ip_address": ip, **mac}]
 
 
+NOBODYS = ("0.0.0.0/32", "127.0.0.0/8", "127.0.0.1", "255.255.255.255", "169.254.169.254", "::", "::1")
 PAIRS: list[Wrong] = [
     *((value, 400, "allowed_address_pairs") for value in ("x", {}, 7, ["10.0.0.9"], [None], _pair(7), _pair(None))),
     *(
@@ -189,6 +190,7 @@ PAIRS: list[Wrong] = [
     *((value, 400, "ip_address") for value in ([{}], [{"mac_address": "fa:16:3e:00:00:01"}], _pair(""))),
     ([{"ip_address": "10.0.0.9", "colour": 1}], 400, "colour"),
     *((_pair(ip), 400, "multicast") for ip in ("224.0.0.18", "ff02::1")),
+    *((_pair(ip), 400, "no instance") for ip in NOBODYS),
     (_pair("10.0.0.9") * 2, 400, "duplicate"),
     (_pair("10.0.0.9/24") + _pair("10.0.0.0/24"), 400, "duplicate"),
     ([one for n in range(65) for one in _pair(f"10.0.0.{n + 100}")], 400, "maximum 64"),

@@ -5,8 +5,8 @@ Every host is a namespace with a LinuxKernel of its own. `Site.apply` makes all 
 """
 
 import socket
-from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 
 from onehop.compiler import Local, Plug, compile_host
@@ -21,7 +21,7 @@ from tests.northern import PHYSICAL, UPSTREAM, UPSTREAM_V6, Northern, router_of
 from tests.property.laws import assert_done, assert_holds, reconcile
 from tests.property.states import State
 
-OUTSIDE, FAR = "198.51.100.2", "198.51.100.1"
+OUTSIDE, FAR, FAR_NETWORK = "198.51.100.2", "198.51.100.1", "198.51.100.0/24"
 OUTSIDE_V6, FAR_V6 = "2001:db8:51::2", "2001:db8:51::1"
 BRIDGE = "br-ex"
 
@@ -137,6 +137,21 @@ class Site:
                 f"ip link set eth1 master {BRIDGE}",
                 f"ip link set {BRIDGE} up",
             )
+
+    @contextmanager
+    def narrow(self, place: Place, mtu: int = 1300) -> Iterator[None]:
+        """The way from upstream to the outside is narrow while the block runs; `place` forgets it before and after.
+
+        Only in that direction, by the route: a veth with a smaller MTU drops what is larger coming in, without a word.
+        """
+        way = f"ip route replace {FAR_NETWORK} dev out0 proto kernel scope link src {FAR}"
+        self.upstream.run(f"{way} mtu lock {mtu}")
+        place.run("ip route flush cache")
+        try:
+            yield
+        finally:
+            self.upstream.run(way)
+            place.run("ip route flush cache")
 
     # ---- instances
 

@@ -103,16 +103,11 @@ def test_a_trace_from_an_instance_sees_every_hop(owned: Stage, caller: str, prot
 @pytest.mark.parametrize("caller", INSTANCES)
 def test_tcp_learns_the_mtu_of_a_path_behind_translation(owned: Stage, caller: str) -> None:
     place = owned.at(caller)
-    owned.upstream.run("ip link set out0 mtu 1300")
-    place.run("ip route flush cache")
-    try:
+    with owned.narrow(place):
         answer = tcp(place, OUTSIDE, octets=bytes(100_000))
         assert answer is not None
         assert len(answer.octets) == 100_000
         assert "mtu 1300" in place.run(f"ip route get {OUTSIDE}")
-    finally:
-        owned.upstream.run("ip link set out0 mtu 1500")
-        place.run("ip route flush cache")
 
 
 def _mtu_towards(place: Place, target: str, port: int, bound: int = 0) -> int:

@@ -230,3 +230,15 @@ def test_the_ports_of_one_ip_versions_dhcp_open_nothing_in_the_other(site: Guard
         send(caller, ipv4(*ends, 6, tcp_segment(ends, (4998, PORT), SYN)))
         came = [frame for frame in seen.wait(1) if frame.sender == ends[0]]
         assert {int.from_bytes(frame.octets[36:38]) for frame in came} == {PORT}
+
+
+def test_what_dhcp_is_let_off_for_stays_within_the_network(site: Guarded) -> None:
+    answer, question = udp_segment(67, 68), udp_segment(68, 67)
+    with watched(site.at("web-b"), "eth0") as seen:
+        send(site.outside, ipv4(OUTSIDE, FLOATING, 17, answer))
+        assert tcp(site.outside, FLOATING) is not None
+        assert not [frame for frame in seen.read() if frame.octets[34:36] == answer[:2]]
+    with watched(site.upstream, "ext0") as seen:
+        send(site.at("shut-a"), ipv4(site.address("shut-a"), OUTSIDE, 17, question))
+        assert tcp(site.at("open-a"), OUTSIDE) is not None
+        assert not [frame for frame in seen.read() if frame.octets[36:38] == question[2:4]]

@@ -10,7 +10,7 @@ from onehop.net import naming
 from onehop.net.address import pack, pack_mac
 from tests.dataplane_north.echo import PORT, Echo, ping, tcp, udp
 from tests.dataplane_north.places import Place
-from tests.dataplane_north.site import OUTSIDE_V6, Site
+from tests.dataplane_north.site import FAR_V6, OUTSIDE_V6, Site
 from tests.dataplane_north.wire import emit, watched
 from tests.northern import Northern, gateway_ip6, router_of
 
@@ -137,3 +137,59 @@ def test_questions_reach_only_who_has_or_may_get_the_address_that_is_asked_for(s
 
 def test_hosts_hold_what_was_compiled(six: Six) -> None:
     six.settled()
+
+
+@pytest.fixture
+def unprotected(six: Six) -> Iterator[Six]:
+    """With instance a free to send what it likes."""
+    six.world.change(six.ports["a"].id, port_security_enabled=False)
+    six.apply()
+    yield six
+    six.world.change(six.ports["a"].id, port_security_enabled=True)
+    six.apply()
+
+
+@pytest.mark.parametrize("owner", [1, 2])
+def test_nobody_outside_speaks_as_the_router(six: Six, owner: int) -> None:
+    six.own(owner)
+    target = six.address("a")
+    forged = _whole(GATEWAY, target, 17, _datagram(GATEWAY, target, 4000))
+    with watched(six.at("a"), "eth0") as seen:
+        emit(six.upstream, "ext0", _frame(f"fa:16:3e:02:01:{owner:02x}") + forged)
+        assert udp(six.outside, target) is not None
+        assert not [frame for frame in seen.read() if pack(GATEWAY) in frame.octets]
+
+
+@pytest.mark.parametrize("source", [GATEWAY, OUTSIDE_V6])
+def test_an_instance_does_not_speak_as_the_router_or_as_somebody_outside(unprotected: Six, source: str) -> None:
+    spoken = _whole(source, FAR_V6, 17, _datagram(source, FAR_V6, 4001))
+    with watched(unprotected.upstream, "ext0") as seen:
+        emit(unprotected.at("a"), "eth0", _frame("fa:16:3e:00:01:01") + spoken)
+        assert udp(unprotected.at("a"), OUTSIDE_V6) is not None
+        assert not [frame for frame in seen.read() if spoken[40:] in frame.octets]
+
+
+def test_discovery_is_not_routed(unprotected: Six) -> None:
+    own, question = unprotected.address("a"), struct.pack("!BBHI", 135, 0, 0, 0) + pack(OUTSIDE_V6)
+    with watched(unprotected.upstream, "ext0") as seen:
+        emit(unprotected.at("a"), "eth0", _frame("fa:16:3e:00:01:01") + _whole(own, OUTSIDE_V6, 58, question))
+        assert udp(unprotected.at("a"), OUTSIDE_V6) is not None
+        assert not [frame for frame in seen.read() if question in frame.octets]
+
+
+def _frame(target: str) -> bytes:
+    """An Ethernet header of IPv6 from nobody in particular."""
+    return pack_mac(target) + pack_mac("02:00:00:00:00:77") + b"\x86\xdd"
+
+
+def _whole(sender: str, target: str, protocol: int, octets: bytes) -> bytes:
+    """An IPv6 packet."""
+    return struct.pack("!IHBB", 6 << 28, len(octets), protocol, 64) + pack(sender) + pack(target) + octets
+
+
+def _datagram(sender: str, target: str, port: int) -> bytes:
+    head = struct.pack("!HHHH", port, PORT, 8, 0)
+    total = sum(struct.unpack("!16H", pack(sender) + pack(target))) + 8 + 17 + sum(struct.unpack("!4H", head))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return struct.pack("!HHHH", port, PORT, 8, ~total & 0xFFFF)

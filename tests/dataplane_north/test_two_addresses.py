@@ -115,15 +115,10 @@ def test_the_mtu_of_a_steered_answer_is_learned_outside(stage: TwoAddresses, nam
 @pytest.mark.parametrize("name", SEEN)
 def test_the_mtu_of_the_way_out_is_learned_by_the_instance(stage: TwoAddresses, name: str) -> None:
     place = stage.at(name)
-    stage.upstream.run("ip link set out0 mtu 1300")
-    place.run("ip route flush cache")
-    try:
+    with stage.narrow(place):
         answer = tcp(place, OUTSIDE, octets=bytes(50_000))
         assert answer is not None
         assert "mtu 1300" in place.run(f"ip route get {OUTSIDE}")
-    finally:
-        stage.upstream.run("ip link set out0 mtu 1500")
-        place.run("ip route flush cache")
 
 
 def test_strays_to_ports_of_others_go_over_the_transit_once(stage: TwoAddresses) -> None:

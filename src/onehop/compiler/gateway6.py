@@ -17,6 +17,10 @@ from onehop.objects import Address, KernelObject, Neighbour, NextHop, Route, Rul
 
 METRIC = 100
 _EVERYWHERE = "::/0"
+_OF_ONE_LINK = (
+    "icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, nd-router-solicit, nd-router-advert, "
+    "nd-neighbor-solicit, nd-neighbor-advert, nd-redirect, mld2-listener-report } counter drop"
+)
 
 
 def gateway6(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
@@ -60,7 +64,11 @@ def _default(north: North, hop: NextHop) -> Route:
 def _guard(north: North) -> Ruleset:
     """What may come in and leave: inside prefixes and the router's own addresses, each on the right side."""
     transit = f'iifname "{north.transit}"'
-    come = [f"{transit} ip6 saddr != @inside counter drop"]
+    # An instance may not speak as the router; and discovery is of one link (RFC 4861, 7.1), but Linux would forward it.
+    come = [
+        f"{transit} ip6 saddr != @inside counter drop",
+        'iifname "qr-*" ip6 saddr @gateways counter drop',
+    ]
     leave = [f'{transit} oifname "{north.transit}" counter drop']
     if north.leg is not None:
         come.insert(0, f'iifname "{north.leg}" jump from_outside')
@@ -68,6 +76,7 @@ def _guard(north: North) -> Ruleset:
         leave.append(f"{out} ip6 saddr != @inside ip6 saddr != @gateways ip6 saddr != fe80::/10 counter drop")
     outside = [
         "ip6 saddr @inside counter drop",
+        "ip6 saddr @gateways counter drop",
         "ip6 daddr @inside accept",
         "ip6 daddr @gateways accept",
         "ip6 daddr { fe80::/10, ff02::/16 } accept",
@@ -77,6 +86,7 @@ def _guard(north: North) -> Ruleset:
     chains = (
         nft.chain("from_outside", outside) if north.leg is not None else "",
         nft.chain("raw", come, "type filter hook prerouting priority raw; policy accept;"),
+        nft.chain("forward", [_OF_ONE_LINK], "type filter hook forward priority filter; policy accept;"),
         nft.chain("leave", leave, "type filter hook postrouting priority srcnat; policy accept;"),
     )
     return Ruleset(namespace=north.namespace, family="ip6", table="onehop-north", sets=sets, body=nft.body(*chains))

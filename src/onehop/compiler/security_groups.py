@@ -36,14 +36,18 @@ _CLOSED = "closed"
 _INWARD = "inward"
 _KNOWN = "known"
 _DISCOVERY = (
-    "icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, nd-router-solicit, nd-router-advert, "
-    "nd-neighbor-solicit, nd-neighbor-advert, mld2-listener-report } accept"
+    (
+        "ip6 daddr { fe80::/10, ff00::/8 } icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, "
+        "nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, mld2-listener-report } accept"
+    ),
+    # Whether a neighbour is still there is asked at its own address; what a router forwarded has no 255 any more.
+    "ip6 hoplimit 255 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept",
 )
 _ASKS = (
-    f"meta protocol ip udp sport 68 udp dport 67 goto {_INWARD}",
-    f"meta protocol ip6 udp sport 546 udp dport 547 goto {_INWARD}",
+    f'oifname != "hr-*" meta protocol ip udp sport 68 udp dport 67 goto {_INWARD}',
+    f'oifname != "hr-*" meta protocol ip6 udp sport 546 udp dport 547 goto {_INWARD}',
 )
-"""Who asks for an address by DHCP, or goes on to: in no rule, in every group."""
+"""Who asks for an address by DHCP, or goes on to: in no rule, in every group. Only within the network."""
 _STATES = (
     ("invalid", naming.REFUSED_MARK),
     ("established", naming.ESTABLISHED_MARK),
@@ -177,7 +181,7 @@ def _forward() -> Iterator[str]:
     yield f"meta mark {naming.REFUSED_MARK:#010x} counter drop"
     # Without these nobody could find anybody. Who may say what of whom is the guard's and port protection's matter.
     yield "meta protocol arp accept"
-    yield _DISCOVERY
+    yield from _DISCOVERY
     yield from _ASKS
     yield "iifname vmap @out"
     yield f"goto {_INWARD}"
@@ -199,8 +203,8 @@ def _inward(stateless: bool) -> Iterator[str]:
         known = f"meta mark {naming.ESTABLISHED_MARK:#010x}"
         yield f"{known} oifname != @stateless meta mark set 0x00000000 accept"
         yield f"{known} meta mark set 0x00000000"
-    yield "meta protocol ip udp sport 67 udp dport 68 accept"
-    yield "meta protocol ip6 udp sport 547 udp dport 546 accept"
+    yield 'iifname != "hr-*" meta protocol ip udp sport 67 udp dport 68 accept'
+    yield 'iifname != "hr-*" meta protocol ip6 udp sport 547 udp dport 546 accept'
     yield "oifname vmap @in"
     yield "accept"
 

@@ -9,6 +9,9 @@ from onehop.store import Row
 MAXIMUM = 64
 """Pairs of one port."""
 
+_NOBODYS = ("0.0.0.0/32", "127.0.0.0/8", "169.254.169.254/32", "255.255.255.255/32", "::/128", "::1/128")
+"""No instance's: who asks without an address yet (RFC 5227), one's own, where metadata are asked for, everybody."""
+
 
 def checked(port: Row) -> list[Row]:
     """A port's pairs in canonical form, each with a MAC (the port's own where none was given).
@@ -52,4 +55,10 @@ def _canonical(pair: Row, mac: str) -> Row:
     head = ip.partition("/")[0]
     if address.contains("224.0.0.0/4", head) or address.contains("ff00::/8", head):
         raise bad_request(f"Invalid input for allowed_address_pairs. Reason: {ip} is multicast.")
+    length = address.prefix_length(ip) if "/" in ip else 128
+    if any(address.contains(one, head) and length >= address.prefix_length(one) for one in _NOBODYS):
+        raise bad_request(
+            f"Invalid input for allowed_address_pairs. Reason: no instance has the address {head}; name addresses that "
+            "it answers for."
+        )
     return {"mac_address": pair.get("mac_address", mac), "ip_address": ip}

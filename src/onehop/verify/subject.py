@@ -209,6 +209,7 @@ _READ: Mapping[str, Callable[[Passing], Atom | None]] = MappingProxyType(
         "ip6 daddr": _ip(6, lambda p: _number(p.destination)),
         "ip frag-off": _ip(4, lambda _: 0),
         "ip6 nexthdr": _ip(6, lambda p: p.protocol),
+        "ip6 hoplimit": _ip(6, lambda p: p.ttl),
         "ip6 length": _ip(6, lambda p: len(p.transport())),
         # Packets are whole here: see Packet.
         "frag nexthdr": lambda _: None,

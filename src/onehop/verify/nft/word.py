@@ -28,6 +28,7 @@ FIELDS: Mapping[str, str] = MappingProxyType(
         "ip6 daddr": "ipv6_addr",
         "ip frag-off": "integer16",
         "ip6 nexthdr": "inet_proto",
+        "ip6 hoplimit": "integer8",
         "ip6 length": "integer16",
         "frag nexthdr": "inet_proto",
         "frag frag-off": "integer16",
