@@ -16,7 +16,7 @@ from benchmarks import path, scenario
 from benchmarks.east_west import interleaved
 from benchmarks.host import Host
 from benchmarks.path import Path, run
-from benchmarks.report import Row, main, pairs, say
+from benchmarks.report import Row, main, pairs, say, spread
 from onehop.compiler.state import Local, Plug
 from onehop.model.subnet import Subnet
 from onehop.model.topology import Topology, Value
@@ -95,17 +95,8 @@ def measure() -> Iterator[Row]:
 def added(version: str, ours: list[float], base: list[float]) -> Row:
     """What protection adds to a round trip: the median of the differences."""
     more = statistics.median(a - b for a, b in zip(ours, base, strict=True))
-    ratios = [a / b for a, b in zip(ours, base, strict=True)]
-    return Row(
-        what=f"protected round trip, {version}: {more:+.2f} µs",
-        value=statistics.median(ours),
-        unit="µs",
-        baseline=statistics.median(base),
-        ratio=statistics.median(ratios),
-        spread=(min(ratios), max(ratios)),
-        reach=f"≤ {LIMIT_US:g} µs more",
-        met=more <= LIMIT_US,
-    )
+    what, reach = f"protected round trip, {version}: {more:+.2f} µs", f"≤ {LIMIT_US:g} µs more"
+    return spread(what, "µs", ours, base, reach=reach, met=more <= LIMIT_US)
 
 
 if __name__ == "__main__":

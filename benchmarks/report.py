@@ -35,6 +35,21 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     met: bool | None = None
 
 
+def spread(what: str, unit: str, ours: Sequence[float], base: Sequence[float], *, reach: str, met: bool | None) -> Row:
+    """The row of interleaved pairs, whatever there was to reach: medians, the median ratio, and its spread."""
+    ratios = [a / b for a, b in zip(ours, base, strict=True)]
+    return Row(
+        what=what,
+        value=statistics.median(ours),
+        unit=unit,
+        baseline=statistics.median(base),
+        ratio=statistics.median(ratios),
+        spread=(min(ratios), max(ratios)),
+        reach=reach,
+        met=met,
+    )
+
+
 def pairs(what: str, unit: str, ours: Sequence[float], base: Sequence[float], at_least: float | None) -> Row:
     """The row of interleaved pairs: median ratio, and its spread.
 
@@ -43,20 +58,12 @@ def pairs(what: str, unit: str, ours: Sequence[float], base: Sequence[float], at
         ours, base: one of each for every pair, in order.
         at_least: smallest median ratio to reach; a negative one is a largest (``-1.05``: at most 1.05).
     """
-    ratios = [a / b for a, b in zip(ours, base, strict=True)]
-    median = statistics.median(ratios)
-    bound = abs(at_least) if at_least is not None else 0.0
-    reached = None if at_least is None else (median >= bound if at_least > 0 else median <= bound)
-    return Row(
-        what=what,
-        value=statistics.median(ours),
-        unit=unit,
-        baseline=statistics.median(base),
-        ratio=median,
-        spread=(min(ratios), max(ratios)),
-        reach="" if at_least is None else f"{'≥' if at_least > 0 else '≤'} {bound:.0%} of the baseline",
-        met=reached,
-    )
+    if at_least is None:
+        return spread(what, unit, ours, base, reach="", met=None)
+    median = statistics.median(a / b for a, b in zip(ours, base, strict=True))
+    bound = abs(at_least)
+    met = median >= bound if at_least > 0 else median <= bound
+    return spread(what, unit, ours, base, reach=f"{'≥' if at_least > 0 else '≤'} {bound:.0%} of the baseline", met=met)
 
 
 def against_floor(what: str, turns: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Iterable[Row]:
@@ -69,17 +76,8 @@ def against_floor(what: str, turns: Sequence[tuple[Sequence[float], Sequence[flo
     for column, name in ((0, "wall clock"), (1, "CPU")):
         ours = [mine[column] for mine, _ in turns]
         base = [bare[column] for _, bare in turns]
-        ratios = [a / b for a, b in zip(ours, base, strict=True)]
-        yield Row(
-            what=f"{what} ({name})",
-            value=statistics.median(ours),
-            unit="ms",
-            baseline=statistics.median(base),
-            ratio=statistics.median(ratios),
-            spread=(min(ratios), max(ratios)),
-            reach="≤ 2.5 of the floor",
-            met=statistics.median(ratios) <= 2.5,
-        )
+        met = statistics.median(a / b for a, b in zip(ours, base, strict=True)) <= 2.5
+        yield spread(f"{what} ({name})", "ms", ours, base, reach="≤ 2.5 of the floor", met=met)
 
 
 def table(rows: Iterable[Row]) -> str:

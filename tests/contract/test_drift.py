@@ -1,7 +1,6 @@
 """What a hand that is not onehop's turned on or off in links of ours is seen, and turned back in place."""
 
 import ipaddress
-from collections.abc import Iterator
 
 import pytest
 
@@ -25,12 +24,8 @@ TURNED = (
 
 
 @pytest.fixture
-def host() -> Iterator[LinuxHost]:
-    made = LinuxHost()
-    try:
-        yield made
-    finally:
-        made.close()
+def host(linux: LinuxHost) -> LinuxHost:
+    return linux
 
 
 @pytest.mark.parametrize("command", TURNED, ids=lambda command: " ".join(command[-2:]))

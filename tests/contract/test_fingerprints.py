@@ -49,12 +49,8 @@ BY_HAND = {
 
 
 @pytest.fixture
-def host() -> Iterator[LinuxHost]:
-    made = LinuxHost()
-    try:
-        yield made
-    finally:
-        made.close()
+def host(linux: LinuxHost) -> LinuxHost:
+    return linux
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import errno
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -26,12 +25,8 @@ change = msgspec.structs.replace
 
 
 @pytest.fixture
-def host() -> Iterator[LinuxHost]:
-    made = LinuxHost()
-    try:
-        yield made
-    finally:
-        made.close()
+def host(linux: LinuxHost) -> LinuxHost:
+    return linux
 
 
 class Witness:

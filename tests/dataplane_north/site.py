@@ -179,6 +179,15 @@ class Site:
         lines += [f"ip addr add {address} dev eth0" for address in extra]
         self.instances[port.id].run(*lines, *routes)
 
+    def start(self, ports: Iterable[Port]) -> None:
+        """Plug instances, make every host as the world says, and boot them."""
+        known = list(ports)
+        for port in known:
+            self.plug(port)
+        self.apply()
+        for port in known:
+            self.boot(port)
+
     # ---- the product's part
 
     def apply(self, *only: HostName) -> None:

@@ -52,11 +52,7 @@ class Cluster(Site):
         world.change(inside.id, fixed_ips=())
         super().__init__(world)
         everybody = (*self.members, *self.askers)
-        for port in everybody:
-            self.plug(port)
-        self.apply()
-        for port in everybody:
-            self.boot(port)
+        self.start(everybody)
         self.upstream.run(*(f"ip -6 route add fd00:{n}::/64 via {gateway_ip6(1)}" for n in (1, 2)))
         for number, port in enumerate(self.members):
             self._stack.enter_context(_keepalived(self.instances[port.id], version, virtual_mac, 100 - 10 * number))

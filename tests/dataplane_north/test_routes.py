@@ -112,11 +112,7 @@ class Chain(Site):
         super().__init__(world)
         echo = Echo()
         self._stack.callback(echo.close)
-        for port in (*self.far, self.near):
-            self.plug(port)
-        self.apply()
-        for port in (*self.far, self.near):
-            self.boot(port)
+        self.start((*self.far, self.near))
         echo.serve(self.outside)
         self.upstream.run(*(f"ip -6 route add fd00:{n}::/64 via {gateway_ip6(1)}" for n in (1, 2)))
 

@@ -46,11 +46,7 @@ class Roaming(Site):
         world.floating_ip(110, inside, fixed=VIRTUAL[4])
         world.change(inside.id, fixed_ips=())
         super().__init__(world)
-        for port in (*self.holders.values(), *self.askers.values()):
-            self.plug(port)
-        self.apply()
-        for port in (*self.holders.values(), *self.askers.values()):
-            self.boot(port)
+        self.start((*self.holders.values(), *self.askers.values()))
         self.upstream.run(*(f"ip -6 route add fd00:{n}::/64 via {gateway_ip6(1)}" for n in (1, 2)))
         self.holder = ""
 
@@ -186,11 +182,7 @@ def test_a_move_is_heard_on_a_network_without_a_router_too(version: int) -> None
         mac = f"fa:16:3e:01:00:{host:02x}"
         ports.append(world.port(1, host, pairs=[(mac, VIRTUAL[4]), (mac, VIRTUAL[6])]))
     with Site(world) as site:
-        for port in ports:
-            site.plug(port)
-        site.apply()
-        for port in ports:
-            site.boot(port)
+        site.start(ports)
         site.settled()
         one, two, other = (site.instances[port.id] for port in ports)
         one.run(f"ip addr add {_held()[version]} dev eth0")

@@ -60,11 +60,7 @@ class Range(Site):
             self.ports[name] = world.port(1, host, pairs=pairs)
         world.change(self.ports["open"].id, port_security_enabled=False)
         super().__init__(world)
-        for port in self.ports.values():
-            self.plug(port)
-        self.apply()
-        for port in self.ports.values():
-            self.boot(port)
+        self.start(self.ports.values())
 
     def who(self, name: str) -> Who:
         """An instance, or ``gateway``."""

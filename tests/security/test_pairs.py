@@ -33,11 +33,7 @@ class Virtual(Site):
             virtual = [(VIRTUAL_MAC, VIRTUAL4), (VIRTUAL_MAC, VIRTUAL6), (mac, FURTHER4), (mac, FURTHER6)]
             self.ports[name] = world.port(1, host, pairs=virtual if name in ("one", "two") else [])
         super().__init__(world)
-        for port in self.ports.values():
-            self.plug(port)
-        self.apply()
-        for port in self.ports.values():
-            self.boot(port)
+        self.start(self.ports.values())
 
     who = Range.who
     arrived = Range.arrived

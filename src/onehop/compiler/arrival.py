@@ -10,9 +10,10 @@ from onehop.compiler import nft, steering, translation
 from onehop.compiler.addresses import external, gateways, inside, legs
 from onehop.compiler.north import North
 from onehop.compiler.steering import ERRORS, MARKED, UNMARKED
+from onehop.net.address import LINK_LOCAL
 
 INSIDE = 'iifname "qr-*"'
-NOWHERE = "ip daddr 169.254.0.0/16 counter drop"
+NOWHERE = f"ip daddr {LINK_LOCAL} counter drop"
 """Some link-local addresses are the router's own, on its transit leg, and no instance's business (RFC 3927, 7)."""
 
 _RAW = "type filter hook prerouting priority raw; policy accept;"
@@ -84,7 +85,7 @@ def _from_outside(north: North) -> Iterator[str]:
     for source in nft.within("ip saddr", inside(north)):
         yield f"{source} counter drop"
     # Nobody routes these (RFC 3927, 7), and one of them is what instances ask for metadata.
-    yield "ip saddr 169.254.0.0/16 counter drop"
+    yield f"ip saddr {LINK_LOCAL} counter drop"
     for source in nft.within("ip saddr", external(north)):
         yield f"{source} ip saddr @external ether saddr != @peers counter drop"
     yield from _called(north, "goto shared")

@@ -11,6 +11,7 @@ from onehop.compiler.arrival import INSIDE
 from onehop.compiler.north import North
 from onehop.compiler.steering import ERRORS, UNMARKED
 from onehop.net import naming
+from onehop.net.address import LINK_LOCAL
 from onehop.objects import Ruleset
 
 _TRANSLATE = "type nat hook postrouting priority srcnat; policy accept;"
@@ -99,7 +100,7 @@ def _to_transit(north: North) -> Iterator[str]:
         yield f"{UNMARKED} ip saddr @inside counter drop"
     else:
         yield from _answers()
-    yield "ip saddr 169.254.0.0/16 counter drop"
+    yield f"ip saddr {LINK_LOCAL} counter drop"
 
 
 def _answers() -> Iterator[str]:

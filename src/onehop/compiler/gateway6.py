@@ -7,7 +7,7 @@ owner by the transit leg. Link-locals are explicit, so that every leg has exactl
 
 from collections.abc import Iterator
 
-from onehop.compiler import nft
+from onehop.compiler import discovery, nft
 from onehop.compiler.context import Context
 from onehop.compiler.north import North, norths
 from onehop.compiler.state import Claim, Refusal
@@ -17,10 +17,6 @@ from onehop.objects import Address, KernelObject, Neighbour, NextHop, Route, Rul
 
 METRIC = 100
 _EVERYWHERE = "::/0"
-_OF_ONE_LINK = (
-    "icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, nd-router-solicit, nd-router-advert, "
-    "nd-neighbor-solicit, nd-neighbor-advert, nd-redirect, mld2-listener-report } counter drop"
-)
 
 
 def gateway6(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
@@ -86,7 +82,11 @@ def _guard(north: North) -> Ruleset:
     chains = (
         nft.chain("from_outside", outside) if north.leg is not None else "",
         nft.chain("raw", come, "type filter hook prerouting priority raw; policy accept;"),
-        nft.chain("forward", [_OF_ONE_LINK], "type filter hook forward priority filter; policy accept;"),
+        nft.chain(
+            "forward",
+            [f"{discovery.match(discovery.OF_ONE_LINK)} counter drop"],
+            "type filter hook forward priority filter; policy accept;",
+        ),
         nft.chain("leave", leave, "type filter hook postrouting priority srcnat; policy accept;"),
     )
-    return Ruleset(namespace=north.namespace, family="ip6", table="onehop-north", sets=sets, body=nft.body(*chains))
+    return Ruleset(namespace=north.namespace, family="ip6", table=naming.NORTH_TABLE, sets=sets, body=nft.body(*chains))

@@ -10,14 +10,14 @@ One thing may be asked across it: where an address is whose place nobody knows; 
 
 from collections.abc import Iterator
 
-from onehop.compiler import nft, question
+from onehop.compiler import discovery, nft, question
 from onehop.compiler.advertisements import advertises
 from onehop.compiler.context import Context, Segment
 from onehop.compiler.state import Claim, Refusal
 from onehop.net import address, naming
 from onehop.objects import NamedSet, Ruleset
 
-_NEIGHBOUR = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert }"
+_NEIGHBOUR = discovery.match(discovery.NEIGHBOUR)
 _SOLICITATION = "icmpv6 type nd-router-solicit"
 _ROUTER = "icmpv6 type { nd-router-solicit, nd-router-advert }"
 

@@ -46,7 +46,7 @@ def _element(prefix: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
 
 
 INLINE = 4
-"""Prefixes that are compared one by one rather than looked up: a comparison takes a tenth of a lookup in a set."""
+"""Prefixes that are compared one by one rather than looked up: a comparison takes a fraction of a lookup in a set."""
 
 
 def within(field: str, prefixes: NamedSet) -> list[str]:

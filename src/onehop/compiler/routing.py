@@ -23,15 +23,16 @@ from onehop.objects import NextHop, Route
 
 METRIC = 100
 
-_LINK_LOCAL = "169.254.0.0/16"
-
 
 def routing(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
     """Extra routes of every router held here, and the one that leads nowhere."""
     for router in context.routers.values():
         partition = naming.router_partition(router.id)
         nowhere = Route(
-            namespace=naming.router_namespace(router.id), destination=_LINK_LOCAL, metric=METRIC, type="blackhole"
+            namespace=naming.router_namespace(router.id),
+            destination=address.LINK_LOCAL,
+            metric=METRIC,
+            type="blackhole",
         )
         yield partition, Claim(nowhere, "routing", ("router", router.id))
         for wish in _routes(context, router):
@@ -67,7 +68,7 @@ def _routes(context: Context, router: Router) -> Iterator[Claim | Refusal]:
 
 def _flaw(context: Context, router: Router, route: ExtraRoute) -> str | None:
     """Why a route is not made, however good its next hop; None if it is. The API refuses such routes where it can."""
-    if route.destination == _LINK_LOCAL:
+    if route.destination == address.LINK_LOCAL:
         return f"the route to {route.destination} is not made: link-local addresses are never routed"
     outside = clash(route.destination, outside_of(context, router))
     if outside is None:

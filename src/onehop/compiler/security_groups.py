@@ -16,7 +16,7 @@ from hashlib import sha256
 
 import msgspec
 
-from onehop.compiler import nft
+from onehop.compiler import discovery, nft
 from onehop.compiler.security_admission import admissions_of
 from onehop.compiler.security_profile import DIRECTIONS, Direction, Profile, profile_of, rules_of
 from onehop.compiler.security_rule import matches, member_set, prefix_set
@@ -36,12 +36,9 @@ _CLOSED = "closed"
 _INWARD = "inward"
 _KNOWN = "known"
 _DISCOVERY = (
-    (
-        "ip6 daddr { fe80::/10, ff00::/8 } icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, "
-        "nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, mld2-listener-report } accept"
-    ),
+    f"ip6 daddr {{ fe80::/10, ff00::/8 }} {discovery.match(discovery.SPOKEN)} accept",
     # Whether a neighbour is still there is asked at its own address; what a router forwarded has no 255 any more.
-    "ip6 hoplimit 255 icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept",
+    f"ip6 hoplimit 255 {discovery.match(discovery.NEIGHBOUR)} accept",
 )
 _ASKS = (
     f'oifname != "hr-*" meta protocol ip udp sport 68 udp dport 67 goto {_INWARD}',

@@ -17,7 +17,7 @@ AUTOMATIC = frozenset(("slaac", "dhcpv6-stateless"))
 SPECIAL = (
     "0.0.0.0/8",
     "127.0.0.0/8",
-    "169.254.0.0/16",
+    address.LINK_LOCAL,
     "224.0.0.0/4",
     "255.255.255.255/32",
     "::/127",

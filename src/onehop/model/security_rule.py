@@ -58,7 +58,18 @@ def number_of(protocol: str | None) -> int:
     return PROTOCOLS[protocol] if protocol in PROTOCOLS else to_integer(protocol)
 
 
-_NUMBER = Column(type="int", nullable=True)
+def _number(name: str) -> Attribute:
+    """A port, or a type or code of ICMP; the protocol says which."""
+    return Attribute(
+        name=name,
+        kind=integer(-(2**31), 2**31 - 1, none=True),
+        column=Column(type="int", nullable=True),
+        post=True,
+        default=None,
+        filter=True,
+        sort=True,
+    )
+
 
 SECURITY_GROUP_RULE = Resource(
     name="security_group_rule",
@@ -89,24 +100,7 @@ SECURITY_GROUP_RULE = Resource(
             filter=True,
             sort=True,
         ),
-        Attribute(
-            name="port_range_min",
-            kind=integer(-(2**31), 2**31 - 1, none=True),
-            column=_NUMBER,
-            post=True,
-            default=None,
-            filter=True,
-            sort=True,
-        ),
-        Attribute(
-            name="port_range_max",
-            kind=integer(-(2**31), 2**31 - 1, none=True),
-            column=_NUMBER,
-            post=True,
-            default=None,
-            filter=True,
-            sort=True,
-        ),
+        *map(_number, ("port_range_min", "port_range_max")),
         Attribute(
             name="remote_ip_prefix",
             kind=text(none=True),

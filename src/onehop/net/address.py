@@ -116,6 +116,10 @@ def overlaps(one: str, other: str) -> bool:
     return False
 
 
+LINK_LOCAL = "169.254.0.0/16"
+"""IPv4 addresses of one link, which nobody routes (RFC 3927, 7)."""
+
+
 @lru_cache(maxsize=65536)
 def link_local(mac: str) -> str:
     """The EUI-64 link-local address of a MAC (RFC 4291 appendix A)."""

@@ -117,7 +117,7 @@ def chain_text(text: str) -> str:
     """The same, in words that make the kernel read 32 bits of an address at once: it lists them as they were.
 
     Of a prefix of 24 bits nftables would compare three octets, for which the kernel has no short way: reading and
-    comparing them takes four times as long (`nft_payload_select_ops` in net/netfilter/nft_payload.c).
+    comparing them takes longer (`nft_payload_select_ops` in net/netfilter/nft_payload.c).
     """
     return _THREE_OCTETS.sub(_masked, text)
 

@@ -158,8 +158,8 @@ def _check_place(value: RouterHost) -> None:
     for mac in (value.mac_address, value.transit_mac):
         _mac(mac)
     _ip(value.transit_ip)
-    if not address.contains("169.254.0.0/16", value.transit_ip):
-        raise AddressError(f"{value.transit_ip} is no transit address: it must lie in 169.254.0.0/16")
+    if not address.contains(address.LINK_LOCAL, value.transit_ip):
+        raise AddressError(f"{value.transit_ip} is no transit address: it must lie in {address.LINK_LOCAL}")
     for block in value.blocks:
         if block.address:
             _ip4(block.address)

@@ -31,7 +31,7 @@ def test_a_process_ends_politely_and_twice_is_harmless(tmp_path: Path) -> None:
 
 def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     file = tmp_path / "pid"
-    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('on', flush=True); time.sleep(60)"
+    code = "import signal; signal.signal(15, signal.SIG_IGN); print('on', flush=True); signal.pause()"
     started = start(tmp_path, code)
     process.save(file, started)
     process.end(file, polite=0.2)
@@ -39,7 +39,7 @@ def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_pid_that_belongs_to_somebody_else_now_is_left_alone(tmp_path: Path) -> None:
-    stranger = start(tmp_path, "import time; time.sleep(60)")
+    stranger = start(tmp_path, "import signal; signal.pause()")
     try:
         file = tmp_path / "pid"
         process.save(file, msgspec.structs.replace(stranger, start=stranger.start - 1))
@@ -63,8 +63,8 @@ def test_a_damaged_pid_file_is_no_process(tmp_path: Path) -> None:
 
 def test_what_was_not_written_down_is_found_by_its_mark(tmp_path: Path) -> None:
     mine, other = tmp_path / "mine", tmp_path / "other"
-    lost = process.spawn([PYTHON, "-c", "import time; time.sleep(60)"], tmp_path / "log", mine)
-    stranger = process.spawn([PYTHON, "-c", "import time; time.sleep(60)"], tmp_path / "log", other)
+    lost = process.spawn([PYTHON, "-c", "import signal; signal.pause()"], tmp_path / "log", mine)
+    stranger = process.spawn([PYTHON, "-c", "import signal; signal.pause()"], tmp_path / "log", other)
     try:
         process.kill_all(set(), mine)
         assert not lost.alive()
