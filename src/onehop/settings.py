@@ -79,6 +79,8 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
         snat: of new routers: ``distributed`` (each host translates for its own instances) or ``centralized``.
         port_block_size: of new routers: source ports of one block, a power of two from 64 to 16384.
         port_block_quarantine_seconds: how long a port block that a host gave back is given to no other.
+        metrics_listen: where ``/metrics``, ``/healthz``, ``/readyz`` are; others than the loopback need a token.
+        metrics_token_file: holds the word that whoever asks there shows, as ``Authorization: Bearer WORD``.
         log_format: ``auto`` is ``console`` on a terminal and ``json`` elsewhere.
         log_level: least severe level that is logged.
     """
@@ -118,6 +120,8 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
     snat: Literal["distributed", "centralized"] = "distributed"
     port_block_size: int = 1024
     port_block_quarantine_seconds: float = 600.0
+    metrics_listen: str = "127.0.0.1:9698"
+    metrics_token_file: str | None = None
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -138,6 +142,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
         probe_seconds: how often a gateway host asks the other gateway hosts' kernels whether they are there.
         observe_seconds: how often everything is read back from the kernel, to find what changed without notice.
         reconnect_seconds: longest wait between attempts to reach the controller.
+        metrics_listen: where ``/metrics``, ``/healthz``, ``/readyz`` are; others than the loopback need a token.
+        metrics_token_file: holds the word that whoever asks there shows, as ``Authorization: Bearer WORD``.
         log_format: ``auto`` is ``console`` on a terminal and ``json`` elsewhere.
         log_level: least severe level that is logged.
     """
@@ -154,6 +160,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     probe_seconds: float = 0.2
     observe_seconds: float = 60.0
     reconnect_seconds: float = 10.0
+    metrics_listen: str = "127.0.0.1:9699"
+    metrics_token_file: str | None = None
     log_format: Literal["auto", "console", "json"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -176,8 +184,9 @@ def load_controller(path: Path) -> ControllerSettings:
         _physical_network(path, name)
     for key in ("api_listen", "stream_listen"):
         _address(path, key, getattr(settings, key))
-    if settings.stream_address:
-        _address(path, "stream_address", settings.stream_address)
+    for key in ("stream_address", "metrics_listen"):
+        if getattr(settings, key):
+            _address(path, key, getattr(settings, key))
     if (settings.api_tls_certificate is None) != (settings.api_tls_key is None):
         raise toml.error(
             path, "api_tls_certificate", "api_tls_certificate and api_tls_key are given together or not at all"
@@ -234,6 +243,8 @@ def load_agent(path: Path) -> AgentSettings:
         raise toml.error(path, "controller", "controller must name at least one address")
     for address in settings.controllers:
         _address(path, "controller", address)
+    if settings.metrics_listen:
+        _address(path, "metrics_listen", settings.metrics_listen)
     try:
         ipaddress.ip_address(settings.vtep)
     except ValueError:

@@ -12,6 +12,7 @@ from onehop.agent import audit, renewal, show, underlay
 from onehop.agent.border import Border
 from onehop.agent.desk import Desk
 from onehop.agent.engine import Engine
+from onehop.agent.gauges import Gauges
 from onehop.agent.hub import Hub
 from onehop.agent.legs import Legs
 from onehop.agent.localcopy import LocalCopy
@@ -34,6 +35,7 @@ from onehop.agent.request import (
     StatusRequest,
     UnplugRequest,
 )
+from onehop.agent.sampler import Sampler
 from onehop.agent.socket import serve
 from onehop.agent.solicited import Solicited
 from onehop.agent.source import Source
@@ -44,6 +46,7 @@ from onehop.kernel import surroundings
 from onehop.kernel.base import Kernel
 from onehop.kernel.uplink import Uplinks
 from onehop.log import logger
+from onehop.metric.listener import Listener, token_of
 from onehop.model.locality import changed_between
 from onehop.model.reign import Reign
 from onehop.model.topology import Ref, Topology, Value
@@ -67,6 +70,7 @@ class Agent:
 
     Raises:
         LocalCopyError: the plug records cannot be read.
+        SettingsError: strangers could ask for metrics.
     """
 
     def __init__(self, settings: AgentSettings, kernel: Kernel, netns_dir: Path = NETNS_DIR) -> None:
@@ -93,6 +97,12 @@ class Agent:
         self._meter = Meter(self._hub, self._source.uses)
         self._border = Border(self._hub, self._source, self._legs.bridges)
         self._reigns = Reigns(state)
+        self._sampler = Sampler(self._hub)
+        self._gauges = Gauges(
+            self._engine, self._worker, self._hub, self._source, self._meter, self._sampler, settings.observe_seconds
+        )
+        token = token_of(settings.metrics_listen, settings.metrics_token_file)
+        self._listener = Listener(settings.metrics_listen, token, self._gauges.health(lambda: len(plugs.all)))
         self._prober = Prober(self._gateway_hosts, self._judged, settings.probe_seconds, self._heard, settings.vtep)
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -117,6 +127,8 @@ class Agent:
                 self._legs.run(),
                 self._border.run(),
                 self._meter.run(),
+                self._sampler.run(),
+                self._listener.run(),
                 self._care_for_disk(),
                 renewal.keep(Path(self.settings.state_dir), lambda: self._source.controller),
             )
@@ -191,6 +203,7 @@ class Agent:
 
     def _tell(self, outcome: Outcome) -> None:
         self._hub.outcome(outcome)
+        self._gauges.census.outcome(outcome)
         self._border.outcome(outcome)
         self._source.outcome(outcome)
         if outcome.said is not None:
@@ -253,6 +266,7 @@ class Agent:
                 problems=show.problems(engine, entries),
                 warnings=[*self._warnings, *self._legs.lost(), *([self._copy.trouble] if self._copy.trouble else [])],
                 notes=notes,
+                metrics=self._listener.bound,
             )
 
         return await self._hub.ask(look)

@@ -33,6 +33,7 @@ from onehop.net import naming
 from onehop.net.advertisement import Solicitation
 from onehop.net.identifier import HostName, PortId
 from onehop.objects import Key
+from onehop.objects.counter import Counts
 from onehop.reconciler.backoff import Backoff
 from onehop.reconciler.plan import Op, Plan
 
@@ -64,6 +65,11 @@ class Engine(News):
     def writes(self) -> int:
         """Number of ops carried out."""
         return self._hands.writes
+
+    @property
+    def looked_at(self) -> float:
+        """When the last reading of the whole host began, by the clock."""
+        return self._sight.looked_at
 
     @property
     def holding(self) -> Holding:
@@ -119,11 +125,18 @@ class Engine(News):
         for name in dirty:
             self.tenure.permit(name, self.desire, self._sight.holding, self._clock())
         doubtful &= dirty
+        anew = dirty & (self._agenda.changed | self.failing.keys())
         self._agenda.strike(dirty)
         reasons = self._hands.reconcile(
-            dirty, doubtful.union(*(self._sight.joined(name, self.desire) for name in doubtful))
+            dirty,
+            doubtful.union(*(self._sight.joined(name, self.desire) for name in doubtful)),
+            self.ledger.suspects(dirty, anew, self.desire),
         )
+        self.ledger.carried(self._hands.repaired, self.desire)
         self._settle(dirty, reasons)
+        self.ledger.settled(dirty, self.desire, self.failing)
+        if not self._agenda:
+            self.ledger.begun()
         for name in concerned(dirty, self.desire, insecure or naming.SECURITY_PARTITION in self.failing):
             changed.update(self.board.put(name, judge(name, self.desire, self.failing)))
         errors = sum(map(len, self.failing.values()))
@@ -186,6 +199,14 @@ class Engine(News):
         """
         return read_drops(self._kernel, self.desire, port)
 
+    def dropped(self, namespace: str, family: str | None = None, table: str | None = None) -> Counts:
+        """What rules of ours dropped; see `Kernel.drops`.
+
+        Raises:
+            KernelError: it could not be read.
+        """
+        return self._kernel.drops(namespace, family, table)
+
     # inside
 
     def _knows(self, name: str) -> bool:
@@ -195,6 +216,7 @@ class Engine(News):
         """Hosts agreed on who acts as some routers' owner: carry that out."""
         view, changes, taken = self.regency.follow()
         self.tenure.turn(self.desire.view, view, changes, self.desire, self._sight.holding)
+        self.ledger.turned(self.desire.view, view, changes, self.desire.host, "agreement")
         self._agenda.changed |= self.desire.advance(view, changes)
         self.tenure.grant(taken, self.desire)
 

@@ -43,6 +43,7 @@ class Hands:
 
     Attributes:
         writes: number of ops carried out.
+        repaired: ops that the last `reconcile` carried out in suspects, each with its partition.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Hands:
         done: Callable[[Iterable[Op]], None],
     ) -> None:
         self.writes = 0
+        self.repaired: list[tuple[Op, str]] = []
         self._kernel = kernel
         self._sight = sight
         self._desire = desire
@@ -68,9 +70,16 @@ class Hands:
         self.writes += len(report.done)
         return report
 
-    def reconcile(self, names: set[str], doubtful: set[str]) -> dict[Key, str]:
-        """Make these partitions as they should be; returns why, by key, where that failed."""
+    def reconcile(self, names: set[str], doubtful: set[str], suspects: frozenset[str] = frozenset()) -> dict[Key, str]:
+        """Make partitions as they should be; returns why, by key, where that failed.
+
+        Args:
+            names: the partitions.
+            doubtful: those that are read first.
+            suspects: those where what has to be done is a repair; see `Ledger.suspects`.
+        """
         reasons: dict[Key, str] = {}
+        self.repaired = []
         if doubtful:
             reasons.update(self._observe(doubtful))
         overtaken = False
@@ -81,7 +90,9 @@ class Hands:
             reasons.update((k, UNTRIED if why.startswith(WAITS) else why) for k, why in plan.blocked.items())
             if not plan.ops:
                 break
+            places = self._places(suspects)
             report = self.execute(plan)
+            self.repaired += [(op, places[op.key]) for op in report.done if op.key in places]
             self._done(report.done)
             for failure in report.failed:
                 LOG.warning("the kernel refused", op=type(failure.op).__name__, key=failure.op.key, why=failure.reason)
@@ -97,6 +108,10 @@ class Hands:
                 break
             overtaken = bool(failed)
         return reasons
+
+    def _places(self, names: Iterable[str]) -> dict[Key, str]:
+        """Which of some partitions an object belongs to, as it is or should be."""
+        return {key: n for n in names for key in (*self._sight.holding.objects(n), *self.claims(n))}
 
     def _withdraw(self, names: set[str]) -> None:
         """Before anything is changed: instances hear of the legs that are about to go."""

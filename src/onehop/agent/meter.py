@@ -9,6 +9,7 @@ from onehop.agent.hub import Hub
 from onehop.agent.ports import Ports, blocks_on
 from onehop.errors import KernelError
 from onehop.log import logger
+from onehop.metric.tally import Sample, Tally
 from onehop.net import naming
 from onehop.net.identifier import RouterId
 from onehop.wire import PortUse
@@ -35,6 +36,20 @@ class Meter:
         self._ports = Ports()
         self._said: dict[RouterId, str] = {}
         self._next = 0
+        self._measured: dict[tuple[RouterId, str], tuple[int, int]] = {}
+
+    @property
+    def exhausted(self) -> Tally:
+        """Connections that found no source port, by router."""
+        return self._ports.exhausted
+
+    def room(self) -> list[Sample]:
+        """Source ports of this host, by router and gateway address."""
+        return [(place, float(room)) for place, (room, _) in list(self._measured.items())]
+
+    def used(self) -> list[Sample]:
+        """Of these in use, as measured last."""
+        return [(place, float(used)) for place, (_, used) in list(self._measured.items())]
 
     async def run(self) -> None:
         """Measure."""
@@ -52,7 +67,10 @@ class Meter:
         """Look at the next of an engine's routers; what the controller is to know of them. In the engine's thread."""
         partitions = engine.desire.partitions
         held = sorted(RouterId(name.removeprefix("router/")) for name in partitions if name.startswith("router/"))
-        self._ports.keep(set(held))
+        known = set(held)
+        self._ports.keep(known)
+        for gone in [place for place in self._measured if place[0] not in known]:
+            del self._measured[gone]
         self._next = self._next if self._next < len(held) else 0
         chosen, self._next = held[self._next : self._next + AT_ONCE], self._next + AT_ONCE
         uses: list[PortUse] = []
@@ -64,6 +82,7 @@ class Meter:
             except KernelError as error:
                 LOG.debug("the use of ports could not be measured", router=router, why=str(error))
                 continue
+            self._measured[router, blocks.gateway] = (blocks.room, load.used)
             use = self._ports.take(router, blocks, load, now, before is not None)
             if use is not None:
                 uses.append(use)

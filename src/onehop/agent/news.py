@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from onehop.agent.agenda import Agenda
 from onehop.agent.desire import Desire, partition_of_namespace
+from onehop.agent.ledger import Ledger
 from onehop.agent.outward import Outward
 from onehop.agent.reach import Verdict
 from onehop.agent.regency import Regency
@@ -37,6 +38,7 @@ class News:
         equipped: how often the plugs changed.
         regency: who acts as routers' owners.
         tenure: what may be published.
+        ledger: what came of it, as numbers.
     """
 
     def __init__(self, kernel: Kernel, host: HostName, local: Local, clock: Callable[[], float]) -> None:
@@ -44,6 +46,7 @@ class News:
         self.complete = False
         self.failing: dict[str, dict[Key, str]] = {}
         self.equipped = 0
+        self.ledger = Ledger()
         self._sight = Sight(kernel, clock)
         self._clock = clock
         self._outward = Outward(kernel)
@@ -64,6 +67,7 @@ class News:
         view, changes = self.regency.see(view, changed, self.desire.local, self._clock())
         if confirmed or permits.confirmed:
             self.tenure.turn(self.desire.view, view, changes, self.desire, self._sight.holding)
+        self.ledger.turned(self.desire.view, view, changes, self.desire.host, "controller")
         touched = self.desire.advance(view, changes)
         self._agenda.changed |= touched
         self.complete = True

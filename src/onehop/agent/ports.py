@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from onehop.metric.tally import Tally
 from onehop.model.topology import Topology
 from onehop.net.identifier import HostName, RouterId
 from onehop.objects.conntrack import Load
@@ -73,13 +74,18 @@ def blocks_on(view: Topology, host: HostName, routers: Iterable[RouterId]) -> It
 
 
 class Ports:
-    """Remembers what was measured."""
+    """Remembers what was measured.
+
+    Attributes:
+        exhausted: connections that found no port, by router.
+    """
 
     def __init__(self) -> None:
         self._failed: dict[_Place, int] = {}
         self._short: dict[_Place, tuple[float, int, str]] = {}
         self._looked: dict[_Place, float] = {}
         self._asked: set[_Place] = set()
+        self.exhausted = Tally()
 
     def before(self, router: RouterId, blocks: Blocks, now: float) -> int | None:
         """How many failed when they were looked at last: with more it is time to look again; None: it is not."""
@@ -112,6 +118,7 @@ class Ports:
         scarce = load.used >= blocks.enough
         short = failed if scarce or load.portless else 0
         if short:
+            self.exhausted.add(router, number=short)
             help_ = MORE_PORTS if scarce else MORE_ADDRESSES
             self._short[place] = (now, self._short.get(place, (now, 0, ""))[1] + short, help_)
         if not scarce:
@@ -144,3 +151,4 @@ class Ports:
             for gone in [place for place in known if place[0] not in routers]:
                 known.pop(gone)
         self._asked = {place for place in self._asked if place[0] in routers}
+        self.exhausted.keep((router,) for router in routers)

@@ -133,6 +133,7 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
         writes: number of ops carried out in this life.
         problems: what fails, with the reason; at most 100.
         warnings: what is wrong with the agent itself (the local copy, the plug records).
+        metrics: address of metrics and health, "" while there are none.
         notes: what an operator should know of the host around it (`onehop.kernel.surroundings`).
     """
 
@@ -153,6 +154,7 @@ class StatusAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="status"):
     problems: list[Problem]
     warnings: list[str]
     notes: list[str]
+    metrics: str = ""
 
 
 class PlannedOp(msgspec.Struct, frozen=True, kw_only=True):

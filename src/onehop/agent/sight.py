@@ -49,6 +49,11 @@ class Sight:
         self._parts: list[Observation] = []
         self._meanwhile: set[str] = set()
 
+    @property
+    def looked_at(self) -> float:
+        """When the last reading of the whole host that worked began, by the clock."""
+        return self._began_all
+
     def look(self, desire: Desire) -> bool:
         """Read the whole host, also what nobody wants; whether that worked. If not, what was known stays."""
         fresh = Holding()

@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import TypeVar
@@ -41,6 +42,8 @@ class Worker:
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="onehop-kernel", daemon=True)
         self._next_look = 0.0
+        self._arrived: deque[tuple[int, float]] = deque()
+        """Revisions with something new in them that are not carried out yet, and when they came."""
 
     def start(self) -> None:
         """Begin."""
@@ -58,6 +61,8 @@ class Worker:
     def snapshot(self, revision: int, values: Iterable[Value]) -> None:
         """A controller sent a new view, whole."""
 
+        self._arrived.append((revision, time.monotonic()))
+
         def see() -> None:
             view = Topology(revision, values)
             self._engine.see(view, changed_between(self._engine.regency.told, view), confirmed=True)
@@ -66,6 +71,9 @@ class Worker:
 
     def delta(self, revision: int, upserts: list[Value], removes: list[Ref]) -> None:
         """A controller said how the view changed."""
+
+        if upserts or removes:
+            self._arrived.append((revision, time.monotonic()))
 
         def see() -> None:
             before = self._engine.regency.told
@@ -114,7 +122,13 @@ class Worker:
             if heard or not self._engine.idle or (due is not None and due <= now):
                 self._pass()
 
+    @property
+    def thread(self) -> threading.Thread:
+        """The thread."""
+        return self._thread
+
     def _pass(self) -> None:
+        begun = time.monotonic()
         try:
             outcome = self._engine.run()
         except Exception:  # a bug must not end the thread: the host would be left alone
@@ -123,7 +137,15 @@ class Worker:
             # Not at once: the same would happen again.
             self._wait(1.0)
             return
+        self._count(outcome, begun)
         self._done(outcome)
+
+    def _count(self, outcome: Outcome, begun: float) -> None:
+        now = time.monotonic()
+        ledger = self._engine.ledger
+        ledger.passes.add(now - begun)
+        while outcome.settled and self._arrived and self._arrived[0][0] <= outcome.revision:
+            ledger.applies.add(now - self._arrived.popleft()[1])
 
     def _gather(self) -> bool:
         """Take what was called, waiting for it while there is nothing to do; whether there was anything."""

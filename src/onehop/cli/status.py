@@ -29,6 +29,8 @@ def status(config: Config = DEFAULT, json: Json = False) -> None:
     bad = f", [red]{answer.failing} not as they should be[/]" if answer.failing else ""
     table.add_row("kernel objects", f"{answer.objects}{bad}")
     table.add_row("plugs", str(answer.plugs))
+    if answer.metrics:
+        table.add_row("metrics", f"http://{escape(answer.metrics)}/metrics")
     for kind, states in answer.resources.items():
         table.add_row(f"{kind}s", ", ".join(f"{number} {state}" for state, number in states.items()))
     out.print(table)

@@ -34,6 +34,7 @@ state_dir = "{directory}/controller"
 pki_dir = "{directory}/pki"
 api_listen = "{api}"
 stream_listen = "127.0.0.1:{stream}"
+metrics_listen = "127.0.0.1:0"
 """
 
 _AGENT = """\
@@ -44,6 +45,7 @@ vtep = "{vtep}"
 gateway_host = true
 state_dir = "{directory}/agent"
 run_dir = "{run}"
+metrics_listen = "127.0.0.1:0"
 # [physical_networks]
 # external = "br-ex"       # an external network's bridge, with the uplink in it
 """

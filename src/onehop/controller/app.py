@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 
 from onehop.controller.auth import Authenticator
 from onehop.controller.border import Border, on_http_exception
+from onehop.controller.requests import Requests
 from onehop.controller.routes import Service
 from onehop.settings import ControllerSettings
 from onehop.store import Store
@@ -20,6 +21,7 @@ def create_app(
     *,
     clock: Callable[[], float] = time.time,
     monotonic: Callable[[], float] = time.monotonic,
+    requests: Requests | None = None,
 ) -> Starlette:
     """The API over a store.
 
@@ -31,14 +33,21 @@ def create_app(
         settings: `auth`, `users_file`, `api_listen` and the limits of networks are used.
         clock: seconds since the epoch.
         monotonic: seconds that only grow, for the limits.
+        requests: counts them.
 
     Raises:
         SettingsError: the settings would let strangers in, or the users file is wrong.
     """
     authenticator = Authenticator(settings)
+    routes = Service(store, settings, clock).routes()
+    counted = requests or Requests()
+    counted.know(routes)
+    border = Middleware(
+        Border, authenticator=authenticator, settings=settings, monotonic=monotonic, answered=counted.done
+    )
     app = Starlette(
-        routes=Service(store, settings, clock).routes(),
-        middleware=[Middleware(Border, authenticator=authenticator, settings=settings, monotonic=monotonic)],
+        routes=routes,
+        middleware=[border],
         exception_handlers={HTTPException: on_http_exception},
     )
     app.router.redirect_slashes = False

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from onehop.controller.liveness import Liveness
 from onehop.errors import NotFoundError, OnehopError
 from onehop.log import logger
+from onehop.metric.tally import Tally
 from onehop.net.identifier import HostName
 from onehop.store import Store, Transaction
 from onehop.wire import Acting, PortUse
@@ -28,6 +29,9 @@ class Attention:
     Args:
         store: where it is written down.
         liveness: told of signs of life.
+
+    Attributes:
+        shortages: how often a host said that connections found no source port.
     """
 
     def __init__(self, store: Store, liveness: Liveness) -> None:
@@ -38,6 +42,7 @@ class Attention:
         self._acting: dict[str, tuple[HostName, Acting]] = {}
         self._vacant: dict[tuple[str, int, int], float] = {}
         self._wake = asyncio.Event()
+        self.shortages = Tally([()])
 
     def hear(self, host: HostName, answering: tuple[str, ...], silent: tuple[str, ...]) -> None:
         """A sign of life, and which other hosts this one reaches."""
@@ -63,6 +68,8 @@ class Attention:
         """How far port blocks are used."""
         for use in uses:
             self._uses[host, use.router, use.address] = use
+            if use.failed:
+                self.shortages.add()
         self._wake.set()
 
     def forget(self, host: HostName) -> None:

@@ -112,6 +112,7 @@ class Border:
         authenticator: says who asks.
         settings: its limits.
         monotonic: seconds that only grow.
+        answered: told of every answer: the route's endpoint (None: there is none), status, seconds.
     """
 
     def __init__(
@@ -120,8 +121,10 @@ class Border:
         authenticator: Authenticator,
         settings: ControllerSettings,
         monotonic: Callable[[], float] = time.monotonic,
+        answered: Callable[[object, int, float], None] = lambda *_: None,
     ) -> None:
         self._app = app
+        self._answered = answered
         self._authenticator = authenticator
         self._most_octets = settings.api_body_octets
         self._requests = Allowance(settings.api_requests_per_second, monotonic)
@@ -142,6 +145,7 @@ class Border:
             if message["type"] == "http.response.start":
                 started = True
                 _log_request(scope, request_id, message["status"], begun)
+                self._answered(scope.get("endpoint"), message["status"], time.monotonic() - begun)
                 MutableHeaders(scope=message)["X-Openstack-Request-Id"] = request_id
             await send(message)
 

@@ -10,13 +10,17 @@ from pathlib import Path
 
 import msgspec
 import uvicorn
+from starlette.types import ASGIApp
 
 from onehop.controller.app import create_app
 from onehop.controller.auth import refuse_unless_loopback
+from onehop.controller.gauges import Gauges
 from onehop.controller.parser import protocol
+from onehop.controller.requests import Requests
 from onehop.controller.stream import Stream
 from onehop.errors import SettingsError
 from onehop.log import logger
+from onehop.metric.listener import Listener, token_of
 from onehop.settings import ControllerSettings, join_address, split_address
 from onehop.store import Rules, Store
 from onehop.system import handed_in, listen, notify, until_one_ends, write_whole
@@ -33,11 +37,13 @@ class Running(msgspec.Struct, frozen=True):
         pid: its process.
         api: address and port of the API.
         stream: address and port of the stream.
+        metrics: address and port of metrics and health, "" without them.
     """
 
     pid: int
     api: str
     stream: str
+    metrics: str = ""
 
 
 class _Api(uvicorn.Server):
@@ -79,14 +85,18 @@ async def _main(settings: ControllerSettings) -> None:
         api = sockets.get("api") or _listen("api_listen", settings.api_listen)
         stream = sockets.get("stream") or _listen("stream_listen", settings.stream_listen)
         refuse_unless_loopback(settings, api.getsockname()[0])
-        running = Running(os.getpid(), _bound(api), _bound(stream))
+        token_of(settings.metrics_listen, settings.metrics_token_file)
+        metrics = sockets.get("metrics")
+        if metrics is None and settings.metrics_listen:
+            metrics = _listen("metrics_listen", settings.metrics_listen)
+        running = Running(os.getpid(), _bound(api), _bound(stream), _bound(metrics) if metrics is not None else "")
 
         def ready() -> None:
             write_whole(state / FILE, msgspec.json.encode(running) + b"\n", 0o644)
             LOG.info("controller is ready", api=running.api, stream=running.stream, pid=running.pid)
             notify("READY=1")
 
-        await until_one_ends(serve(store, settings, api, stream, ready), until_told())
+        await until_one_ends(serve(store, settings, api, stream, ready, metrics), until_told())
     finally:
         (state / FILE).unlink(missing_ok=True)
         await asyncio.to_thread(store.close)
@@ -98,6 +108,7 @@ async def serve(
     api: socket.socket,
     stream: socket.socket,
     ready: Callable[[], None] = lambda: None,
+    metrics: socket.socket | None = None,
 ) -> None:
     """Serve API and stream until cancelled.
 
@@ -107,22 +118,31 @@ async def serve(
         api: listening socket of the API.
         stream: listening socket of the stream.
         ready: called once both answer.
+        metrics: listening socket of metrics and health.
     """
     agents = asyncio.Event()
+    talk, requests = Stream(store, settings), Requests()
+    told = Listener(
+        "" if metrics is None else settings.metrics_listen,
+        token_of(settings.metrics_listen, settings.metrics_token_file),
+        Gauges(store, talk, requests, settings).health(),
+        metrics,
+    )
+    app = create_app(store, settings, requests=requests)
     await until_one_ends(
-        _serve_api(store, settings, api, agents, ready), Stream(store, settings).run(stream, agents.set), _prune(store)
+        _serve_api(app, settings, api, agents, ready), talk.run(stream, agents.set), _prune(store), told.run()
     )
 
 
 async def _serve_api(
-    store: Store,
+    app: ASGIApp,
     settings: ControllerSettings,
     listener: socket.socket,
     agents: asyncio.Event,
     ready: Callable[[], None],
 ) -> None:
     config = uvicorn.Config(
-        create_app(store, settings),
+        app,
         http=protocol(settings),
         ws="none",
         lifespan="on",

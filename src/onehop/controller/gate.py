@@ -51,6 +51,11 @@ class Gate:
         self._peers: WeakKeyDictionary[ServerConnection, Peer] = WeakKeyDictionary()
         self._strangers = Allowance(settings.stream_joins_per_second, time.monotonic, burst=STRANGERS_AT_ONCE)
 
+    @property
+    def open(self) -> int:
+        """Connections with a host's certificate."""
+        return len(self._peers)
+
     def peer(self, connection: ServerConnection) -> Peer | None:
         """Whose connection it is; None: a stranger's, who may join."""
         return self._peers.get(connection)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from onehop.controller.liveness import Liveness
 from onehop.errors import StoreError
 from onehop.log import logger
+from onehop.metric.tally import Tally
 from onehop.net.identifier import HostName
 from onehop.store import Store
 
@@ -33,6 +34,10 @@ WRITTEN_SECONDS = 0.6
 
 class Owners:
     """Watches over the owners of routers.
+
+    Attributes:
+        moves: routers that were given to another owner, by why (``lost``, ``drained``).
+        lost: hosts that were judged lost.
 
     Args:
         store: who owns what.
@@ -56,6 +61,8 @@ class Owners:
         self._looked_at = -1
         self._relieved_at = self._moved_at = -math.inf
         self._moved_to = 0
+        self.moves = Tally([("lost",), ("drained",)])
+        self.lost = Tally([()])
 
     async def run(self) -> None:
         """Judge, and relieve drained hosts, until cancelled."""
@@ -86,6 +93,7 @@ class Owners:
         moved = self._store.run(lambda tx: tx.relieve(AT_ONCE)) if drained else 0
         if moved:
             self._relieved_at = now
+            self.moves.add("drained", number=moved)
         elif drained and now < self._relieved_at + PARTING_SECONDS:
             return 0
         elif drained:
@@ -125,6 +133,8 @@ class Owners:
         if lost <= self._handled:
             return 0
         moved = self._store.run(lambda tx: tx.hand_over(lost))
+        self.moves.add("lost", number=moved)
+        self.lost.add(number=len(lost - self._handled))
         self._handled = lost
         for host in sorted(lost):
             LOG.warning("a host is lost; others own what it owned, and no floating IP answers there", lost=host)

@@ -57,14 +57,14 @@ class Service:
     def routes(self) -> list[Route]:
         """Every path of the API."""
         found = [
-            Route("/", discovery.versions(self._settings)),
-            Route("/v2.0", discovery.resources(self._settings)),
-            Route("/v2.0/extensions", discovery.extensions),
-            Route("/v2.0/extensions/{alias}", discovery.extension),
-            Route("/openapi.json", discovery.openapi),
-            Route("/onehop/v1/status", self._answer(host_statuses)),
-            Route("/onehop/v1/trace", self._asked(answer_trace)),
-            Route("/v2.0/floatingip-pools", self._answer(lambda context: {"floatingip_pools": pools(context)})),
+            Route("/", discovery.versions(self._settings), name="version.list"),
+            Route("/v2.0", discovery.resources(self._settings), name="version.show"),
+            Route("/v2.0/extensions", discovery.extensions, name="extension.list"),
+            Route("/v2.0/extensions/{alias}", discovery.extension, name="extension.show"),
+            Route("/openapi.json", discovery.openapi, name="openapi.show"),
+            Route("/onehop/v1/status", self._answer(host_statuses), name="status.show"),
+            Route("/onehop/v1/trace", self._asked(answer_trace), name="trace.show"),
+            Route("/v2.0/floatingip-pools", self._answer(_pools), name="floatingip_pool.list"),
         ]
         for resource in RESOURCES:
             found += self._routes_of(resource)
@@ -82,8 +82,11 @@ class Service:
             ("delete", one, "DELETE", self._delete(resource)),
         ):
             if operation in resource.operations:
-                found.append(Route(at, handler, methods=[method]))
-        found += [Route(f"{one}/{action}", self._act(resource, action), methods=["PUT"]) for action in resource.actions]
+                found.append(Route(at, handler, methods=[method], name=f"{resource.name}.{operation}"))
+        found += [
+            Route(f"{one}/{action}", self._act(resource, action), methods=["PUT"], name=f"{resource.name}.{action}")
+            for action in resource.actions
+        ]
         if resource.tags:
             found += self._tag_routes(resource, f"{one}/tags")
         return found
@@ -91,13 +94,16 @@ class Service:
     def _tag_routes(self, resource: Resource, path: str) -> list[Route]:
         one = f"{path}/{{tag}}"
         return [
-            Route(path, self._tags(resource), methods=["GET"]),
-            Route(path, self._put_tags(resource), methods=["PUT"]),
-            Route(path, self._add_tags(resource), methods=["POST"]),
-            Route(path, self._clear_tags(resource), methods=["DELETE"]),
-            Route(one, self._has_tag(resource), methods=["GET"]),
-            Route(one, self._put_tag(resource), methods=["PUT"]),
-            Route(one, self._delete_tag(resource), methods=["DELETE"]),
+            Route(at, handler(resource), methods=[method], name=f"{resource.name}.{operation}")
+            for operation, at, method, handler in (
+                ("list_tags", path, "GET", self._tags),
+                ("put_tags", path, "PUT", self._put_tags),
+                ("add_tags", path, "POST", self._add_tags),
+                ("clear_tags", path, "DELETE", self._clear_tags),
+                ("has_tag", one, "GET", self._has_tag),
+                ("put_tag", one, "PUT", self._put_tag),
+                ("delete_tag", one, "DELETE", self._delete_tag),
+            )
         ]
 
     # transactions ---------------------------------------------------------------------------------------------------
@@ -276,6 +282,10 @@ def if_match(request: Request) -> int | None:
     if found is None:
         raise bad_request("If-Match must be 'revision_number=' and a number.")
     return int(found[1])
+
+
+def _pools(context: Context) -> Json:
+    return {"floatingip_pools": pools(context)}
 
 
 def _tags_of(body: dict[str, Json]) -> list[str]:

@@ -105,6 +105,7 @@ class Session:
         self._late = True
         self._told = -1
         self._said_at = 0.0
+        self.behind_since: float | None = None
         self._full: list[ResourceStatus] | None = None
 
     @property
@@ -275,6 +276,9 @@ class Session:
         idle = not (self._sending or self._dirty or self._anew)
         if idle and self.applied >= self._synced:
             self.applied = self._shares.topology.revision
+        behind = self.applied < self._shares.topology.revision
+        if behind != (self.behind_since is not None):
+            self.behind_since = asyncio.get_running_loop().time() if behind else None
         if self.applied != self._told:
             self._say()
 

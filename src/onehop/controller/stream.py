@@ -22,7 +22,7 @@ from onehop.controller.report import Reports
 from onehop.controller.session import Session
 from onehop.errors import OnehopError, StateError, WireError
 from onehop.log import logger
-from onehop.model.topology import Ref
+from onehop.model.topology import Ref, Topology
 from onehop.net.identifier import HostName
 from onehop.settings import ControllerSettings
 from onehop.store import Heartbeat, Store, Transaction
@@ -59,6 +59,26 @@ class Stream:
         self._attention = Attention(store, self._liveness)
         self._owners = Owners(store, self._liveness, self._part, lambda: [s.applied for s in self.sessions.values()])
         self._joins = asyncio.Semaphore(JOINS_AT_ONCE)
+
+    @property
+    def connections(self) -> int:
+        """Open connections with a host's certificate."""
+        return self._gate.open
+
+    @property
+    def owners(self) -> Owners:
+        """Who watches over routers' owners."""
+        return self._owners
+
+    @property
+    def attention(self) -> Attention:
+        """Who listens to what agents say of their hosts."""
+        return self._attention
+
+    @property
+    def topology(self) -> Topology:
+        """Everything, at the newest revision that is sent to agents."""
+        return self._feed.shares.topology
 
     @property
     def sessions(self) -> dict[HostName, Session]:

@@ -89,6 +89,16 @@ class Kernel(Protocol):
         """
         ...
 
+    def drops(self, namespace: str, family: str | None = None, table: str | None = None) -> Counts:
+        """What the rules of our tables have dropped, by table and chain; of one table or of all, of a family or of all.
+
+        Only rules that count are known; a chain without any is not told.
+
+        Raises:
+            KernelError: they could not be read. A namespace or table that is not there has none.
+        """
+        ...
+
     def close(self) -> None:
         """Give back sockets and threads."""
         ...

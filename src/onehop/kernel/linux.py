@@ -182,6 +182,15 @@ class LinuxKernel:
 
         return self._inside(lambda: self._rested(read))
 
+    def drops(self, namespace: str, family: str | None = None, table: str | None = None) -> Counts:
+        """Read what rules dropped; see `onehop.kernel.base.Kernel.drops`."""
+
+        def read() -> Counts:
+            space = self._spaces.open(namespace)
+            return {} if space is None else outward.drops(space, family, table)
+
+        return self._inside(lambda: self._rested(read))
+
     def _rested(self, work: Callable[[], T]) -> T:
         try:
             return work()

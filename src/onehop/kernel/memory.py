@@ -21,6 +21,7 @@ from onehop.objects import (
     Link,
     Namespace,
     Sysctl,
+    nftables,
 )
 from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations
@@ -186,6 +187,18 @@ class MemoryKernel:
                 one.table: {name: self.counted.get((one.table, name), Count()) for name in one.counters}
                 for one in tables
                 if one.table.startswith(TABLE) and one.counters and one.family == family and table in (None, one.table)
+            }
+
+    def drops(self, namespace: str, family: str | None = None, table: str | None = None) -> Counts:
+        """See `onehop.kernel.base.Kernel.drops`. No packet passes; `counted` says what to answer."""
+        with self._lock:
+            space = self.world.spaces.get(namespace)
+            tables = space.rulesets.values() if space is not None else ()
+            return {
+                one.table: {chain: self.counted.get((one.table, chain), Count()) for chain in dropping}
+                for one in tables
+                if one.table.startswith(TABLE) and family in (None, one.family) and table in (None, one.table)
+                if (dropping := nftables.dropping(one.body))
             }
 
     def close(self) -> None:

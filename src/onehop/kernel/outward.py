@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from onehop.errors import KernelError
 from onehop.kernel.space import Space
@@ -10,7 +10,8 @@ from onehop.net import address
 from onehop.objects import conntrack, counter, nftables, tracked
 from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations
-from onehop.objects.counter import Counts
+from onehop.objects.counter import Count, Counts
+from onehop.objects.netlink import Found
 
 _TARGET = slice(24, 40)
 """Of an IPv6 header: where the packet goes (RFC 8200, section 3)."""
@@ -118,15 +119,32 @@ def count(space: Space, family: str, table: str | None) -> Counts:
     Raises:
         KernelError: they could not be read.
     """
+    return _summed(space, counter.dump(family, table), counter.decode)
+
+
+def drops(space: Space, family: str | None, table: str | None) -> Counts:
+    """What the rules of a table of ours have dropped by chain, or of all of ours, of a family or of all.
+
+    Raises:
+        KernelError: they could not be read.
+    """
+    return _summed(space, counter.rules(family, table), counter.dropped)
+
+
+def _summed(
+    space: Space, question: tuple[int, bytes], decode: Callable[[Found], tuple[str, str, Count] | None]
+) -> Counts:
+    """Counts by table of ours and name."""
     try:
-        messages = space.netfilter.dump(*counter.dump(family, table))
+        messages = space.netfilter.dump(*question)
     except KernelError as error:
         if error.errno == errno.ENOENT:
             return {}
         raise
     counts: Counts = {}
-    for found in filter(None, map(counter.decode, messages)):
-        name, of, value = found
-        if nftables.is_ours(name):
-            counts.setdefault(name, {})[of] = value
+    for found in filter(None, map(decode, messages)):
+        table, name, value = found
+        if nftables.is_ours(table):
+            before = counts.setdefault(table, {}).get(name, Count())
+            counts[table][name] = Count(before.packets + value.packets, before.octets + value.octets)
     return counts

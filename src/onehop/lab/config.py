@@ -52,6 +52,7 @@ def write_controller(directory: Directory, state: State) -> None:
                 "stream_listen": f"{plan.STREAM}:{plan.STREAM_PORT}",
                 "underlay_mtu": state.underlay_mtu,
                 "physical_networks": (plan.PHYSICAL_NETWORK,),
+                "metrics_listen": "127.0.0.1:0",
                 "log_format": "console",
             }
         ),

@@ -113,6 +113,12 @@ def _declaration(wanted: Ruleset, anew: bool) -> str:
     return f"{before}table {table} {{\n{chain_text(text_of(wanted)).strip(chr(10))}\n}}\n"
 
 
+def dropping(body: str) -> list[str]:
+    """The chains with rules that count what they drop or reject."""
+    counted = ("counter drop", "counter reject")
+    return [name for name, rules in (chains_of(body) or {}).items() if any(words in rules for words in counted)]
+
+
 def chain_text(text: str) -> str:
     """The same, in words that make the kernel read 32 bits of an address at once: it lists them as they were.
 

@@ -25,11 +25,13 @@ It refuses: knowledge of what makes a request sensible (the API's), streams to a
 a newer onehop has migrated.
 """
 
+from onehop.store.census import Census
 from onehop.store.record import Certificate, Change, Heartbeat, HostRow, Row, Rules, Status
 from onehop.store.store import Store
 from onehop.store.transaction import Id, Transaction, Where
 
 __all__ = [
+    "Census",
     "Certificate",
     "Change",
     "Heartbeat",

@@ -20,6 +20,11 @@ def revision(session: Session) -> int:
     return int(session.ask(_NEWEST, {}).one()[0])
 
 
+def touch(connection: sa.Connection) -> None:
+    """Write what changes nothing: whoever can do that can write."""
+    connection.execute(sa.update(REVISION).values(value=REVISION.c.value))
+
+
 def changes(session: Session, since: int, limit: int) -> list[Change]:
     """Changes after `since`; see `Transaction.changes`."""
     newest, pruned = session.read(sa.select(REVISION.c.value, REVISION.c.pruned)).one()

@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from onehop.errors import NewerDatabaseError
+from onehop.errors import NewerDatabaseError, StoreError
 from onehop.store.table import METADATA, REVISION
 
 _ALEMBIC = threading.Lock()
@@ -43,6 +43,20 @@ def run(connection: Connection, to: str = "head") -> None:
         command.upgrade(config, to)
     if connection.execute(sa.select(REVISION.c.only)).first() is None:
         connection.execute(sa.insert(REVISION).values(only=1, value=0, pruned=0))
+
+
+def require_newest(connection: Connection) -> None:
+    """Refuse a database that is in another schema than the newest known here.
+
+    Raises:
+        StoreError: it is.
+    """
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current != head():
+        raise StoreError(
+            f"the database has schema {current}, but this onehop knows {head()}: another version "
+            "migrated it while this one ran; restart this controller with that version"
+        )
 
 
 def head() -> str:

@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 ATTEMPTS = 5
 KEEP = 100_000
+CHECK_SECONDS = 2.0
 _RULES = Rules()
 
 
@@ -143,6 +144,23 @@ class Store:
         """The newest revision; cheap."""
         with self.read() as transaction:
             return transaction.revision()
+
+    def check(self) -> None:
+        """Find out whether all can be done here: a snapshot read, in the schema that we know, and something written.
+
+        Nothing is changed: what is written is rolled back.
+
+        Raises:
+            StoreError: it cannot; the sentence says what.
+        """
+        try:
+            with self._database.read() as connection:
+                migration.require_newest(connection)
+            with self._database.write(CHECK_SECONDS) as connection:
+                change.touch(connection)
+                connection.rollback()
+        except DBAPIError as error:
+            raise self._failed(error) from error
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener(revision)` after commits of this and of other processes; the answer ends that.

@@ -25,6 +25,7 @@ from sqlalchemy import Connection
 
 from onehop.model.topology import Ref, Value
 from onehop.store import allocation, change, projection, query, row
+from onehop.store.census import Census, census
 from onehop.store.membership import Membership
 from onehop.store.outside import Gateways
 from onehop.store.record import Change, Row
@@ -96,6 +97,10 @@ class Transaction(Gateways, Membership):
     def count(self, resource: str, where: Where | None = None) -> int:
         """How many match; `where` and errors as for `select`."""
         return query.count(self.session, resource, where or {})
+
+    def census(self) -> Census:
+        """How many rows there are, and how they are."""
+        return census(self.session)
 
     def insert(self, resource: str, values: Row) -> Row:
         """Add a resource; `values` may hold ``tags``. Answers the whole row.

@@ -50,6 +50,7 @@ class Place:
             state_dir=str(self.state_dir),
             run_dir=str(self.run_dir),
             reconnect_seconds=0.3,
+            metrics_listen="127.0.0.1:0",
         )
         agent = Agent(settings, self.kernel, self.netns)
         ready = asyncio.Event()

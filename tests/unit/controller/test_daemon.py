@@ -29,7 +29,7 @@ class Controller:
         self.config = directory / "controller.toml"
         self.config.write_text(
             f'database_url = "{url}"\nstate_dir = "{directory}/state"\npki_dir = "{directory}/pki"\n'
-            f'api_listen = "127.0.0.1:0"\nstream_listen = "127.0.0.1:0"\n'
+            f'api_listen = "127.0.0.1:0"\nstream_listen = "127.0.0.1:0"\nmetrics_listen = "127.0.0.1:0"\n'
         )
         self.systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.systemd.bind(str(directory / "notify"))
