@@ -1,5 +1,6 @@
 """The text that a scrape is answered with: everything in the catalog of one daemon, and nothing that is not in it."""
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -12,6 +13,9 @@ from onehop.metric.tally import Distribution, Sample, Tally
 
 Source = Tally | Distribution | Callable[[], Iterable[Sample]]
 """Where the numbers of a metric come from; a function gives them as they are now, and may be called in any thread."""
+
+CHUNK = 250
+"""Series that are put into words at a time."""
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -29,41 +33,61 @@ class Scrape:
         given = {**sources, BUILD: lambda: [((daemon, __version__), 1.0)]}
         if mine.keys() != given.keys():
             raise KeyError(f"not the metrics of the {daemon}: {sorted(mine.keys() ^ given.keys())}")
-        self._registry = CollectorRegistry(auto_describe=False)
-        ProcessCollector(registry=self._registry)
-        self._registry.register(_Families([(metric, given[name]) for name, metric in mine.items()]))
+        self._process = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self._process)
+        self._sources = [(metric, given[name]) for name, metric in mine.items()]
 
     def text(self) -> bytes:
         """All of it in Prometheus' text format. Takes its time where there is much: call it in a thread of its own."""
-        return generate_latest(self._registry)
+        parts = [generate_latest(self._process)]
+        for metric, source in self._sources:
+            for number, family in enumerate(_families(metric, source)):
+                text = generate_latest(_Only(family))
+                # Help and type are said once, before the first part.
+                parts.append(text if number == 0 else text.split(b"\n", 2)[2])
+        return b"".join(parts)
 
 
-class _Families(Collector):
-    """Metrics as the client library wants them."""
+class _Only(Collector):
+    """One family, as the client library wants it."""
 
-    def __init__(self, sources: list[tuple[Metric, Source]]) -> None:
-        self._sources = sources
-
-    def describe(self) -> Iterable[Family]:
-        """Nothing: the catalog has no name twice."""
-        return ()
+    def __init__(self, family: Family) -> None:
+        self._family = family
 
     def collect(self) -> Iterator[Family]:
-        """As it is now."""
-        for metric, source in self._sources:
-            yield _family(metric, source)
+        """It."""
+        yield self._family
 
 
-def _family(metric: Metric, source: Source) -> Family:
-    family = Family(metric.name.removesuffix("_total"), metric.help, metric.type)
+def _families(metric: Metric, source: Source) -> Iterator[Family]:
+    """A metric as it is now, a part at a time: many objects at once would call the collector of cycles, for which every
+    thread stands still (25 ms and more), and building one text of megabytes is no better.
+    """
     if isinstance(source, Distribution):
-        for values, buckets, total in source.histograms():
-            labels = dict(zip(metric.labels, values, strict=True))
-            for bound, number in buckets:
-                family.add_sample(f"{metric.name}_bucket", {**labels, "le": bound}, number)
-            family.add_sample(f"{metric.name}_count", labels, buckets[-1][1])
-            family.add_sample(f"{metric.name}_sum", labels, total)
-        return family
-    for values, number in source.samples() if isinstance(source, Tally) else source():
-        family.add_sample(metric.name, dict(zip(metric.labels, values, strict=True)), number)
+        yield _histogram(metric, source)
+        return
+    samples = iter(source.samples() if isinstance(source, Tally) else source())
+    chunk = list(itertools.islice(samples, CHUNK))
+    while True:
+        family = _family(metric)
+        for values, number in chunk:
+            family.add_sample(metric.name, dict(zip(metric.labels, values, strict=True)), number)
+        yield family
+        chunk = list(itertools.islice(samples, CHUNK))
+        if not chunk:
+            return
+
+
+def _histogram(metric: Metric, source: Distribution) -> Family:
+    family = _family(metric)
+    for values, buckets, total in source.histograms():
+        labels = dict(zip(metric.labels, values, strict=True))
+        for bound, number in buckets:
+            family.add_sample(f"{metric.name}_bucket", {**labels, "le": bound}, number)
+        family.add_sample(f"{metric.name}_count", labels, buckets[-1][1])
+        family.add_sample(f"{metric.name}_sum", labels, total)
     return family
+
+
+def _family(metric: Metric) -> Family:
+    return Family(metric.name.removesuffix("_total"), metric.help, metric.type)
