@@ -80,3 +80,53 @@ def test_tables_of_others_are_not_read(host: Host) -> None:
 def test_a_count_begins_at_nothing(kernel: Kernel) -> None:
     assert_done(*reconcile(kernel, {found.key: found for found in (replace(link, up=False), table(1, "first"))}))
     assert kernel.count("netdev")["onehop-net-1"]["first"] == Count()
+
+
+def dropping(namespace: str, table_: str, family: str) -> Ruleset:
+    """A table with a chain that counts what it drops, twice, one that rejects, and one that only counts."""
+    body = (
+        "\tchain closed {\n"
+        "\t\ttype filter hook forward priority filter; policy accept;\n"
+        "\t\tip saddr 10.9.9.1 counter drop\n"
+        "\t\tip saddr 10.9.9.2 counter drop\n"
+        "\t}\n\n"
+        "\tchain refused {\n"
+        "\t\tip protocol tcp counter reject with tcp reset\n"
+        "\t}\n\n"
+        "\tchain open {\n"
+        "\t\tip saddr 10.9.9.3 counter accept\n"
+        "\t}\n"
+    )
+    return Ruleset(namespace=namespace, family=family, table=table_, body=body)
+
+
+def test_drops_are_told_by_table_and_chain_and_only_where_rules_drop_and_count(kernel: Kernel) -> None:
+    tables = [dropping("", "onehop-one", "ip"), dropping("", "onehop-two", "inet")]
+    assert_done(*reconcile(kernel, {found.key: found for found in tables}))
+    none = {"closed": Count(), "refused": Count()}
+    assert kernel.drops("") == {"onehop-one": none, "onehop-two": none}
+    assert kernel.drops("", "inet") == {"onehop-two": none}
+    assert kernel.drops("", "ip", "onehop-one") == {"onehop-one": none}
+    assert kernel.drops("", "ip", "onehop-three") == {}
+    assert kernel.drops("qrouter-of-nobody") == {}
+
+
+@pytest.mark.root
+def test_what_a_rule_drops_is_counted_by_its_chain() -> None:
+    host = LinuxHost()
+    try:
+        body = (
+            "\tchain out {\n"
+            "\t\ttype filter hook output priority filter; policy accept;\n"
+            "\t\tip daddr 127.0.0.2 counter drop\n"
+            "\t\tip daddr 127.0.0.3 counter drop\n"
+            "\t}\n"
+        )
+        wanted = Ruleset(namespace="", family="ip", table="onehop-out", body=body)
+        assert host.kernel.execute(Plan((Create(wanted),))).done
+        host.run("", "ip", "link", "set", "lo", "up")
+        for address in ("127.0.0.2", "127.0.0.2", "127.0.0.3"):
+            host.run("", "sh", "-c", f"ping -c1 -W1 {address} >/dev/null 2>&1 || true")
+        assert host.kernel.drops("")["onehop-out"]["out"].packets == 3
+    finally:
+        host.close()

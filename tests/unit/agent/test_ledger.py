@@ -1,0 +1,125 @@
+"""What passes came to, as numbers: repairs, leaks, changes of owner."""
+
+import asyncio
+import json
+from urllib.request import urlopen
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from onehop.agent.hub import Hub
+from onehop.agent.sampler import PORT, Sampler
+from onehop.metric.catalog import LIBRARY, METRICS
+from onehop.net import naming
+from onehop.objects import Bridge, Link
+from onehop.reconciler.plan import Delete, Plan
+from tests.unit.agent.bench import Bench, routed
+from tests.unit.agent.place import Place
+from tests.unit.controller.streams import LIMIT
+
+
+def in_work() -> tuple[Bench, str, str]:
+    """A host with a routed network, a router's namespace and an instance's tap."""
+    world, one, two = routed()
+    bench = Bench()
+    bench.plug(one, two)
+    bench.see(world)
+    return bench, one.id, two.id
+
+
+def repairs(bench: Bench) -> dict[tuple[str, ...], float]:
+    return dict(bench.engine.ledger.repairs.samples())
+
+
+def leaks(bench: Bench) -> dict[tuple[str, ...], float]:
+    return {labels: number for labels, number in bench.engine.ledger.leaks.samples() if number}
+
+
+def address_of_a_leg(bench: Bench) -> tuple[object, ...]:
+    return next(key for key in bench.ours() if key[0] == "address" and str(key[1]).startswith(naming.ROUTER_PREFIX))
+
+
+def test_what_a_view_asks_for_is_no_repair() -> None:
+    bench, one, two = in_work()
+    world, *_ = routed()
+    assert repairs(bench) == leaks(bench) == {}
+    bench.see(world.topology(2))
+    bench.unplug(*[port for port in bench.engine.desire.view.ports.values() if port.id in (one, two)])
+    assert repairs(bench) == leaks(bench) == {}
+
+
+def test_what_somebody_took_away_is_a_repair_of_its_kind_in_its_part() -> None:
+    bench, *_ = in_work()
+    found = bench.ours()[address_of_a_leg(bench)]
+    bench.kernel.execute(Plan((Delete(found),)))
+    bench.engine.doubt(str(found.key[1]), None)
+    bench.work()
+    assert repairs(bench)["address", "create", "router"] == 1
+    assert leaks(bench) == {}
+
+
+def test_what_nobody_wants_and_is_ours_is_a_leak_found_while_running_or_at_start() -> None:
+    bench, *_ = in_work()
+    stray = Link(namespace="", name="brqstray", spec=Bridge(), alias=naming.mark("net/x", "network", "x"), mtu=1500)
+    bench.kernel.plant(stray)
+    bench.engine.doubt_all()
+    bench.work()
+    assert leaks(bench) == {("link", "running"): 1}
+    bench.kernel.plant(stray)
+    later = Bench(bench.kernel)
+    later.local = bench.local
+    later.engine.equip(bench.local)
+    later.see(bench.engine.desire.view)
+    assert leaks(later) == {("link", "start"): 1}
+    assert repairs(later) == {}
+
+
+def test_what_fails_and_is_tried_again_is_no_repair() -> None:
+    world, one, two = routed()
+    bench = Bench()
+    bench.plug(one, two)
+    bench.kernel.fail(lambda op: op.key[0] == "address", 16, 3)
+    bench.see(world)
+    assert dict(bench.engine.ledger.failing())[("address",)] > 0
+    for _ in range(20):
+        bench.wait(60)
+    assert bench.engine.failing == {}
+    assert dict(bench.engine.ledger.failing())[("address",)] == 0
+    assert repairs(bench) == leaks(bench) == {}
+
+
+def test_objects_are_counted_by_kind_after_any_history() -> None:
+    bench, *_ = in_work()
+    bench.see(bench.engine.desire.view.apply(5, (), [("port", id) for id in list(bench.engine.desire.view.ports)[:1]]))
+    wanted = [key[0] for partition in bench.engine.desire.partitions.values() for key in partition.claims]
+    told = {labels[0]: number for labels, number in bench.engine.ledger.objects() if number}
+    assert told == {kind: wanted.count(kind) for kind in set(wanted)}
+
+
+def test_a_counter_that_begins_again_only_adds() -> None:
+    sampler = Sampler(Hub())
+    for number in (3, 5, 2, 2):
+        sampler.take(PORT, {("p", "source-mac"): number})
+    assert sampler.ports.get("p", "source-mac") == 7
+    sampler.forget([])
+    assert list(sampler.ports.samples()) == []
+    assert sampler.reasons.get("source-mac") == 7
+
+
+def test_an_agent_tells_all_that_the_catalog_names(place: Place) -> None:
+    async def run() -> tuple[str, bytes]:
+        async with place.joined():
+            await place.until(lambda status: status.in_sync and bool(status.metrics))
+            address = (await place.status()).metrics
+
+            def ask(path: str) -> bytes:
+                with urlopen(f"http://{address}{path}", timeout=LIMIT) as answer:
+                    return bytes(answer.read())
+
+            return (await asyncio.to_thread(ask, "/metrics")).decode(), await asyncio.to_thread(ask, "/readyz")
+
+    text, ready = asyncio.run(run())
+    names = {m.name for m in METRICS if m.daemon in ("agent", "both")} | set(LIBRARY)
+    assert {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")} == names
+    numbers = {s.name: s.value for f in text_string_to_metric_families(text) for s in f.samples if not s.labels}
+    assert numbers["onehop_agent_connected"] == numbers["onehop_agent_in_sync"] == 1
+    assert json.loads(ready) == {"ready": True, "why_not": []}
