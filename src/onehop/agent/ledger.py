@@ -101,7 +101,8 @@ class Ledger:
             else:
                 self._whole[name] = claims
             self._count(name, claims)
-            self._failing_kinds -= self._failing.pop(name, Counter())
+            if name in self._failing:
+                self._failing_kinds -= self._failing.pop(name)
             if bad:
                 self._failing[name] = Counter(str(key[0]) for key in bad)
                 self._failing_kinds += self._failing[name]

@@ -33,7 +33,7 @@ def controller(tmp_path: Path, new_database_url: Callable[[str, bool], str]) -> 
 
 def ask(controller: Controller, path: str, where: str = "metrics", body: object = None) -> tuple[int, bytes]:
     data = None if body is None else json.dumps(body).encode()
-    request = Request(f"http://{controller.running()[where]}{path}", data)  # noqa: S310
+    request = Request(f"http://{controller.running()[where]}{path}", data)
     try:
         answer: HTTPResponse = urlopen(request, timeout=LIMIT)  # noqa: S310  # the same
     except HTTPError as error:
