@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from onehop.settings import AgentSettings, ControllerSettings
+from scripts import alerts, dashboard, metrics
 
 ROOT = Path(__file__).parents[1]
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
@@ -105,10 +106,13 @@ def decisions() -> str:
 
 
 def derived() -> dict[Path, str]:
-    """Every derived page with what should be in it."""
+    """Every derived page, and other file, with what should be in it."""
     return {
         ROOT / "docs/configuration.md": configuration(),
         ROOT / "docs/decisions/README.md": decisions(),
+        ROOT / "docs/metrics.md": metrics.page(),
+        ROOT / "packaging/grafana/onehop.json": dashboard.dashboard(),
+        ROOT / "packaging/prometheus/onehop.rules.yml": alerts.rules(),
     }
 
 
