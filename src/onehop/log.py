@@ -57,6 +57,20 @@ def logger(area: str, **context: object) -> FilteringBoundLogger:
     return bound
 
 
+def requested(*requests: str) -> None:
+    """All that this task or thread logs from now on says which requests to the API it is about; none: about none."""
+    if requests:
+        structlog.contextvars.bind_contextvars(requests=list(requests))
+    else:
+        structlog.contextvars.unbind_contextvars("requests")
+
+
+def request_id() -> str:
+    """The id of the one request that this task or thread is about, or ""."""
+    requests = structlog.contextvars.get_contextvars().get("requests", ())
+    return str(requests[0]) if len(requests) == 1 else ""
+
+
 def escape(text: str) -> str:
     """`text` on one line: control characters as backslash escapes."""
     return _CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode("ascii"), text)

@@ -23,7 +23,6 @@ CONFIG_VARIABLE = "ONEHOP_AGENT_CONFIG"
 _LONGEST_NAME = 64
 _LONGEST = 31_536_000
 """Seconds of a year: no wait of a daemon is longer."""
-
 _LARGEST = 1_000_000_000
 _LIMITS = {
     "api_body_octets": 1024,

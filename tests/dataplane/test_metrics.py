@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import pytest
@@ -147,3 +147,14 @@ def test_an_agent_in_sync_is_ready_and_says_how_far_it_is(north: North) -> None:
     assert _total(text, "onehop_apply_seconds_count") > 0
     assert _total(text, "onehop_reconcile_cpu_seconds_total") > 0
     assert until(lambda: _of_controller(site, "onehop_host_lag_revisions", host=host) == 0, LIMIT)
+
+
+def test_a_request_is_found_again_in_the_log_of_the_host_that_carried_it_out(north: North) -> None:
+    site, box = north.site, north.boxes["a"]
+    body = json.dumps({"port": {"allowed_address_pairs": [{"ip_address": "10.77.77.77"}]}}).encode()
+    request = Request(f"http://127.0.0.1:{site.directory.read().api_port}/v2.0/ports/{box.port}", body, method="PUT")
+    with urlopen(request, timeout=10) as answer:  # noqa: S310  # our own controller
+        id = answer.headers["X-Openstack-Request-Id"]
+    log = site.directory.host(box.host) / "agent.log"
+    assert until(lambda: any(id in line and "carried out" in line for line in log.read_text().splitlines()), LIMIT)
+    assert id in (site.directory.controller / "controller.log").read_text()

@@ -187,12 +187,12 @@ class Agent:
     async def _view(self) -> Topology | None:
         return await self._hub.ask(lambda engine: engine.regency.told if engine.complete else None)
 
-    def _snapshot(self, revision: int, values: list[Value]) -> None:
-        self._worker.snapshot(revision, values)
+    def _snapshot(self, revision: int, values: list[Value], requests: tuple[str, ...]) -> None:
+        self._worker.snapshot(revision, values, requests)
         self._disk.submit(self._copy.snapshot, revision, values)
 
-    def _delta(self, revision: int, upserts: list[Value], removes: list[Ref]) -> None:
-        self._worker.delta(revision, upserts, removes)
+    def _delta(self, revision: int, upserts: list[Value], removes: list[Ref], requests: tuple[str, ...]) -> None:
+        self._worker.delta(revision, upserts, removes, requests)
         if upserts or removes:
             self._disk.submit(self._copy.delta, revision, upserts, removes)
 

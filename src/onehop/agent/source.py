@@ -59,8 +59,8 @@ class Source:
         settings: whom to call, and as whom.
         underlay_mtu: told to the controller.
         view: gives the view that is there now, or None before the first.
-        snapshot: takes a whole new view.
-        delta: takes a change of it; also an empty one, which only moves the revision.
+        snapshot: takes a whole new view, and ids of requests to the API that it comes from.
+        delta: takes a change of it and the same; also an empty one, which only moves the revision.
 
     Attributes:
         controller: address of the controller that it talks, or last talked, to.
@@ -77,8 +77,8 @@ class Source:
         settings: AgentSettings,
         underlay_mtu: int,
         view: Callable[[], Awaitable[Topology | None]],
-        snapshot: Callable[[int, list[Value]], None],
-        delta: Callable[[int, list[Value], list[Ref]], None],
+        snapshot: Callable[[int, list[Value], tuple[str, ...]], None],
+        delta: Callable[[int, list[Value], list[Ref], tuple[str, ...]], None],
     ) -> None:
         self.controller = settings.controllers[0]
         self.connected = False
@@ -224,9 +224,9 @@ class Source:
                 removes += message.removes
             elif isinstance(message, InSync):
                 if values is not None:
-                    self._snapshot(message.revision, values + upserts)
+                    self._snapshot(message.revision, values + upserts, message.requests)
                 else:
-                    self._delta(message.revision, upserts, removes)
+                    self._delta(message.revision, upserts, removes, message.requests)
                 values, upserts, removes = None, [], []
                 self._in_sync(message.revision)
                 self._answered = max(self._answered, message.answers)

@@ -6,11 +6,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from onehop.agent.engine import Engine
 from onehop.agent.outcome import Outcome
-from onehop.log import logger
+from onehop.log import logger, requested
 from onehop.model.locality import changed_among, changed_between
 from onehop.model.topology import Ref, Topology, Value, ref
 
@@ -19,6 +19,14 @@ T = TypeVar("T")
 
 SETTLE_SECONDS = 0.05
 """How long news of the kernel is gathered before it is acted on: one change makes many."""
+
+
+class Arrival(NamedTuple):
+    """Something new that is not carried out yet: its revision, when it came, and the requests that it comes from."""
+
+    revision: int
+    at: float
+    requests: tuple[str, ...]
 
 
 class Worker:
@@ -42,8 +50,7 @@ class Worker:
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="onehop-kernel", daemon=True)
         self._next_look = 0.0
-        self._arrived: deque[tuple[int, float]] = deque()
-        """Revisions with something new in them that are not carried out yet, and when they came."""
+        self._arrived: deque[Arrival] = deque()
 
     def start(self) -> None:
         """Begin."""
@@ -58,24 +65,24 @@ class Worker:
         self._calls.put(end)
         self._thread.join(timeout)
 
-    def snapshot(self, revision: int, values: Iterable[Value]) -> None:
-        """A controller sent a new view, whole."""
-
-        self._arrived.append((revision, time.monotonic()))
+    def snapshot(self, revision: int, values: Iterable[Value], requests: tuple[str, ...] = ()) -> None:
+        """A controller sent a new view, whole; some of it comes from these requests to the API."""
+        self._arrived.append(Arrival(revision, time.monotonic(), requests))
 
         def see() -> None:
+            self._speak_of_requests()
             view = Topology(revision, values)
             self._engine.see(view, changed_between(self._engine.regency.told, view), confirmed=True)
 
         self._calls.put(see)
 
-    def delta(self, revision: int, upserts: list[Value], removes: list[Ref]) -> None:
-        """A controller said how the view changed."""
-
+    def delta(self, revision: int, upserts: list[Value], removes: list[Ref], requests: tuple[str, ...] = ()) -> None:
+        """A controller said how the view changed; it comes from these requests to the API."""
         if upserts or removes:
-            self._arrived.append((revision, time.monotonic()))
+            self._arrived.append(Arrival(revision, time.monotonic(), requests))
 
         def see() -> None:
+            self._speak_of_requests()
             before = self._engine.regency.told
             view = before.apply(revision, upserts, removes)
             # A share that grows or shrinks is said with all that it shares with others, such as the hosts.
@@ -144,8 +151,18 @@ class Worker:
         now = time.monotonic()
         ledger = self._engine.ledger
         ledger.passes.add(now - begun)
-        while outcome.settled and self._arrived and self._arrived[0][0] <= outcome.revision:
-            ledger.applies.add(now - self._arrived.popleft()[1])
+        while outcome.settled and self._arrived and self._arrived[0].revision <= outcome.revision:
+            arrival = self._arrived.popleft()
+            ledger.applies.add(now - arrival.at)
+            if arrival.requests:
+                seconds = round(now - arrival.at, 4)
+                requests = list(arrival.requests)
+                LOG.info("carried out and verified", revision=arrival.revision, requests=requests, seconds=seconds)
+                self._speak_of_requests()
+
+    def _speak_of_requests(self) -> None:
+        """What this thread logs from now on is about the requests of all that is not carried out yet."""
+        requested(*(request for arrival in list(self._arrived) for request in arrival.requests))
 
     def _gather(self) -> bool:
         """Take what was called, waiting for it while there is nothing to do; whether there was anything."""

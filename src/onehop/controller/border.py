@@ -24,6 +24,7 @@ from onehop.controller.caller import Caller
 from onehop.controller.faults import FaultError
 from onehop.controller.refusals import fault
 from onehop.errors import OnehopError
+from onehop.log import requested
 from onehop.model.kind import Json
 from onehop.settings import ControllerSettings
 
@@ -137,6 +138,7 @@ class Border:
             await self._app(scope, receive, send)
             return
         request_id = f"req-{uuid4()}"
+        requested(request_id)
         begun = time.monotonic()
         started = False
 

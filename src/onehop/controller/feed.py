@@ -28,10 +28,15 @@ class Feed:
     Args:
         store: open.
         changed: told after every step which refs to send whom again, and which hosts were removed.
+
+    Attributes:
+        shares: who is sent what, at the newest revision.
+        requests: ids of the requests to the API that made the last step, as far as they are known.
     """
 
     def __init__(self, store: Store, changed: Changed) -> None:
         self.shares = Shares(Topology())
+        self.requests: tuple[str, ...] = ()
         self._store = store
         self._changed = changed
         self._wake = asyncio.Event()
@@ -77,7 +82,12 @@ class Feed:
             if read is None:
                 return False
             topology, changes, removed = read
-            self._changed(self.shares.advance(topology, changes), removed)
+            self.requests = self._store.requests(old.revision, topology.revision)
+            concerned = self.shares.advance(topology, changes)
+            if self.requests:
+                hosts = len(concerned)
+                LOG.info("a change goes out", revision=topology.revision, requests=list(self.requests), hosts=hosts)
+            self._changed(concerned, removed)
             return True
 
     def later(self, work: Coroutine[None, None, None]) -> None:

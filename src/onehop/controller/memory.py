@@ -1,8 +1,11 @@
-"""What a controller remembers of a host that is away, so that it is sent only what changed meanwhile."""
+"""What a controller remembers of a host: what changed since its view, and which requests that comes from."""
+
+from collections.abc import Iterable
 
 import msgspec
 
 from onehop.model.topology import Ref
+from onehop.wire import MAX_REQUESTS
 
 MAX_REMEMBERED = 20_000
 
@@ -30,3 +33,21 @@ class Memory(msgspec.Struct):
     def since(self, revision: int) -> set[Ref] | None:
         """Superset of what changed since a view of that revision; None where that is not known."""
         return set(self.refs) if self.base is not None and revision >= self.base else None
+
+
+class Causes:
+    """The newest requests that what a host is owed comes from."""
+
+    def __init__(self) -> None:
+        self._requests: dict[str, None] = {}
+
+    def add(self, requests: Iterable[str]) -> None:
+        """Of these too; of more than can be told the oldest are forgotten."""
+        self._requests |= dict.fromkeys(requests)
+        for oldest in list(self._requests)[:-MAX_REQUESTS]:
+            del self._requests[oldest]
+
+    def take(self) -> tuple[str, ...]:
+        """All of them; they are told now."""
+        taken, self._requests = tuple(self._requests), {}
+        return taken

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from onehop.controller.allowance import Allowance
 from onehop.controller.ear import Deaf, Ear
-from onehop.controller.memory import Memory
+from onehop.controller.memory import Causes, Memory
 from onehop.controller.share import Shares
 from onehop.errors import WireError
 from onehop.log import logger
@@ -100,6 +100,7 @@ class Session:
         self._wake = asyncio.Event()
         self._dirty: set[Ref] = set()
         self._anew = False
+        self._causes = Causes()
         self._synced = 0
         self._sending = True
         self._late = True
@@ -134,9 +135,10 @@ class Session:
             LOG.info("agent gets its whole share", host=self.host)
         self._wake.set()
 
-    def owe(self, refs: set[Ref]) -> None:
-        """The values of these refs are new."""
+    def owe(self, refs: set[Ref], requests: tuple[str, ...] = ()) -> None:
+        """The values of these refs are new, by these requests to the API among others."""
         self._dirty |= refs
+        self._causes.add(requests)
         self._wake.set()
 
     def moved(self) -> None:
@@ -169,10 +171,10 @@ class Session:
                 continue
             self._late = False
             self._sending = True
-            revision, asked = self._shares.topology.revision, self._asked
+            revision, asked, requests = self._shares.topology.revision, self._asked, self._causes.take()
             for message in self._batch(revision):
                 await self._put(message)
-            await self._put(InSync(revision=revision, answers=asked))
+            await self._put(InSync(revision=revision, answers=asked, requests=requests))
             self._synced, self._sending = revision, False
             self._progress()
 

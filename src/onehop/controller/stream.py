@@ -139,7 +139,7 @@ class Stream:
             if host in self._memories:
                 self._memories[host].add(refs)
             if host in self._sessions:
-                self._sessions[host].owe(refs)
+                self._sessions[host].owe(refs, self._feed.requests)
         for host in removed:
             self._memories.pop(host, None)
             if host in self._sessions:

@@ -8,7 +8,9 @@ from typing import TypeVar
 from sqlalchemy.exc import DBAPIError
 
 from onehop.errors import BusyError, StoreError, UnusableError
+from onehop.log import request_id
 from onehop.store import change, host, migration
+from onehop.store.cause import Causes
 from onehop.store.database import Database, parse
 from onehop.store.postgresql import Postgresql
 from onehop.store.record import Heartbeat, Rules
@@ -33,6 +35,7 @@ class Store:
         self._rules = rules
         self._keep = keep
         self._clock = clock
+        self._causes = Causes()
         self._wake = Wake(database, self.revision)
 
     @classmethod
@@ -131,6 +134,8 @@ class Store:
                     raise BusyError(message) from error
                 raise
         if revision is not None:
+            if request := request_id():
+                self._causes.add(revision, request)
             self._wake.committed(revision)
 
     def _failed(self, error: DBAPIError) -> StoreError:
@@ -161,6 +166,10 @@ class Store:
                 connection.rollback()
         except DBAPIError as error:
             raise self._failed(error) from error
+
+    def requests(self, after: int, until: int) -> tuple[str, ...]:
+        """Ids of the requests that made the revisions after one until another, where this process committed them."""
+        return self._causes.between(after, until)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener(revision)` after commits of this and of other processes; the answer ends that.

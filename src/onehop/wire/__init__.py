@@ -3,6 +3,7 @@
 from onehop.wire.codec import decode_from_agent, decode_from_controller, decode_join, decode_joined, encode
 from onehop.wire.message import (
     MAX_FRAME,
+    MAX_REQUESTS,
     MAX_VALUES,
     PROTOCOL_VERSION,
     Acting,
@@ -29,6 +30,7 @@ from onehop.wire.message import (
 
 __all__ = [
     "MAX_FRAME",
+    "MAX_REQUESTS",
     "MAX_VALUES",
     "PROTOCOL_VERSION",
     "Acting",

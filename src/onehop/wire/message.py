@@ -34,11 +34,15 @@ MAX_FRAME = 1 << 20
 MAX_VALUES = 500
 """Values, removals or statuses in one message; senders make chunks."""
 
+MAX_REQUESTS = 32
+"""Ids of requests in one message; of more the newest."""
+
 Revision = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Name = Annotated[str, Meta(max_length=64)]
 Text = Annotated[str, Meta(max_length=1024)]
 Digest = Annotated[str, Meta(max_length=64)]
+RequestId = Annotated[str, Meta(pattern="^req-[0-9a-f-]{36}$")]
 
 State = Literal["ACTIVE", "DOWN", "ERROR", "GONE"]
 """Of a resource on a host; GONE: the host holds nothing of it any more."""
@@ -112,10 +116,13 @@ class InSync(msgspec.Struct, frozen=True, kw_only=True, tag="in_sync"):
     Attributes:
         revision: the newest.
         answers: number of the last Ask that came before it was looked what is the newest.
+        requests: ids of requests to the API that what was sent may come from, for logs; not all where there are many,
+            or where another controller answered them.
     """
 
     revision: Revision
     answers: Annotated[int, Meta(ge=0)] = 0
+    requests: Annotated[tuple[RequestId, ...], Meta(max_length=MAX_REQUESTS)] = ()
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable
 
 import pytest
+from structlog.testing import capture_logs
 
 from onehop.agent.engine import Engine
 from onehop.agent.outcome import Outcome
@@ -136,3 +137,19 @@ def test_everything_is_looked_at_again_after_a_while() -> None:
         watched.until_held(world)
     finally:
         watched.close()
+
+
+def test_what_was_carried_out_says_which_requests_asked_for_it(watched: Watched) -> None:
+    world, *_ = routed()
+    with capture_logs() as logs:
+        watched.worker.snapshot(1, world.values)
+        watched.until(1)
+        added = world.port(1, 2)
+        watched.worker.delta(2, [added], [], ("req-1", "req-2"))
+        watched.until(2)
+        watched.worker.delta(3, [world.port(1, 2)], [])
+        watched.until(3)
+        watched.until_held(world)
+    (said,) = (line for line in logs if line["event"] == "carried out and verified")
+    assert (said["revision"], said["requests"]) == (2, ["req-1", "req-2"])
+    assert said["seconds"] >= 0

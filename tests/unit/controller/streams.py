@@ -153,6 +153,7 @@ class FakeAgent:
         self.syncs = 0
         self.snapshots = 0
         self.upserts = 0
+        self.requests: list[str] = []
         self.changed = asyncio.Condition()
 
     async def greet(self, **given: object) -> None:
@@ -178,6 +179,7 @@ class FakeAgent:
                 async with self.changed:
                     self.view, staged = staged, None
                     self.revision = message.revision
+                    self.requests += message.requests
                     self.syncs += 1
                     self.changed.notify_all()
 
