@@ -151,4 +151,4 @@ class Ports:
             for gone in [place for place in known if place[0] not in routers]:
                 known.pop(gone)
         self._asked = {place for place in self._asked if place[0] in routers}
-        self.exhausted.keep((router,) for router in routers)
+        self.exhausted.keep(routers)

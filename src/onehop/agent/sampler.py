@@ -6,7 +6,7 @@ starts. A change waits for one part at most: some ports, or two routers (1 to 4 
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 
 from onehop.agent.engine import Engine
 from onehop.agent.hub import Hub
@@ -51,7 +51,8 @@ class Sampler:
         self.reasons = Tally((reason,) for reason in REASONS)
         self._hub = hub
         self._begun = time.monotonic()
-        self._last: dict[tuple[str, Labels], int] = {}
+        self._tallies = {PORT: self.ports, ROUTER: self.routers, LEG: self.legs}
+        self._last: dict[str, Readings] = {PORT: {}, ROUTER: {}, LEG: {}}
 
     def age(self) -> float:
         """Seconds since the oldest of the numbers was read, at most."""
@@ -61,7 +62,7 @@ class Sampler:
         """Sample."""
         while True:
             begun = time.monotonic()
-            seen = set()
+            seen: dict[str, set[str]] = {PORT: set(), ROUTER: set(), LEG: set()}
             for part in await self._hub.ask(parts):
                 try:
                     of, readings = await self._hub.ask(part)
@@ -69,30 +70,34 @@ class Sampler:
                     LOG.debug("what was dropped could not be read", why=str(error))
                     continue
                 self.take(of, readings)
-                seen |= {(of, labels) for labels in readings}
+                seen[of].update(labels[0] for labels in readings)
                 await asyncio.sleep(STEP_SECONDS)
-            self.forget(seen)
+            self.keep(seen)
             self._begun = begun
             await asyncio.sleep(max(STEP_SECONDS, begun + ROUND_SECONDS - time.monotonic()))
 
     def take(self, of: str, readings: Mapping[Labels, int]) -> None:
         """Add what the kernel counted since the last look; one that counts from 0 again has a new table."""
-        tally = {PORT: self.ports, ROUTER: self.routers, LEG: self.legs}[of]
+        tally, last = self._tallies[of], self._last[of]
         for labels, number in readings.items():
-            before = self._last.get((of, labels), 0)
-            self._last[of, labels] = number
+            before = last.get(labels, 0)
+            if not number:
+                last.pop(labels, None)
+                continue
+            last[labels] = number
             more = number - before if number >= before else number
             if more:
                 tally.add(*labels, number=more)
                 if of == PORT:
                     self.reasons.add(labels[-1], number=more)
 
-    def forget(self, seen: Iterable[tuple[str, Labels]]) -> None:
-        """All but these are gone."""
-        kept = set(seen)
-        self._last = {place: number for place, number in self._last.items() if place in kept}
-        for of, tally in ((PORT, self.ports), (ROUTER, self.routers), (LEG, self.legs)):
-            tally.keep({labels for found, labels in kept if found == of})
+    def keep(self, known: Mapping[str, Container[str]]) -> None:
+        """All but these ports, and routers, are gone."""
+        for of, tally in self._tallies.items():
+            tally.keep(known[of])
+            last = self._last[of]
+            for gone in [labels for labels in last if labels[0] not in known[of]]:
+                del last[gone]
 
 
 def parts(engine: Engine) -> list[Part]:

@@ -26,6 +26,7 @@ from onehop.objects import (
 from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations
 from onehop.objects.counter import Count, Counts
+from onehop.objects.nftables import dropping
 from onehop.reconciler.needs import Fallout
 from onehop.reconciler.plan import Create, Failure, Observation, Op, Plan, Replace, Report, Scope
 
@@ -193,13 +194,13 @@ class MemoryKernel:
         """See `onehop.kernel.base.Kernel.drops`. No packet passes; `counted` says what to answer."""
         with self._lock:
             space = self.world.spaces.get(namespace)
-            tables = space.rulesets.values() if space is not None else ()
-            return {
-                one.table: {chain: self.counted.get((one.table, chain), Count()) for chain in dropping}
-                for one in tables
-                if one.table.startswith(TABLE) and family in (None, one.family) and table in (None, one.table)
-                if (dropping := nftables.dropping(one.body))
-            }
+            found: Counts = {}
+            for one in space.rulesets.values() if space is not None else ():
+                if one.table.startswith(TABLE) and family in (None, one.family) and table in (None, one.table):
+                    chains = {chain: self.counted.get((one.table, chain), Count()) for chain in dropping(one.body)}
+                    if chains:
+                        found.setdefault(one.table, {}).update(chains)
+            return found
 
     def close(self) -> None:
         """End all watches."""

@@ -6,7 +6,7 @@ never keeps a writer waiting. Two threads must not write to the same one.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 Labels = tuple[str, ...]
 """Values of a metric's labels, in the order of the catalog."""
@@ -35,9 +35,9 @@ class Tally:
         """How often it happened."""
         return self._numbers.get(labels, 0.0)
 
-    def keep(self, keep: Iterable[Labels]) -> None:
-        """Forget all others."""
-        for labels in self._numbers.keys() - set(keep):
+    def keep(self, known: Container[str]) -> None:
+        """Forget all whose first label is none of these."""
+        for labels in [labels for labels in self._numbers if labels[0] not in known]:
             del self._numbers[labels]
 
     def samples(self) -> Iterator[Sample]:

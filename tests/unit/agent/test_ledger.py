@@ -1,20 +1,9 @@
 """What passes came to, as numbers: repairs, leaks, changes of owner."""
 
-import asyncio
-import json
-from urllib.request import urlopen
-
-from prometheus_client.parser import text_string_to_metric_families
-
-from onehop.agent.hub import Hub
-from onehop.agent.sampler import PORT, Sampler
-from onehop.metric.catalog import LIBRARY, METRICS
 from onehop.net import naming
 from onehop.objects import Bridge, Link
 from onehop.reconciler.plan import Delete, Plan
 from tests.unit.agent.bench import Bench, routed
-from tests.unit.agent.place import Place
-from tests.unit.controller.streams import LIMIT
 
 
 def in_work() -> tuple[Bench, str, str]:
@@ -93,33 +82,3 @@ def test_objects_are_counted_by_kind_after_any_history() -> None:
     wanted = [key[0] for partition in bench.engine.desire.partitions.values() for key in partition.claims]
     told = {labels[0]: number for labels, number in bench.engine.ledger.objects() if number}
     assert told == {kind: wanted.count(kind) for kind in set(wanted)}
-
-
-def test_a_counter_that_begins_again_only_adds() -> None:
-    sampler = Sampler(Hub())
-    for number in (3, 5, 2, 2):
-        sampler.take(PORT, {("p", "source-mac"): number})
-    assert sampler.ports.get("p", "source-mac") == 7
-    sampler.forget([])
-    assert list(sampler.ports.samples()) == []
-    assert sampler.reasons.get("source-mac") == 7
-
-
-def test_an_agent_tells_all_that_the_catalog_names(place: Place) -> None:
-    async def run() -> tuple[str, bytes]:
-        async with place.joined():
-            await place.until(lambda status: status.in_sync and bool(status.metrics))
-            address = (await place.status()).metrics
-
-            def ask(path: str) -> bytes:
-                with urlopen(f"http://{address}{path}", timeout=LIMIT) as answer:
-                    return bytes(answer.read())
-
-            return (await asyncio.to_thread(ask, "/metrics")).decode(), await asyncio.to_thread(ask, "/readyz")
-
-    text, ready = asyncio.run(run())
-    names = {m.name for m in METRICS if m.daemon in ("agent", "both")} | set(LIBRARY)
-    assert {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")} == names
-    numbers = {s.name: s.value for f in text_string_to_metric_families(text) for s in f.samples if not s.labels}
-    assert numbers["onehop_agent_connected"] == numbers["onehop_agent_in_sync"] == 1
-    assert json.loads(ready) == {"ready": True, "why_not": []}

@@ -76,7 +76,7 @@ def test_what_is_known_is_told_before_it_happens() -> None:
     tally.add("drained")
     tally.add("lost", number=2)
     assert dict(tally.samples()) == {("lost",): 2.0, ("drained",): 1.0}
-    tally.keep([("lost",)])
+    tally.keep({"lost"})
     assert dict(tally.samples()) == {("lost",): 2.0}
 
 
