@@ -21,7 +21,6 @@ from onehop.objects import (
     Link,
     Namespace,
     Sysctl,
-    nftables,
 )
 from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations

@@ -25,7 +25,7 @@ from onehop.settings import join_address, split_address
 from onehop.system import listen
 
 LOG = logger("metric")
-HEAD_SECONDS = 5.0
+HEAD_SECONDS, BODY_SECONDS = 5.0, 30.0
 HEAD_OCTETS = 8192
 AT_ONCE = 16
 AGAIN_SECONDS = 10.0
@@ -123,7 +123,7 @@ class Listener:
                 async with asyncio.timeout(HEAD_SECONDS):
                     head = await reader.readuntil(b"\r\n\r\n")
                 writer.write(await self._respond(head))
-                async with asyncio.timeout(HEAD_SECONDS):
+                async with asyncio.timeout(BODY_SECONDS):
                     await writer.drain()
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, OSError) as error:
             LOG.debug("somebody asked for metrics and did not finish", why=repr(error))
