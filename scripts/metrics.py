@@ -54,8 +54,10 @@ Both, and this page, are written from the lists in the code; a test refuses a na
 - `onehop_apply_seconds` is from the arrival of a change at the host until the kernel was read back and found so.
 - Counters begin at 0 with each start of a daemon. With several controllers each tells what the store knows: take the
   `max`, not the `sum`.
-- What one request to the API became: its `X-Openstack-Request-Id` is `request_id` in the controller's log, and where
-  that controller sends the change to agents too, it is in their logs (`requests`) up to `applied`.
+- What one request to the API became: its `X-Openstack-Request-Id` is in the controller's log (`request`, `a change
+  goes out`), and, where the controller that answered it also sends the change, in the logs of the agents that it
+  concerns, from what the kernel refused to `carried out and verified`. With several controllers the `revision` in the
+  same lines leads on.
 
 """
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from onehop.metric.catalog import LIBRARY, METRICS
 from scripts.alerts import ALERTS
@@ -109,3 +110,12 @@ def test_the_dashboard_is_what_grafana_reads() -> None:
         assert not cells & taken, panel["title"]
         taken |= cells
     assert all(target["refId"] for panel in panels for target in panel.get("targets", ()))
+
+
+def test_the_rules_are_what_prometheus_reads() -> None:
+    found = yaml.safe_load((ROOT / "packaging/prometheus/onehop.rules.yml").read_text())
+    (group,) = found["groups"]
+    assert [rule["alert"] for rule in group["rules"]] == [alert.name for alert in ALERTS]
+    for rule, alert in zip(group["rules"], ALERTS, strict=True):
+        assert (rule["expr"], rule["annotations"]["action"]) == (alert.expression, alert.action)
+        assert re.fullmatch(r"\d+m", rule["for"])

@@ -1,9 +1,14 @@
 """What passes came to, as numbers: repairs, leaks, changes of owner."""
 
+from onehop.agent.ledger import Ledger
+from onehop.model.topology import Topology
 from onehop.net import naming
+from onehop.net.identifier import RouterId
 from onehop.objects import Bridge, Link
 from onehop.reconciler.plan import Delete, Plan
-from tests.unit.agent.bench import Bench, routed
+from tests.northern import Northern
+from tests.unit.agent.bench import HOST, Bench, routed
+from tests.worlds import World
 
 
 def in_work() -> tuple[Bench, str, str]:
@@ -82,3 +87,32 @@ def test_objects_are_counted_by_kind_after_any_history() -> None:
     wanted = [key[0] for partition in bench.engine.desire.partitions.values() for key in partition.claims]
     told = {labels[0]: number for labels, number in bench.engine.ledger.objects() if number}
     assert told == {kind: wanted.count(kind) for kind in set(wanted)}
+
+
+def test_a_change_of_owner_is_counted_by_who_gained_and_lost_it_and_who_said_so() -> None:
+    """A router that is new here, or goes, is no change of owner; neither is one between two others."""
+    ledger = Ledger()
+    views = []
+    for revision, owner in enumerate((1, 2, 3, 1, None, 1), 1):
+        world = Northern(reaching=(1, 2, 3))
+        world.router(1)
+        world.gateway(1, owner, candidates=(1, 2, 3), generation=revision)
+        views.append(world.topology(revision))
+    router = RouterId(World.router_id(1))
+
+    def turn(old: Topology, new: Topology, by: str = "controller") -> dict[tuple[str, ...], float]:
+        ledger.turned(old, new, [("router", router), ("port", "x")], HOST, by)
+        return {labels: number for labels, number in ledger.turns.samples() if number}
+
+    assert turn(Topology(), views[0]) == {}
+    assert ledger.owned == {router}
+    assert turn(views[0], views[1]) == {("lost", "controller"): 1}
+    assert turn(views[1], views[2]) == {("lost", "controller"): 1}
+    assert ledger.owned == set()
+    assert turn(views[2], views[3], "agreement") == {("lost", "controller"): 1, ("gained", "agreement"): 1}
+    assert turn(views[3], views[4])["lost", "controller"] == 2
+    assert turn(views[4], views[5])["gained", "controller"] == 1
+    before = dict(ledger.turns.samples())
+    turn(views[5], Topology())
+    assert dict(ledger.turns.samples()) == before
+    assert ledger.owned == set()
