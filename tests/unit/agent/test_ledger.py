@@ -71,11 +71,11 @@ def test_what_fails_and_is_tried_again_is_no_repair() -> None:
     world, one, two = routed()
     bench = Bench()
     bench.plug(one, two)
-    bench.kernel.fail(lambda op: op.key[0] == "address", 16, 3)
+    bench.kernel.fail(lambda op: op.key[0] == "address", 16)
     bench.see(world)
     assert dict(bench.engine.ledger.failing())[("address",)] > 0
-    for _ in range(20):
-        bench.wait(60)
+    bench.kernel.heal()
+    bench.wait(60)
     assert bench.engine.failing == {}
     assert dict(bench.engine.ledger.failing())[("address",)] == 0
     assert repairs(bench) == leaks(bench) == {}
@@ -95,7 +95,7 @@ def test_a_change_of_owner_is_counted_by_who_gained_and_lost_it_and_who_said_so(
     views = []
     for revision, owner in enumerate((1, 2, 3, 1, None, 1), 1):
         world = Northern(reaching=(1, 2, 3))
-        world.router(1)
+        world.router(1, ())
         world.gateway(1, owner, candidates=(1, 2, 3), generation=revision)
         views.append(world.topology(revision))
     router = RouterId(World.router_id(1))
