@@ -62,6 +62,24 @@ def _has(north: North, host: str, namespace: str, address: str) -> bool:
     return f" {address}/" in north.site.run(host, "ip", "-n", namespace, "-o", "addr", check=False)
 
 
+def _amended(site: Site) -> dict[str, float]:
+    """By host, what was repaired and what leaked."""
+    texts = {host: _asked(site, host, "/metrics") for host in site.hosts}
+    names = ("onehop_drift_repairs_total", "onehop_leaks_removed_total")
+    return {host: sum(_total(text, name) for name in names) for host, text in texts.items()}
+
+
+def test_what_was_only_asked_for_is_no_repair_and_no_leak(north: North) -> None:
+    """Networks, routers, a gateway, floating IPs, instances plugged and unplugged: nobody else changed anything."""
+    site = north.site
+    box = north.instance(north.red, "host-2")
+    floating = north.floating_ip(box.port)
+    assert north.becomes(floating, "ACTIVE")
+    north.gone(box)
+    site.wait()
+    assert _amended(site) == dict.fromkeys(site.hosts, 0.0)
+
+
 def test_what_a_port_must_not_send_is_a_drop_with_its_reason_on_its_own_host(north: North) -> None:
     site, box = north.site, north.boxes["a"]
     labels = {"port": box.port, "reason": "source-address"}
@@ -119,6 +137,7 @@ def test_a_drained_owner_has_lost_and_the_heir_has_gained_a_router(north: North)
         for host, change in ((owner, "lost"), (heir, "gained"))
     )
     moved = _of_controller(site, "onehop_owner_moves_total", why="drained")
+    amended = _amended(site)
     assert _told(site, owner, "onehop_owned_routers") == 1
     north.drain(owner)
     try:
@@ -132,6 +151,7 @@ def test_a_drained_owner_has_lost_and_the_heir_has_gained_a_router(north: North)
         assert _told(site, owner, "onehop_owned_routers") == 0
         assert _of_controller(site, "onehop_owner_moves_total", why="drained") == moved + 1
         assert until(lambda: _of_controller(site, "onehop_host_owned_routers", host=heir) == 1, LIMIT)
+        assert _amended(site) == amended
     finally:
         north.drain(owner, undo=True)
 
