@@ -38,7 +38,8 @@ def controller(database_url: str = "") -> Iterator[tuple[int, int]]:
         config.write_text(
             f'database_url = "{database_url or f"sqlite:///{place}/store.sqlite"}"\n'
             f'state_dir = "{place}/state"\npki_dir = "{place}/pki"\n'
-            'api_listen = "127.0.0.1:0"\nstream_listen = "127.0.0.1:0"\nmetrics_listen = "127.0.0.1:0"\nlog_level = "warning"\n'
+            'api_listen = "127.0.0.1:0"\nstream_listen = "127.0.0.1:0"\nmetrics_listen = "127.0.0.1:0"\n'
+            'log_level = "warning"\n'
         )
         subprocess.run([*ONEHOP, "pki", "init", "--config", str(config)], check=True, stdout=subprocess.DEVNULL)
         process = start("controller", "--config", str(config))

@@ -37,7 +37,7 @@ async def numbers(place: Place) -> dict[tuple[str, ...], float]:
 def test_an_agent_tells_all_that_the_catalog_names(place: Place) -> None:
     async def scenario() -> None:
         async with place.joined():
-            await place.until(lambda status: status.in_sync)
+            await place.until(lambda status: status.complete and status.connected and status.in_sync)
             port = place.port()
             await place.ask(PlugRequest(port_id=port), PortAnswer)
             await place.until(lambda status: status.resources.get("port", {}).get("ACTIVE") == 1 and status.in_sync)
@@ -59,10 +59,10 @@ def test_an_agent_tells_all_that_the_catalog_names(place: Place) -> None:
 def test_an_agent_in_sync_is_ready_and_one_that_fails_says_how_much(place: Place) -> None:
     async def scenario() -> None:
         async with place.joined():
-            await place.until(lambda status: status.in_sync)
+            await place.until(lambda status: status.complete and status.connected and status.in_sync)
             assert json.loads(await ask(place, "/readyz")) == {"ready": True, "why_not": []}
             place.kernel.fail(lambda op: op.key[0] == Link.kind, 16)
-            await place.ask(PlugRequest(port_id=place.port()), PortAnswer)
+            place.leg(place.port())
             status = await place.until(lambda status: status.failing > 0)
             (why,) = json.loads(await ask(place, "/readyz"))["why_not"]
             assert why == f"{status.failing} kernel objects fail: `onehop status` names them"
