@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from select import select
 
 from onehop.net.address import unpack, unpack_mac
 from tests.dataplane.site import Site
@@ -73,6 +74,10 @@ class Capture:
             except BlockingIOError:
                 return self._frames
             self._frames.append(parse(octets))
+
+    def wait(self, limit: float) -> bool:
+        """Wait for the next frame, at most `limit` seconds; whether there is one."""
+        return bool(select([self._sock], [], [], limit)[0])
 
     def of(self, *kinds: str) -> list[Frame]:
         """Frames of these kinds so far."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from onehop.lab import fabric, power
-from tests.dataplane.capture import capture
+from tests.dataplane import answering
 from tests.dataplane.north import North, north_world
 from tests.dataplane.site import until
 
@@ -64,8 +64,7 @@ def alone(north: North, host: str, address: str, limit: float) -> float:
 
 
 def answerers(north: North, address: str) -> set[str]:
-    """MACs that answer when upstream asks for an address."""
-    with capture(north.site, "upstream", "ext0") as seen:
-        north.site.run("upstream", "ip", "neigh", "flush", "dev", "ext0")
-        north.site.ping("outside", address, answers=3)
-        return {f.source for f in seen.of("arp") if f.sender == address and f.octets[20:22] == b"\0\2"}
+    """MACs that answer when upstream asks for an address, which is then called."""
+    north.site.run("upstream", "ip", "neigh", "flush", "dev", "ext0")
+    north.site.ping("outside", address, answers=3)
+    return answering.answerers(north.site, address)[address]

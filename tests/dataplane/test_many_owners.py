@@ -12,6 +12,7 @@ import pytest
 from onehop.client import Client
 from onehop.lab import build, plan, power
 from onehop.lab.state import Directory
+from tests.dataplane.answering import answerers
 from tests.dataplane.capture import capture
 from tests.dataplane.keeping import Keeper, Kept
 from tests.dataplane.north import DETECTION, SLACK, Spot, drain
@@ -80,13 +81,10 @@ class Many(World):
     def answerers(self) -> dict[str, int]:
         """External address → how many MACs answer when upstream asks for it."""
         addresses = [*self.gateways.values(), *(address for _, address in self.led.values())]
-        with capture(self.site, "upstream", "ext0") as seen:
-            self.site.run("upstream", "ip", "neigh", "flush", "dev", "ext0")
-            asked = " ".join(addresses)
-            script = f"for a in {asked}; do ping -c3 -i0.2 -W2 $a >/dev/null & done; wait"
-            self.site.run("outside", "sh", "-c", script)
-            said = {(f.sender, f.source) for f in seen.of("arp") if f.octets[20:22] == b"\0\2"}
-        return {address: sum(address == sender for sender, _ in said) for address in addresses}
+        pings = "for a in $*; do ping -c1 -W2 $a >/dev/null & done; wait"
+        self.site.run("upstream", "ip", "neigh", "flush", "dev", "ext0")
+        self.site.run("outside", "sh", "-c", pings, "sh", *addresses)
+        return {address: len(macs) for address, macs in answerers(self.site, *addresses).items()}
 
     def connections(self) -> list[Kept]:
         """One of each instance: out by the gateway address, or in by the floating IP."""

@@ -15,6 +15,7 @@ from onehop.lab.prober import probing
 from onehop.lab.streaming import serving, streaming
 from tests.dataplane.capture import capture
 from tests.dataplane.north import DETECTION, SLACK, North, north_world
+from tests.dataplane.owning import answerers
 from tests.dataplane.site import until
 from tests.dataplane_north.echo import PORT, ping, tcp, udp
 
@@ -45,16 +46,6 @@ def _holders(north: North, address: str) -> list[str]:
     return [h for h in hosts if f" {address}/" in north.site.run(h, "ip", "-n", namespace, "-o", "addr")]
 
 
-def _answerers(north: North, address: str) -> set[str]:
-    """MACs that answer when upstream asks for an address, which is then called."""
-    with capture(north.site, "upstream", "ext0") as seen:
-        north.site.run("upstream", "ip", "neigh", "flush", "dev", "ext0")
-        north.site.ping("outside", address)
-        # Whatever is slow has answered before the third of these.
-        north.site.ping("outside", address, answers=3)
-        return {f.source for f in seen.of("arp") if f.sender == address and f.octets[20:22] == b"\0\2"}
-
-
 @pytest.mark.parametrize("name", ["a", "b", "c"])
 def test_a_floating_ip_answers_the_outside_from_the_address_called(north: North, name: str) -> None:
     outside, address = north.at("outside"), north.ip(name)
@@ -73,14 +64,14 @@ def test_one_host_answers_for_a_floating_ip_its_instances_or_the_owner_where_tha
     holder = north.boxes[name].host if name != "c" else north.owner
     assert _holders(north, north.ip(name)) == [holder]
     found = north.site.run(holder, "ip", "-n", f"qrouter-{north.router_id}", "-o", "link")
-    macs = _answerers(north, north.ip(name))
+    macs = answerers(north, north.ip(name))
     assert len(macs) == 1
     assert macs.pop() in found
 
 
 def test_one_host_answers_for_the_gateway_address_the_owner(north: North) -> None:
     assert _holders(north, north.gateway) == [north.owner]
-    assert len(_answerers(north, north.gateway)) == 1
+    assert len(answerers(north, north.gateway)) == 1
 
 
 @pytest.mark.parametrize("caller", EVERYBODY)
@@ -155,7 +146,7 @@ def test_a_floating_ip_leads_to_one_port_after_the_other_and_old_connections_end
     assert answer is not None
     assert (answer.source, answer.seen) == (address, OUTSIDE)
     assert _holders(north, address) == ["host-2"]
-    assert len(_answerers(north, address)) == 1
+    assert len(answerers(north, address)) == 1
     north.client.delete(f"/v2.0/floatingips/{floating['id']}")
     # The address goes before its translation does: who knows the MAC still reaches it for that moment.
     assert until(lambda: _holders(north, address) == [] and ping(outside, address) is None, limit=2 + SLACK)
@@ -172,7 +163,7 @@ def test_a_floating_ip_goes_with_its_instance_and_its_connections_go_on(north: N
                 north.move(box, target)
                 assert until(lambda target=target: _holders(north, address) == [target])
             gaps.append(probes.result.gap)
-            assert len(_answerers(north, address)) == 1
+            assert len(answerers(north, address)) == 1
         result = stream.end()
     print(f"moved twice; probes' gaps {gaps} ms, stream's gap {result.gap:.2f} s")
     assert (result.error, result.back) == ("", result.sent)
@@ -244,7 +235,7 @@ def test_a_drained_owner_hands_over_at_once_and_gets_nothing_back(north: North) 
     assert [result.error for result in results] == [""] * 3
     assert max(result.gap for result in results) <= 0.25 + SLACK
     assert north.owner == heir
-    assert len(_answerers(north, north.gateway)) == 1
+    assert len(answerers(north, north.gateway)) == 1
     north.drain(owner, undo=True)
     north.ready()
     assert north.owner == heir
@@ -278,7 +269,7 @@ def test_streams_survive_the_owners_power_loss_within_the_detection_time(north: 
     north.power_on(owner)
     north.ready()
     assert north.owner == heir, "no pre-emption"
-    assert len(_answerers(north, north.gateway)) == 1
+    assert len(answerers(north, north.gateway)) == 1
     assert ping(north.at("outside"), north.ip(letter)) == north.ip(letter)
 
 

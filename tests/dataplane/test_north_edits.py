@@ -8,9 +8,11 @@ from contextlib import ExitStack
 import pytest
 
 from onehop.lab import plan
+from tests.dataplane import answering
 from tests.dataplane.capture import capture
 from tests.dataplane.north import North, north_world
 from tests.dataplane.notices import told
+from tests.dataplane.owning import answerers
 from tests.dataplane.site import until
 from tests.dataplane_north.echo import PORT, echoes, ping, tcp, udp
 
@@ -39,14 +41,6 @@ def _call(north: North, caller: str, target: str) -> socket.socket:
 
 def _inside_router(north: North, host: str, *command: str) -> str:
     return north.site.run(host, "ip", "netns", "exec", f"qrouter-{north.router_id}", *command)
-
-
-def _answerers(north: North, address: str) -> set[str]:
-    """MACs that answer when upstream asks for an address."""
-    with capture(north.site, "upstream", "ext0") as seen:
-        north.site.run("upstream", "ip", "neigh", "flush", "dev", "ext0")
-        north.site.result("outside", "ping", "-c", "3", "-i", "0.1", "-W", "0.3", address)
-        return {f.source for f in seen.of("arp") if f.sender == address and f.octets[20:22] == b"\0\2"}
 
 
 def test_connections_of_floating_ips_go_on_while_snat_is_switched_off_and_on(north: North) -> None:
@@ -153,8 +147,7 @@ def test_a_router_taken_down_is_silent_outside_and_comes_back_whole(north: North
     addresses = [north.gateway, *(north.ip(name) for name in "abc")]
     _edit(north, "router", north.router_id, admin_state_up=False)
     try:
-        for address in addresses:
-            assert _answerers(north, address) == set(), address
+        assert answering.answerers(north.site, *addresses) == {address: set() for address in addresses}
         assert tcp(north.at("a"), OUTSIDE) is None
         for floating in north.floating.values():
             assert north.becomes(floating, "DOWN", MOST)
@@ -166,7 +159,7 @@ def test_a_router_taken_down_is_silent_outside_and_comes_back_whole(north: North
     north.ready()
     for address in addresses:
         assert until(lambda address=address: ping(north.at("outside"), address) == address, MOST), address
-        assert len(_answerers(north, address)) == 1
+        assert len(answerers(north, address)) == 1
     for name in ("a2", "b2", "c2"):
         assert tcp(north.at(name), OUTSIDE) is not None, name
 
@@ -198,7 +191,7 @@ def test_a_floating_ip_of_an_unbound_port_goes_to_the_host_that_binds_it_and_one
     assert until(lambda: _holders(north, address) == [other], MOST)
     north.echo.serve(north.spot(box.name))
     assert until(lambda: tcp(north.at("outside"), address) is not None, MOST)
-    assert len(_answerers(north, address)) == 1
+    assert len(answerers(north, address)) == 1
     assert north.becomes(floating, "ACTIVE", MOST)
     north.gone(box)
     assert until(lambda: _holders(north, address) == [north.owner], MOST)
@@ -259,7 +252,7 @@ def test_of_a_gateway_that_is_cleared_or_deleted_with_its_router_nothing_is_left
         _edit(north, "router", router, external_gateway_info={})
     north.client.delete(f"/v2.0/routers/{router}")
     site.wait()
-    assert _answerers(north, address) == set()
+    assert answering.answerers(north.site, address) == {address: set()}
     after = {
         host: (site.namespaces(host), site.links(host), site.run(host, "nft", "list", "tables")) for host in site.hosts
     }

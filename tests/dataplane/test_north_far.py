@@ -9,9 +9,10 @@ import pytest
 
 from onehop.lab import plan
 from onehop.lab.streaming import serving, streaming
-from tests.dataplane import lan
+from tests.dataplane import answering, lan
 from tests.dataplane.capture import capture
 from tests.dataplane.north import North, north_world
+from tests.dataplane.owning import answerers
 from tests.dataplane.site import Box, Net, until
 from tests.dataplane_north.echo import ping, tcp, udp
 from tests.dataplane_north.wire import ipv4, send, udp_segment
@@ -71,14 +72,6 @@ class Another:
         return [host for host, found in lines.items() if f" {address}/" in found]
 
 
-def _answerers(north: North, address: str, link: str = "ext0") -> set[str]:
-    """MACs that answer when upstream asks for an address."""
-    with capture(north.site, "upstream", link) as seen:
-        north.site.run("upstream", "ip", "neigh", "flush", "dev", link)
-        north.site.ping("outside", address, answers=3)
-        return {f.source for f in seen.of("arp") if f.sender == address and f.octets[20:22] == b"\0\2"}
-
-
 def _log(north: North, host: str) -> str:
     return (north.site.directory.host(host) / "agent.log").read_text()
 
@@ -124,7 +117,7 @@ def test_a_gateway_with_two_addresses_answers_for_both_and_keeps_what_uses_the_o
     for address in (one, other):
         assert until(lambda address=address: ping(north.at("outside"), address) == address)
         assert two.holders(address) == [two.owner]
-        assert len(_answerers(north, address)) == 1
+        assert len(answerers(north, address)) == 1
     seen = {}
     for box in two.boxes:
         answer = udp(north.spot(box.name), OUTSIDE, octets=bytes(4096))
@@ -185,7 +178,7 @@ def test_two_external_networks_are_led_to_by_those_hosts_that_reach_each_and_by_
             answer = until(lambda caller=caller, target=target: tcp(caller, target), 5)
             assert answer is not None, (box, caller)
             assert answer.source == target
-        assert len(_answerers(north, target, "ext1")) == 1
+        assert len(answering.answerers(north.site, target, link="ext1")[target]) == 1
         # And back: a floating IP of the first network.
         answer = tcp(north.spot(box.name), north.ip("c"))
         assert answer is not None

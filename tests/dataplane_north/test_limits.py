@@ -129,7 +129,9 @@ def test_questions_reach_only_who_publishes_what_is_asked_for_or_may_become_its_
     legs = [(h, stage.router(stage.world.host(h))) for h in (A, B)]
     owned = EXTERNAL - {f"203.0.113.{FLOATING[name]}" for name in ("a1", "a3", "b1")}
     with watched(legs[0][1], _leg(stage)) as at_a, watched(legs[1][1], _leg(stage)) as at_b:
-        stage.upstream.run("ip neigh flush dev ext0")
+        # Nobody but upstream asks: a leg that confirms upstream's MAC would tell upstream its own.
+        for router, leg in ((stage.upstream, "ext0"), *((router, _leg(stage)) for _, router in legs)):
+            router.run(f"ip neigh flush dev {leg}")
         for address in (*sorted(EXTERNAL), "203.0.113.77"):
             stage.upstream.run(f"ping -c1 -W1 {address} >/dev/null || true")
         frames = [[f for f in w.read() if f.kind == "arp"] for w in (at_a, at_b)]
