@@ -50,6 +50,7 @@ frames = st.binary(max_size=400) | (anything | likely).map(msgspec.msgpack.encod
 DECODERS = (decode_from_agent, decode_from_controller, decode_join, decode_joined)
 
 
+@pytest.mark.slow
 @given(frames)
 @example(b"\x91" * 200_000)
 @example(b"\xdf\xff\xff\xff\xff")

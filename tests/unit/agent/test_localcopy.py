@@ -115,6 +115,7 @@ def test_another_hosts_copy_is_not_believed(tmp_path: Path) -> None:
         LocalCopy(tmp_path, HostName("host-2")).load()
 
 
+@pytest.mark.slow
 def test_the_journal_does_not_grow_without_bound(tmp_path: Path) -> None:
     values = world()
     copy = LocalCopy(tmp_path, HOST)

@@ -102,6 +102,7 @@ def test_a_trace_on_the_controllers_host_needs_its_configuration(
     assert "none.toml" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_trace_reads_the_store_where_the_controller_runs(tmp_path: Path) -> None:
     config = tmp_path / "controller.toml"
     config.write_text(f'database_url = "sqlite:///{tmp_path}/onehop.db"\nauth = "none"\n')

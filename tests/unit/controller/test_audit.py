@@ -142,6 +142,7 @@ def test_a_controller_that_is_well_is_clean(facts: Facts) -> None:
     assert {result.pillar for result in audit.results(facts)} == set(PILLARS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("check", "break_it"), BROKEN, ids=[f"{n} {check}" for n, (check, _) in enumerate(BROKEN)])
 def test_what_is_broken_is_found(facts: Facts, check: str, break_it: Callable[[Facts], Facts]) -> None:
     found = findings(break_it(facts))

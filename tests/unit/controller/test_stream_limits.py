@@ -9,6 +9,7 @@ from websockets.exceptions import InvalidStatus
 from tests.unit.controller.streams import LIMIT, Site, eventually
 
 
+@pytest.mark.slow
 def test_strangers_without_a_certificate_are_429_when_they_come_too_often(site: Site) -> None:
     async def scenario() -> None:
         async with site.running():
