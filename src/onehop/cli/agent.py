@@ -38,6 +38,7 @@ def agent(context: typer.Context, config: Config = DEFAULT_AGENT_FILE) -> None:
             error.errno or 0,
         ) from None
     kernel.check_features()
+    kernel.tidy()
     run(settings, kernel)
 
 

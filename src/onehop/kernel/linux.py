@@ -11,19 +11,21 @@ from pathlib import Path
 from typing import TypeVar
 
 from onehop.errors import KernelError
-from onehop.kernel import feature, outward, syscall
+from onehop.kernel import feature, names, outward, syscall
 from onehop.kernel.execute import Executor
 from onehop.kernel.monitor import Ears, Watch
 from onehop.kernel.neighbourhood import Neighbourhood
 from onehop.kernel.observe import Observer
 from onehop.kernel.rulesets import Rulesets
 from onehop.kernel.space import Spaces
+from onehop.log import logger
 from onehop.net import naming
 from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations
 from onehop.objects.counter import Counts
 from onehop.reconciler.plan import Observation, Plan, Report, Scope
 
+LOG = logger("kernel")
 T = TypeVar("T")
 
 DIRECTORY = "/run/netns"
@@ -123,6 +125,19 @@ class LinuxKernel:
             MissingFeatureError: what is missing first, in one sentence that says what to do.
         """
         feature.check()
+
+    def tidy(self) -> None:
+        """Take away what an earlier life left that no `observe` tells of: names of namespaces that have none.
+
+        To be called once, before anything else makes namespaces here. They harm nobody, so failing is only logged.
+        """
+        try:
+            gone = names.tidy(self._directory)
+        except (OSError, KernelError) as error:
+            LOG.warning("names of namespaces that an earlier life died over could not be removed", why=str(error))
+            return
+        if gone:
+            LOG.info("names of namespaces that an earlier life died over are removed", names=gone)
 
     def announce(self, namespace: str, link: str, frames: Iterable[bytes]) -> None:
         """Put frames on a link; see `onehop.kernel.base.Kernel.announce`."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from onehop.errors import KernelError
-from onehop.kernel import syscall
+from onehop.kernel import names, syscall
 from onehop.kernel.closing import Closer
 from onehop.kernel.connection import NETFILTER, Connection
 from onehop.kernel.numbers import Numbers
@@ -177,14 +177,8 @@ class Spaces:
 
     def names(self) -> list[str]:
         """Names of all namespaces under the directory, whoever made them."""
-        try:
-            entries = sorted(os.listdir(self._path))  # noqa: PTH208  # names only: there are many, and often
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise KernelError(f"{self.directory} cannot be read: {error.strerror}", error.errno or 0) from error
         found = []
-        for name in entries:
+        for name in names.entries(self.directory):
             with suppress(FileNotFoundError):
                 if os.stat(f"{self._path}/{name}").st_dev == self._device:  # noqa: PTH116  # as above
                     found.append(name)
@@ -217,7 +211,7 @@ class Spaces:
             OSError: refused.
             KernelError: refused.
         """
-        path = self._reserve(name)
+        path = names.reserve(self.directory, name)
         try:
             syscall.unshare_network()
             self._here = None
@@ -235,25 +229,6 @@ class Spaces:
             raise
         self.announce(name)
         return space
-
-    def _reserve(self, name: str) -> Path:
-        path = self.directory / name
-        if not self.directory.is_dir():
-            self.directory.mkdir(mode=0o755, parents=True)
-        self._share()
-        # A file without a namespace on it was left by somebody who died between the two steps: take it over.
-        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o444))
-        return path
-
-    def _share(self) -> None:
-        """Let mounts in the directory be seen by every mount namespace that sees it, as iproute2 does."""
-        directory = str(self.directory)
-        try:
-            # Not those below it as well, which came to be shared when they were bound: there is one for each router.
-            syscall.mount("", directory, syscall.MS_SHARED)
-        except OSError:
-            syscall.mount(directory, directory, syscall.MS_BIND | syscall.MS_REC)
-            syscall.mount("", directory, syscall.MS_SHARED | syscall.MS_REC)
 
     def delete(self, name: str) -> None:
         """Take a namespace's name away, so that it goes with all that is in it.
