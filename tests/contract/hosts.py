@@ -13,7 +13,7 @@ from onehop.kernel import syscall
 from onehop.kernel.base import Kernel
 from onehop.kernel.linux import LinuxKernel
 from onehop.kernel.memory import MemoryKernel
-from onehop.objects import Bridge, KernelObject, Link, Namespace, Route, Rule, Ruleset, nftables
+from onehop.objects import Bridge, KernelObject, Link, Namespace, Route, Rule, Ruleset, Vxlan, nftables
 
 T = TypeVar("T")
 
@@ -78,6 +78,9 @@ class LinuxHost:
                 in_new_namespace(lambda: syscall.mount(syscall.OWN_NAMESPACE, str(path), syscall.MS_BIND))
             case Link(spec=Bridge()):
                 self.run(found.namespace, "ip", "link", "add", found.name, "type", "bridge")
+            case Link(spec=Vxlan(vni, local, port)):
+                words = ["vxlan", "id", str(vni), "local", local, "dstport", str(port)]
+                self.run(found.namespace, "ip", "link", "add", found.name, "mtu", str(found.mtu), "type", *words)
             case Route():
                 self.run(found.namespace, "ip", "route", "add", "blackhole", found.destination)
             case Rule():

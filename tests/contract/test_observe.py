@@ -3,16 +3,19 @@
 import errno
 
 import pytest
+from msgspec.structs import replace as change
 
 from onehop.kernel.base import Kernel
-from onehop.objects import ALL_ZERO, Bridge, KernelObject, Key, Link, Namespace, Route, Rule, Ruleset
+from onehop.objects import ALL_ZERO, Bridge, KernelObject, Key, Link, Namespace, Route, Rule, Ruleset, Vxlan
 from onehop.reconciler.needs import links_of
-from onehop.reconciler.plan import Create, Delete, Scope
+from onehop.reconciler.plan import Create, Delete, Replace, Scope
 from tests.contract import things
 from tests.contract.hosts import Host
-from tests.contract.things import ALL, ROUTER, carry_out, put, seen
+from tests.contract.things import ALL, PART, ROUTER, assert_there, carry_out, put, seen
 
 FOREIGN_LINK = Link(namespace="", name="docker0", spec=Bridge(), alias="", mtu=1500)
+FOREIGN_TUNNEL = Link(namespace=ROUTER, name="vx-1", spec=Vxlan(8, "192.0.2.1", 4789), alias="", mtu=1450)
+BARE_LEG = Link(namespace=ROUTER, name="qt-1", spec=Vxlan(9, "192.0.2.1", 4789), alias="", mtu=1450, up=False)
 FOREIGN_NAMESPACE = Namespace(namespace="qrouter-2", mark="")
 FOREIGN_ROUTE = Route(namespace="", destination="10.99.0.0/16", metric=0, type="blackhole")
 FOREIGN_RULE = Rule(namespace="", family=4, priority=500, table=9)
@@ -50,6 +53,18 @@ def test_the_name_of_something_foreign_cannot_be_had(host: Host, found: KernelOb
     report = carry_out(host.kernel, Create(wanted))
     assert [failure.errno for failure in report.failed] == [errno.EEXIST]
     assert found.key in host.kernel.observe(Scope(namespace="")).foreign
+
+
+def test_a_transit_leg_whose_maker_died_before_it_was_marked_is_ours(host: Host) -> None:
+    put(host.kernel, things.namespace)
+    host.plant(BARE_LEG)
+    host.plant(FOREIGN_TUNNEL)
+    observed = host.kernel.observe(Scope(namespace=ROUTER))
+    assert FOREIGN_TUNNEL.key in observed.foreign
+    found = observed.objects[BARE_LEG.key]
+    wanted = change(BARE_LEG, alias=f"{PART} port/9", up=True)
+    assert not carry_out(host.kernel, Replace(found, wanted)).failed
+    assert_there(host.kernel, wanted)
 
 
 def test_a_part_by_links_is_the_matching_part_of_all(kernel: Kernel) -> None:

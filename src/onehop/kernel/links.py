@@ -3,9 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from onehop.kernel.space import Space, Spaces
+from onehop.net.naming import HOST, TRANSIT_PREFIX
 from onehop.objects import Link, link_codec, netlink
 from onehop.objects.link_codec import LinkRecord
 from onehop.objects.netlink import Request
+
+
+def _is_bare(space: Space, record: LinkRecord) -> bool:
+    """Whether a link without a mark in a namespace of ours is a transit leg: it is marked after it was made there."""
+    return space.name != HOST and record.kind == "vxlan" and record.name.startswith(TRANSIT_PREFIX)
 
 
 class Links:
@@ -44,7 +50,7 @@ class Links:
         peers = self._peers(space, records, names)
         for record in records:
             peer = peers.get(record.ifindex)
-            mine = record.marked or (peer is not None and peer[2] and not record.alias)
+            mine = record.marked or (not record.alias and (_is_bare(space, record) or (peer is not None and peer[2])))
             yield record, self._link(space, record, names, peer) if mine else None
 
     def _link(

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from onehop.kernel.memory_device import Device, Space
 from onehop.kernel.memory_world import World
-from onehop.net.naming import HOST, MARK, TABLE
-from onehop.objects import BridgeFdb, KernelObject, Key, Link, Namespace, Neighbour, Sysctl, Veth, VxlanFdb
+from onehop.net.naming import HOST, MARK, TABLE, TRANSIT_PREFIX
+from onehop.objects import BridgeFdb, KernelObject, Key, Link, Namespace, Neighbour, Sysctl, Veth, Vxlan, VxlanFdb
 from onehop.reconciler.plan import Scope
 
 
@@ -45,7 +45,9 @@ def see(world: World, space: Space, scope: Scope, foreign: set[Key]) -> Iterator
 
 
 def _is_ours(world: World, link: Link) -> bool:
-    """Whether a link bears our mark, or none while the other end of its pair bears it."""
+    """Whether a link bears our mark, or none while the other end of its pair bears it, or none yet as a transit leg."""
+    if not link.alias and isinstance(link.spec, Vxlan):
+        return link.namespace != HOST and link.name.startswith(TRANSIT_PREFIX)
     if link.alias or not isinstance(link.spec, Veth):
         return link.alias.startswith(MARK)
     there = world.spaces.get(link.spec.peer_namespace)

@@ -34,6 +34,7 @@ VXLAN_OVERHEAD = {4: 50, 6: 70}
 """Octets that VXLAN adds inside an underlay's MTU, by the underlay's IP version (RFC 7348 section 5)."""
 
 ROUTER_PREFIX = "qrouter-"
+TRANSIT_PREFIX = "qt-"
 
 
 def router_namespace(router: RouterId) -> str:
@@ -88,7 +89,7 @@ def external_peer(gateway: PortId) -> str:
 
 def transit_leg(gateway: PortId) -> str:
     """The router's VXLAN device towards its other hosts: ``qt-<first 11 of the gateway port's id>``."""
-    return "qt-" + gateway[:11]
+    return TRANSIT_PREFIX + gateway[:11]
 
 
 def probe_mac(host: HostName, leg: PortId) -> str:
