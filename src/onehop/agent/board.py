@@ -18,6 +18,9 @@ from onehop.wire import ResourceStatus, State
 RANK: dict[State, int] = {"ERROR": 0, "DOWN": 1, "ACTIVE": 2, "GONE": 3}
 REPORTED = frozenset({"network", "subnet", "port", "router", "floatingip"})
 REASON_LENGTH = 1000
+CONNECTIONS = "connections"
+"""Kind, in keys of what fails, of connections that are to be cut: no object, but somebody's harm all the same."""
+
 UNTRIED = "it was not tried, because something that it needs failed"
 """The reason of what is only another failure's victim: who failed is ERROR, not who waits for it."""
 
@@ -164,6 +167,10 @@ def _errors(partition: str, desire: Desire, failing: Failing) -> dict[Ref, Entry
         for key, reason in sorted(failing.get(partition, {}).items(), key=str):
             if key in wanted.claims and reason != UNTRIED:
                 said.setdefault(wanted.claims[key].resource, Entry("ERROR", reason))
+    router = router_of(partition)
+    for key, reason in failing.get(partition, {}).items():
+        if key[0] == CONNECTIONS and router is not None and wanted is not None:
+            said.setdefault(("router", router), Entry("ERROR", reason))
     if partition in desire.broken:
         kind, _, identifier = partition.partition("/")
         ref = ({"net": "network", "gate": "router"}.get(kind, kind), identifier)

@@ -72,7 +72,7 @@ class Holding:
         settings = _settings(wanted)
         for observation in observations:
             self.foreign |= observation.foreign
-            for name, objects in self._sorted(observation, settings).items():
+            for name, objects in self._sorted(observation, settings, wanted).items():
                 self.partitions.setdefault(name, {}).update(objects)
         for partition in wanted:
             self._share(partition)
@@ -88,7 +88,7 @@ class Holding:
         else:
             self.foreign -= {("link", scope.namespace, link) for link in scope.links}
         self.foreign |= observation.foreign
-        for name, objects in self._sorted(observation, _settings(wanted)).items():
+        for name, objects in self._sorted(observation, _settings(wanted), wanted).items():
             if name in names:
                 self.partitions[name] = objects
         for partition in wanted:
@@ -107,7 +107,7 @@ class Holding:
         self.foreign -= keys
         self.foreign |= observation.foreign
         asked = _settings(wanted) if any(key[0] == Sysctl.kind for key in keys) else {}
-        for name, objects in self._sorted(observation, asked).items():
+        for name, objects in self._sorted(observation, asked, wanted).items():
             if name in names:
                 self.partitions.setdefault(name, {}).update(objects)
         for partition in wanted:
@@ -135,11 +135,13 @@ class Holding:
         same.update((key, value) for key, value in found.items() if key not in same)
         self.partitions[wanted.name] = same
 
-    def _sorted(self, observation: Observation, settings: dict[Key, str]) -> dict[str, Objects]:
+    def _sorted(
+        self, observation: Observation, settings: dict[Key, str], wanted: Collection[Partition]
+    ) -> dict[str, Objects]:
         # By the key's kind, which is quicker than by type: this is done for everything that is ever read.
         for key, found in observation.objects.items():
             if key[0] == Link.kind and key[1] == naming.HOST and isinstance(found, Link):
-                self._links[found.name] = _named(naming.partition_of_mark(found.alias))
+                self._links[found.name] = _home(found, wanted)
         parts: dict[str, Objects] = {}
         for key, found in observation.objects.items():
             kind = key[0]
@@ -173,6 +175,17 @@ class Holding:
 def _settings(wanted: Iterable[Partition]) -> dict[Key, str]:
     """Which partition asked for which setting: nothing else tells."""
     return {key: p.name for p in wanted for key, claim in p.claims.items() if claim.object.kind == Sysctl.kind}
+
+
+def _home(link: Link, wanted: Iterable[Partition]) -> str:
+    """The partition of a link in the host's namespace.
+
+    One without a mark is the other end of a pair of ours whose maker died before it could mark it: it is at home where
+    it is wanted.
+    """
+    if link.alias:
+        return _named(naming.partition_of_mark(link.alias))
+    return next((partition.name for partition in wanted if link.key in partition.claims), STRAY)
 
 
 @lru_cache(maxsize=64)

@@ -6,6 +6,7 @@ published and was not so before; cut is what is tracked under a translation that
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from onehop.agent.board import CONNECTIONS
 from onehop.agent.desire import partition_of_namespace
 from onehop.agent.herald import Herald, Published
 from onehop.agent.holding import STRAY, Holding
@@ -57,7 +58,7 @@ class Outward:
         self._herald.know(name, _published(held.values()), now)
         # At once: whoever asked outside waits for this word, and looking through the connections takes its time.
         self.speak(now)
-        return self._cut(name, (wanted.translations if wanted is not None else None) or NONE)
+        return self._cut(name, wanted)
 
     def silence(self, namespace: str, address: str) -> None:
         """An address has gone from its link before its partition's turn has come: nothing more is said of it."""
@@ -91,9 +92,7 @@ class Outward:
         try:
             self._barred = self._kernel.bar(admissions)
         except KernelError as error:
-            return {
-                ("connections", naming.HOST): f"connections that are not allowed any more could not be cut: {error}"
-            }
+            return {(CONNECTIONS, naming.HOST): f"connections that are not allowed any more could not be cut: {error}"}
         self._admissions = admissions
         if self._barred:
             LOG.info("connections that security groups do not allow are cut", number=self._barred)
@@ -110,25 +109,24 @@ class Outward:
         except KernelError as error:
             LOG.warning("an address could not be announced", link=link, why=str(error))
 
-    def _cut(self, name: str, allowed: Translations) -> dict[Key, str]:
-        before = self._allowed.get(name, NONE)
-        if before == allowed and (name in self._allowed or allowed == NONE):
+    def _cut(self, name: str, wanted: Partition | None) -> dict[Key, str]:
+        if wanted is None:
+            self._allowed.pop(name, None)  # its connections went with its namespace
             return {}
-        if name in self._allowed and allowed.cover(before):
+        before, allowed = self._allowed.get(name), wanted.translations or NONE
+        if before is not None and allowed.cover(before):
             # Nothing that was allowed is not any more; to look would go through the connections of the whole machine.
             self._allowed[name] = allowed
             return {}
         namespace = naming.router_namespace(RouterId(name.removeprefix("router/")))
         try:
+            # An earlier life may have died before this, so a router that is new to us is looked at, whatever it allows.
             number = self._kernel.cut(namespace, allowed)
         except KernelError as error:
-            return {("connections", namespace): f"connections of old mappings could not be cut: {error}"}
+            return {(CONNECTIONS, namespace): f"connections of old mappings could not be cut: {error}"}
         if number:
             LOG.info("connections of mappings that are gone were cut", namespace=namespace, number=number)
-        if allowed == NONE:
-            self._allowed.pop(name, None)
-        else:
-            self._allowed[name] = allowed
+        self._allowed[name] = allowed
         return {}
 
 

@@ -137,12 +137,13 @@ class Sight:
         return reasons
 
     def joined(self, name: str, desire: Desire) -> set[str]:
-        """The known partitions that pairs of links join to one, as it is or as it should be."""
+        """The known partitions that pairs of links join to one, as it is or should be, or that hold its links."""
         wanted = desire.partitions.get(name)
         claims = wanted.claims if wanted is not None else {}
         links = [claim.object for key, claim in claims.items() if key[0] == Link.kind]
         links += [found for key, found in self.holding.objects(name).items() if key[0] == Link.kind]
-        joined: set[str] = set()
+        # A link of a name that is wanted here goes from there before it comes here.
+        joined = {self.holding.owner(str(key[2])) or name for key in claims if key[:2] == (Link.kind, naming.HOST)}
         for found in links:
             if isinstance(found, Link) and isinstance(found.spec, Veth):
                 other = self._partition(found.spec)
@@ -152,6 +153,7 @@ class Sight:
             legs = desire.view.interfaces_of(RouterId(name.removeprefix("router/")))
             joined |= {naming.network_partition(leg.network_id) for leg in legs}
             joined.add(naming.gate_partition(RouterId(name.removeprefix("router/"))))
+        joined -= {name, STRAY}
         return {other for other in joined if other in desire.partitions or other in self.holding.partitions}
 
     def affected(self, names: set[str], plan: Plan, desire: Desire) -> set[str]:
