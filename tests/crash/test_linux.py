@@ -1,0 +1,64 @@
+"""The agent is killed on Linux itself, by SIGKILL after one of its requests: the next one ends the same."""
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.crash.changes import CHANGES, Change, scene_of
+from tests.crash.life import objects_of, wanted_of
+from tests.crash.real import Real, real_host, told
+from tests.crash.scenes import Scene
+from tests.crash.victim import NEVER, let_live
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+POSITIONS = 24
+"""The first position to try is below; most changes have fewer requests."""
+
+
+@pytest.fixture(scope="module")
+def real() -> Iterator[Real]:
+    """One host for all of them: to go back to the base scene is part of each."""
+    with real_host() as host:
+        yield host
+
+
+def live(real: Real, before: Scene, after: Scene, survives: int = NEVER) -> int:
+    """Have an agent live through a change, in a process of its own; see `let_live`."""
+    return let_live(real.host.path, str(real.host.directory), told(before), told(after), survives)
+
+
+def die(real: Real, before: Scene, after: Scene, number: int) -> None:
+    """Have an agent die of a change after so many requests, or as many fewer as it takes for it to die."""
+    code = live(real, before, after, number)
+    if code > 0:
+        take_over(real, before)
+        code = live(real, before, after, number % code)
+    assert code == -signal.SIGKILL, code
+
+
+def take_over(real: Real, goal: Scene) -> None:
+    """The next agent makes the host as it should be."""
+    real.restart()
+    real.make(goal)
+    real.assert_made(goal)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_an_agent_that_is_killed_after_any_request_is_followed_by_one_that_ends_the_same(
+    change: Change, real: Real
+) -> None:
+    before, after = scene_of(), scene_of(change)
+    take_over(real, before)
+    same = {k for k, v in objects_of(wanted_of(before)).items() if objects_of(wanted_of(after)).get(k) == v}
+    devices = {key: index for key, index in real.indexes(before).items() if key in same}
+    at = sum(map(ord, change.__name__)) % POSITIONS
+    for start, end, number, goal in (
+        (before, after, at, before),
+        (before, after, (at + POSITIONS // 2) % POSITIONS, after),
+        (after, before, at, before),
+    ):
+        die(real, start, end, number)
+        take_over(real, goal)
+    assert {key: index for key, index in real.indexes(before).items() if key in same} == devices
