@@ -92,15 +92,12 @@ class Step(NamedTuple):
 History = list[Step]
 
 
-def multiplied(states: Sequence[State], seed: int) -> Iterator[tuple[str, History]]:
-    """Everything that is made of one sequence of states, by name."""
-    random = Random(seed)
+def multiplied(states: Sequence[State], *seeds: int) -> Iterator[tuple[str, History]]:
+    """Everything that is made of one sequence of states, by name: what chance has a part in once for each seed."""
     plain = [scene_of(*state) for state in states]
     steps = [Step(scene) for scene in plain]
     yield "as it is", steps
     yield "reversed", steps[::-1]
-    for number, order in enumerate(random.sample(list(itertools.permutations(steps)), 4)):
-        yield f"permuted {number}", list(order)
     yield "squashed", [*[step._replace(works=False) for step in steps[:-1]], steps[-1]]
     yield "squashed in the middle", [steps[0], *[step._replace(works=False) for step in steps[1:-1]], steps[-1]]
     yield "split", [*steps[:1], *(Step(scene) for pair in itertools.pairwise(plain) for scene in halves(*pair))]
@@ -108,6 +105,13 @@ def multiplied(states: Sequence[State], seed: int) -> Iterator[tuple[str, Histor
     yield "there and back", [*steps, *steps[-2::-1], *steps[1:]]
     yield "restarted", [step._replace(restarts=True) for step in steps]
     yield "duplicated by restarts", [one for step in steps for one in (step, step._replace(restarts=True))]
+    for seed in seeds:
+        yield from ((f"{how}, seed {seed}", history) for how, history in _by_chance(steps, Random(seed)))
+
+
+def _by_chance(steps: History, random: Random) -> Iterator[tuple[str, History]]:
+    for number, order in enumerate(random.sample(list(itertools.permutations(steps)), 4)):
+        yield f"permuted {number}", list(order)
     yield "killed", [step._replace(survives=random.randrange(40)) for step in steps]
     yield "killed in a hurry", [step._replace(survives=random.randrange(6), works=False) for step in steps]
     mixed = [steps[random.randrange(len(steps))] for _ in range(8)]

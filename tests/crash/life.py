@@ -1,6 +1,7 @@
 """Lives of an agent on one kernel in memory, each with an engine of its own; what each did, and where it can be cut."""
 
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 from onehop.agent.engine import Engine
@@ -150,9 +151,21 @@ class Life:
         self.outcomes: list[Outcome] = []
         self.engine: Engine | None = None
 
+    def clock(self) -> float:
+        """Seconds, that the test lets pass."""
+        return self.now
+
+    def twin(self, kernel: Hand) -> "Life":
+        """One more life that knows just the same, on another kernel: values that nobody can change are shared."""
+        assert self.engine is not None
+        desire, held = self.engine.desire, self.engine.holding.partitions.values()
+        shared: list[object] = [HOST, desire.view, desire.local, *desire.partitions.values()]
+        shared += [value for objects in held for pair in objects.items() for value in pair]
+        return deepcopy(self, {**{id(value): value for value in shared}, id(self.kernel): kernel})
+
     def begin(self, scene: Scene) -> None:
         """Start with a scene."""
-        self.engine = Engine(self.kernel, HOST, scene.local(), lambda: self.now)
+        self.engine = Engine(self.kernel, HOST, scene.local(), self.clock)
         self.engine.confirm(True)
         self.tell(scene)
 

@@ -26,16 +26,17 @@ def told(scene: Scene) -> Told:
 
 
 class Real:
-    """The host; `engine` is the agent that lives on it now."""
+    """The host; `engine` is the agent that lives on it now, `made` the scene that it was last seen to hold."""
 
     def __init__(self, host: LinuxHost) -> None:
         self.host = host
         self.now = 1000.0
         self.engine: Engine | None = None
+        self.made: Scene | None = None
 
     def restart(self) -> None:
         """The agent is dead; a new one begins as `onehop agent` does, and knows nothing."""
-        self.engine = None
+        self.engine = self.made = None
         self.host.kernel.close()
         self.host.kernel = LinuxKernel(self.host.path, str(self.host.directory))
         self.host.kernel.tidy()
@@ -84,6 +85,7 @@ class Real:
         assert {item.key for item in FOREIGN} <= foreign
         names = {path.name for path in self.host.directory.iterdir()}
         assert names == {item.namespace for item in [*wanted.values(), *FOREIGN] if isinstance(item, Namespace)}
+        self.made = scene
 
     def indexes(self, scene: Scene) -> dict[Key, int]:
         """By key of each link that a scene wants, its index: another one is another device."""

@@ -79,11 +79,14 @@ def die_everywhere(before: Scene, after: Scene, wide: bool) -> int:
     may = concerned(objects_of(old), objects_of(new), kernel.diary.ops)
     others = set[Key]() if wide else strangers(old)
     assert not others & {op.key for op in kernel.diary.ops}
+    heard = {goal: Life(Hand()) for goal in (before, after)}
+    for goal, life in heard.items():
+        life.tell(goal)
     for number, moment in enumerate(moments):
         for goal, states in ((after, (old, new)), (before, (new, old))):
             next_kernel = Hand(moment)
-            life = Life(next_kernel)
-            life.make(goal)
+            life = heard[goal].twin(next_kernel)
+            life.work()
             assert life.engine is not None
             assert life.engine.failing == {}, (number, life.engine.failing)
             assert_made(next_kernel, objects_of(states[1]))

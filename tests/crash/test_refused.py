@@ -45,7 +45,6 @@ def at_first(start: Moment, before: Scene) -> Life:
     life = Life(Hand(start))
     life.make(before)
     assert not life.kernel.diary.ops
-    life.kernel.requests = life.kernel.readings = 0
     life.outcomes.clear()
     return life
 
@@ -80,13 +79,14 @@ def refuse_everywhere(before: Scene, after: Scene, first: int) -> int:
     begin = Life(Hand())
     begin.make(before)
     start = begin.kernel.moment()
-    smooth = at_first(start, before)
+    ready = at_first(start, before)
+    smooth = ready.twin(Hand(start))
     smooth.make(after)
     assert smooth.engine is not None
     said = smooth.engine.board.entries
     requests, readings = smooth.kernel.requests, smooth.kernel.readings
     for number in range(1, requests + readings + 1):
-        life = at_first(start, before)
+        life = ready.twin(Hand(start))
         assert life.engine is not None
         chosen = ERRNOS[(first + number) % len(ERRNOS)]
         if number <= requests:
