@@ -10,6 +10,7 @@ import msgspec
 
 from onehop.verify.nft.value import Span
 from onehop.verify.packet import ACK, ECHO, RST, SYN, Packet
+from onehop.verify.watch import SILENT, Watch
 
 INVALID, ESTABLISHED, NEW, UNTRACKED = 1, 2, 8, 64
 """Bits of ``ct state``."""
@@ -79,13 +80,21 @@ class Tracked(msgspec.Struct, frozen=True):
 class Tracker:
     """The connections of a namespace."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch = SILENT) -> None:
+        self._watch = watch
         self._connections: list[Connection] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was tracked."""
+        return not self._connections
 
     def track(self, packet: Packet) -> Tracked | None:
         """The connection of a packet, a new one where it may begin one; None where it is invalid."""
         flow = flow_of(packet)
         for connection in self._connections:
+            for known in (connection.original, connection.reply):
+                self._watch.flow(msgspec.structs.astuple(flow), msgspec.structs.astuple(known))
             if flow == connection.original:
                 return Tracked(connection, False, ESTABLISHED if connection.settled else NEW)
             if flow == connection.reply:
@@ -110,6 +119,7 @@ class Tracker:
     def _free(self, wanted: Flow, connection: Connection, what: Manipulation, ports: Span | None) -> Flow:
         own = wanted.source_port if what == "snat" else wanted.destination_port
         span = ports or Span(1024, 65535)
+        self._watch.port(own, span)
         candidates = [own] if own in span else []
         for port in (*candidates, *range(span.first, span.last + 1)):
             tried = _moved(wanted, what, None, port)
@@ -121,10 +131,14 @@ class Tracker:
         return any(c is not mine and wanted.answer in (c.original, c.reply) for c in self._connections)
 
 
+def begins_tcp(flags: int) -> bool:
+    """Whether a segment may begin a connection (tcp_conntracks, from TCP_CONNTRACK_NONE, nf_conntrack_tcp_loose)."""
+    return not flags & RST and flags & (SYN | ACK) != SYN | ACK
+
+
 def _begins(packet: Packet) -> bool:
     if packet.protocol == 6:
-        # tcp_conntracks, from TCP_CONNTRACK_NONE, with nf_conntrack_tcp_loose.
-        return not packet.flags & RST and packet.flags & (SYN | ACK) != SYN | ACK
+        return begins_tcp(packet.flags)
     if packet.is_icmp:
         return packet.type == ECHO[packet.protocol_name][0]
     return True

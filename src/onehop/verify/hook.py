@@ -12,6 +12,7 @@ from onehop.verify.packet import ADVERTISE, SOLICIT
 from onehop.verify.space import Space
 from onehop.verify.subject import Passing
 from onehop.verify.trail import Death, Step, step
+from onehop.verify.watch import SILENT, Watch
 
 _CONNTRACK, _DSTNAT, _SRCNAT = -200, -100, 100
 _TRANSLATES: dict[str, Manipulation] = {
@@ -26,9 +27,10 @@ _TRACKS = frozenset({"prerouting", "output"})
 class Hooks:
     """The hooks of a namespace, for the length of a trace."""
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, watch: Watch = SILENT) -> None:
         self.space = space
-        self.tracker = Tracker()
+        self.watch = watch
+        self.tracker = Tracker(watch)
         self._zones = {0: self.tracker}
 
     def ip(self, name: str, passing: Passing) -> tuple[Death | None, list[Step]]:
@@ -92,7 +94,7 @@ class Hooks:
         return work
 
     def _ruled(self, table: Table, chain: Chain, passing: Passing, steps: list[Step]) -> Ruling:
-        ruling = evaluate(table, chain, passing)
+        ruling = evaluate(table, chain, passing, self.watch)
         steps.extend(self._step(table, said, passing) for said in ruling.said if said.before != said.after)
         return ruling
 
@@ -105,11 +107,12 @@ class Hooks:
             return
         passing.looked = True
         packet = passing.packet
+        self.watch.protocol(packet)
         discovery = packet.protocol == 58 and packet.type in (SOLICIT, ADVERTISE)
         if discovery:
             passing.untracked = True
         elif not passing.untracked:
-            passing.tracked = self._zones.setdefault(passing.zone, Tracker()).track(packet)
+            passing.tracked = self._zones.setdefault(passing.zone, Tracker(self.watch)).track(packet)
             if passing.zone and passing.tracked is not None and not passing.tracked.connection.answered:
                 # Between bridges' ports one connection may pass twice before anybody answered.
                 passing.tracked = replace(passing.tracked, state=NEW)

@@ -36,6 +36,7 @@ def is_discovery(packet: Packet) -> bool:
 
 def resolve(walk: "Walk", space: Space, link: Link, ip: str) -> tuple[str | None, str]:
     """The MAC of a neighbour on a link, and how it is known; without one why not."""
+    walk.watch.address(ip, [known for on, known in space.neighbours if on == link.name])
     declared = space.neighbours.get((link.name, ip))
     if declared is not None:
         return declared, f"{ip} lladdr {declared} PERMANENT"
@@ -84,10 +85,12 @@ def arp(walk: "Walk", space: Space, link: Link, passing: Passing, trail: Trail) 
     death = walk.hooks(space).arp("input", passing)
     if death is not None or not isinstance(payload, Arp):
         return [End(trail, space, link.name, None, death)]
+    walk.watch.arp(payload)
     if payload.operation == Arp.REPLY:
         walk.learned[space, link.name, payload.sender] = payload.sender_mac
         return [End(trail, space, link.name, None)]
     only = link.name if space.setting("net/ipv4/conf/{}/arp_ignore", link.name) else None
+    walk.watch.address(payload.target, space.owned)
     if not space.own(payload.target, only):
         return [End(trail, space, link.name, None, Death(f"{payload.target} is not here", trivial=True))]
     mac = link.mac or ""
@@ -109,6 +112,8 @@ def discovered(walk: "Walk", space: Space, link: Link, passing: Passing, trail: 
     """A solicitation or advertisement was delivered to a namespace."""
     packet = passing.packet
     target = target_of(packet)
+    if target is not None:
+        walk.watch.address(target, [*space.owned, link_local(link.mac or _NOBODY)])
     if packet.type == ADVERTISE and target is not None:
         walk.learned[space, link.name, target] = mac_in(packet) or passing.frame.source
         return [End(trail, space, link.name, packet)]

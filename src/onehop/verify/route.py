@@ -60,7 +60,7 @@ def _selects(rule: Rule, destination: str, source: str, mark: int, incoming: str
 
 def _best(space: Space, table: int, destination: str) -> Route | None:
     version = address.version(destination)
-    known = (*space.routes.get(table, ()), *_of_addresses(space, table))
+    known = routes_of(space, table)
     fitting = [
         route
         for route in known
@@ -69,6 +69,11 @@ def _best(space: Space, table: int, destination: str) -> Route | None:
         and all(hop.link is None or _up(space, hop.link) for hop in route.hops)
     ]
     return min(fitting, key=lambda r: (-address.prefix_length(r.destination), r.metric), default=None)
+
+
+def routes_of(space: Space, table: int) -> list[Route]:
+    """What is in a table, with what the kernel puts there for addresses."""
+    return [*space.routes.get(table, ()), *_of_addresses(space, table)]
 
 
 def _up(space: Space, link: str) -> bool:

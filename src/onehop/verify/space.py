@@ -81,6 +81,11 @@ class Space:
         """The larger of a setting of a link and of ``all``: ``net/ipv4/conf/{}/rp_filter``."""
         return max(int(self._sysctls.get(path.format(name), "0")) for name in (link, "all"))
 
+    @property
+    def owned(self) -> list[str]:
+        """Every address of its own."""
+        return [bare(one) for links in self.addresses.values() for one in links]
+
     def own(self, ip: str, link: str | None = None) -> bool:
         """Whether an address is one of this namespace, or of one of its links."""
         links = self.addresses if link is None else (link,)

@@ -33,6 +33,7 @@ class Switch:
         passing, death, trail = self._tracked(space, bridge, frame, trail)
         if death is not None:
             return [End(trail, space, bridge, _packet(frame), death)]
+        self._walk.watch.destination(frame.destination, ())
         answer, quiet = self._suppressed(space, machine, bridge, port, ports, frame)
         if answer is not None and port is not None:
             return self._walk.transmit(space, port, answer, trail)
@@ -76,6 +77,8 @@ class Switch:
     ) -> list[End]:
         frame = passing.frame
         uplink = bridge in machine.physical
+        seen = [mac for host, where, mac in self._seen if (host, where) == (machine.name, bridge)]
+        self._walk.watch.destination(frame.destination, (*machine.fdb.get(bridge, {}), *seen))
         known = machine.fdb.get(bridge, {}).get(frame.destination)
         if known is None:
             known = self._seen.get((machine.name, bridge, frame.destination))
@@ -127,14 +130,21 @@ class Switch:
         if port is None or port.port is None or port.port.neigh_suppress:
             return None, False
         payload = frame.payload
+        watch = self._walk.watch
         if isinstance(payload, Arp):
+            watch.arp(payload)
+            watch.address(payload.sender, ("0.0.0.0",))  # noqa: S104  # nobody's address
             if payload.sender in ("0.0.0.0", payload.target):  # noqa: S104  # nobody's address
                 return None, True
-        elif payload.type == ADVERTISE and payload.protocol == 58:
+        else:
+            watch.protocol(payload)
+            watch.address(payload.destination, ("ff02::1",))
+        if isinstance(payload, Packet) and payload.type == ADVERTISE and payload.protocol == 58:
             return None, payload.destination == "ff02::1"
         asked = frame.asked_for()
         if asked is None:
             return None, False
+        watch.address(asked, [known for on, known in space.neighbours if on == bridge])
         mac = space.neighbours.get((bridge, asked))
         behind = machine.fdb.get(bridge, {}).get(mac) if mac is not None else None
         if mac is None or behind is None:

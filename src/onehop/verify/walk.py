@@ -19,6 +19,7 @@ from onehop.verify.space import Machine, Space
 from onehop.verify.subject import Passing
 from onehop.verify.switch import Switch
 from onehop.verify.trail import Death, End, Trail, step
+from onehop.verify.watch import SILENT, Watch
 
 _LOOPBACK = "lo"
 _DEEPEST = 64
@@ -50,6 +51,7 @@ class Walk:
         taps: Iterable[Port] = (),
         segments: Iterable[tuple[str, Port]] = (),
         way: int = 0,
+        watch: Watch = SILENT,
     ) -> None:
         """Name the parts.
 
@@ -58,9 +60,11 @@ class Walk:
             taps: instances, each behind a device of a host.
             segments: (physical network, who is on it besides our hosts).
             way: which of equal-cost next hops is taken.
+            watch: is told what is asked of packets.
         """
         self.machines = {machine.name: machine for machine in machines}
         self.way = way
+        self.watch = watch
         self.learned: dict[tuple[Space, str, str], str] = {}
         self.switch = Switch(self)
         self._taps = {(p.machine.name, p.device): p for p in taps if p.machine is not None}
@@ -71,7 +75,13 @@ class Walk:
 
     def hooks(self, space: Space) -> Hooks:
         """The hooks of a namespace with its connections."""
-        return self._hooks.setdefault(space, Hooks(space))
+        if space not in self._hooks:
+            self._hooks[space] = Hooks(space, self.watch)
+        return self._hooks[space]
+
+    def known_hooks(self) -> Iterable[Hooks]:
+        """The hooks that a packet has come to."""
+        return self._hooks.values()
 
     # ---- a link's two sides
 
@@ -87,6 +97,7 @@ class Walk:
             return [*ends, _end(trail, space, link.name, passing, death)]
         if link.master is not None:
             return ends + self.switch.forward(space, link.master, link, passing.frame, trail)
+        self.watch.destination(passing.frame.destination, (link.mac or "",))
         if passing.frame.is_unicast and passing.frame.destination != link.mac:
             death = Death(f"{passing.frame.destination} is not the MAC of {link.name}", trivial=True)
             return [*ends, _end(trail, space, link.name, passing, death)]
@@ -137,11 +148,16 @@ class Walk:
         if port.device not in host.links:
             death = Death(f"{port.device} is not on {port.machine.name}: the port is not realised there")
             return [_end(trail, space, link.name, Passing(frame), death)]
-        return self.receive(host, host.links[port.device], frame, trail)
+        return self.enter(host, host.links[port.device], frame, trail)
+
+    def enter(self, host: Space, device: Link, frame: Frame, trail: Trail) -> list[End]:
+        """What an instance sends comes to its tap."""
+        return self.receive(host, device, frame, trail)
 
     def _encapsulated(self, space: Space, link: Link, spec: Vxlan, frame: Frame, trail: Trail) -> list[End]:
         fdb = self.machines[space.host].vxlan_fdb.get((space.name, link.name), {})
         default = fdb.get("00:00:00:00:00:00", [])
+        self.watch.destination(frame.destination, fdb)
         vteps = fdb.get(frame.destination, default) if frame.is_unicast else default
         if not vteps:
             death = Death(f"{link.name} knows no VTEP for {frame.destination}", trivial=not frame.is_unicast)
@@ -168,10 +184,17 @@ class Walk:
     def input(self, space: Space, link: Link, passing: Passing, trail: Trail) -> list[End]:
         """An IP packet comes in by a link that is no bridge's port."""
         trail += (step(space, link.name, "packet", str(passing.packet)),)
+        if not passing.frame.is_unicast:
+            self.watch.protocol(passing.packet)
+            if not neighbour.is_discovery(passing.packet):
+                # ip_forward and ip6_forward: only what was sent to the link's own MAC.
+                death = Death("what was sent to a group of MACs is not forwarded", trivial=True)
+                return [_end(trail, space, link.name, passing, death)]
         death, steps = self.hooks(space).ip("prerouting", passing)
         trail += tuple(steps)
         if death is not None:
             return [_end(trail, space, link.name, passing, death)]
+        self.watch.protocol(passing.packet)
         if neighbour.is_discovery(passing.packet):
             return self._local(space, link.name, passing, trail)
         packet = passing.packet
@@ -266,6 +289,7 @@ class Walk:
 
     def _way(self, space: Space, passing: Passing, incoming: str) -> Way:
         packet = passing.packet
+        self.watch.route(space, packet, passing.mark)
         way = lookup(
             space, packet.destination, mark=passing.mark, source=packet.source, incoming=incoming, way=self.way
         )
@@ -277,6 +301,7 @@ class Walk:
         packet = passing.packet
         if packet.version == 6 or space.setting("net/ipv4/conf/{}/accept_local", link):
             return False
+        self.watch.address(packet.source, space.owned)
         return space.own(packet.source)
 
 

@@ -6,6 +6,7 @@ to route there himself (prefixes that leave untranslated, by way of the router's
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from onehop.model.port import Port as PortValue
 from onehop.model.topology import Topology
@@ -14,6 +15,9 @@ from onehop.net.identifier import HostName, NetworkId, PortId
 from onehop.objects import Address, KernelObject, Link, NextHop, Route, Tap
 from onehop.verify.space import Machine, Space
 from onehop.verify.walk import Port, Walk
+from onehop.verify.watch import SILENT, Watch
+
+W = TypeVar("W", bound=Walk)
 
 OUTSIDE = HostName("outside")
 UPSTREAM = "upstream"
@@ -65,10 +69,21 @@ class World:
                 self._instances[port.id] = Port(space, _DEVICE, by_name[port.host], naming.tap(port.id))
         self.outside = _outside(view)
 
-    def walk(self, way: int = 0) -> Walk:
+    def walk(self, way: int = 0, watch: Watch = SILENT) -> Walk:
         """A network without memory, for one question and its answer."""
+        return self.walk_as(Walk, way, watch)
+
+    def walk_as(self, kind: type[W], way: int = 0, watch: Watch = SILENT) -> W:
+        """The same, as a walk that is more."""
         segments = [(name, Port(self.outside, name)) for name in self.outside.links]
-        return Walk(self._machines, self._instances.values(), segments, way)
+        return kind(self._machines, self._instances.values(), segments, way, watch)
+
+    def place(self, port: PortId) -> tuple[Space, str] | None:
+        """The host namespace where an instance's tap is, and the tap's name; None where it is on no host."""
+        found = self._instances.get(port)
+        if found is None or found.machine is None:
+            return None
+        return found.machine.spaces[naming.HOST], found.device
 
     def instance(self, port: PortId) -> Space | None:
         """The namespace of an instance, or None where it is on no host."""

@@ -34,6 +34,7 @@ from onehop.verify.nft.value import (
     Translate,
     Verdict,
 )
+from onehop.verify.watch import SILENT, Watch
 
 _DEEPEST = 16
 """Jumps that the kernel allows (NFT_JUMP_STACK_SIZE)."""
@@ -104,13 +105,13 @@ class _Decided(msgspec.Struct, frozen=True):
     rule: str
 
 
-def evaluate(table: Table, chain: Chain, subject: Subject) -> Ruling:
+def evaluate(table: Table, chain: Chain, subject: Subject, watch: Watch = SILENT) -> Ruling:
     """Show a packet to a base chain.
 
     Raises:
         UnknownRuleError: a rule names a chain or set that is not there.
     """
-    run = _Run(table, subject)
+    run = _Run(table, subject, watch)
     decided = run.chain(chain, 0)
     said, copies = tuple(run.said), tuple(run.copies)
     if decided is None:
@@ -128,9 +129,10 @@ def evaluate(table: Table, chain: Chain, subject: Subject) -> Ruling:
 class _Run:
     """One packet in one base chain."""
 
-    def __init__(self, table: Table, subject: Subject) -> None:
+    def __init__(self, table: Table, subject: Subject, watch: Watch) -> None:
         self.table = table
         self.subject = subject
+        self.watch = watch
         self.said: list[Said] = []
         self.copies: list[str] = []
         self.address = 0
@@ -151,11 +153,11 @@ class _Run:
 
     def rule(self, chain: Chain, rule: Rule, depth: int) -> _Decided | None:
         for part in rule.parts:
-            before = str(self.subject)
+            changes = isinstance(part, Assign | Notrack)
+            before = str(self.subject) if changes else ""
             go_on = self.part(part)
-            after = str(self.subject)
-            if isinstance(part, Assign | Notrack) and go_on:
-                self.said.append(Said(chain.name, rule.text, before, after))
+            if changes and go_on:
+                self.said.append(Said(chain.name, rule.text, before, str(self.subject)))
             if isinstance(go_on, bool):
                 if not go_on:
                     return None
@@ -200,19 +202,28 @@ class _Run:
                 return part
         assert_never(part)
 
+    def read(self, field: Field) -> Atom | None:
+        found = self.subject.read(field)
+        self.watch.read(self.subject, field, found)
+        return found
+
     def key(self, fields: tuple[Field, ...]) -> tuple[Atom, ...] | None:
-        found = tuple(self.subject.read(field) for field in fields)
+        found = tuple(map(self.read, fields))
         return None if None in found else found  # type: ignore[return-value]  # none is None
 
     def look(self, looked: Looked) -> object:
         key = self.key(looked.fields)
-        return None if key is None else self.table.members(looked.members).find(key)
+        if key is None:
+            return None
+        members = self.table.members(looked.members)
+        self.watch.matched(self.subject, looked.fields, members, key, None)
+        return members.find(key)
 
     def value(self, source: Source) -> int | None:
         if isinstance(source, int):
             return source
         if isinstance(source, Masked):
-            found = self.subject.read(source.field)
+            found = self.read(source.field)
             return found & source.mask if isinstance(found, int) else None
         value = self.look(source)
         return value[0] if isinstance(value, tuple) and value and isinstance(value[0], int) else None
@@ -221,13 +232,18 @@ class _Run:
         key = self.key(part.fields)
         if key is None:
             return False
+        members = self.table.members(part.members)
+        self.watch.matched(self.subject, part.fields, members, key, part.mask)
         if part.mask is not None:
             key = tuple(atom & part.mask for atom in key if isinstance(atom, int))
-        return (self.table.members(part.members).find(key) is None) == part.negated
+        return (members.find(key) is None) == part.negated
 
     def flags(self, part: Flags) -> bool:
-        found = self.subject.read(part.field)
-        return isinstance(found, int) and bool(found & part.bits) != part.negated
+        found = self.read(part.field)
+        if not isinstance(found, int):
+            return False
+        self.watch.flags(part.field, found, part.bits)
+        return bool(found & part.bits) != part.negated
 
     def assign(self, part: Assign) -> bool:
         value = self.value(part.source)

@@ -1,0 +1,140 @@
+"""Which frames may come from one port to another, by the API's values alone: shared networks, routers, what is published.
+
+Nothing here looks at what the compiler makes. A way through routers is followed by their interfaces and extra routes as
+the API has them; from outside there is a way to floating IPs, to forwarded ports and to prefixes that routers do not
+translate.
+"""
+
+from collections.abc import Iterator
+
+from onehop.model.floating_ip import FloatingIp
+from onehop.model.port import Port
+from onehop.model.router import Router
+from onehop.model.topology import Topology
+from onehop.net import address
+from onehop.net.identifier import NetworkId, PortId, RouterId
+from onehop.verify.proof.routes import span_of
+from onehop.verify.proof.sample import ip_number
+from onehop.verify.proof.spans import Box, Numbers, numbers, points
+from onehop.verify.packet import PROTOCOLS
+
+
+class Allowed:
+    """What the API allows, of one topology."""
+
+    def __init__(self, view: Topology) -> None:
+        self.view = view
+        self._outside: dict[PortId, list[Box]] | None = None
+
+    def boxes(self, source: Port | None, target: Port, version: int) -> list[Box]:
+        """Boxes of frames of an IP version that may come to a port; of ARP (0) those of its own network.
+
+        Args:
+            source: who sends; None is the outside.
+            target: to whom.
+            version: of IP, or 0.
+        """
+        if source is not None and source.network_id == target.network_id:
+            return [{}]
+        if version == 0:
+            return [{}] if source is None and self._is_flat(target.network_id) else []
+        found = self._published(target, version) if source is None or self._leaves(source.network_id) else []
+        if source is None:
+            return [{}] if self._is_flat(target.network_id) else found
+        mine = [ip for ip in _addresses(target) if address.version(ip) == version]
+        return [*found, *({"destination": some} for ip in mine if (some := self.inside(source.network_id, ip, target)))]
+
+    def inside(self, start: NetworkId, ip: str, target: Port) -> Numbers:
+        """Destinations by which routers between networks lead from one to an address of a port."""
+        some = span_of(ip) if "/" in ip else points([ip_number(ip)])
+        seen: set[RouterId] = set()
+        todo = [leg.router_id for leg in self.view.legs_on(start)]
+        found: list[tuple[int, int]] = []
+        while todo:
+            router = self.view.routers.get(todo.pop() or RouterId(""))
+            if router is None or router.id in seen or not router.admin_state_up:
+                continue
+            seen.add(router.id)
+            if self._connected(router, target, ip):
+                found.extend(some)
+            for route in router.routes:
+                if address.version(route.destination) != address.version(ip):
+                    continue
+                holder = self._holder(router, route.nexthop)
+                if holder is not None and holder.router_id is not None:
+                    todo.append(holder.router_id)
+                elif route.nexthop in _addresses(target) and self._connected(router, target, route.nexthop):
+                    found.extend(span_of(route.destination))
+        return numbers(found)
+
+    def _connected(self, router: Router, target: Port, ip: str) -> bool:
+        """Whether a router has an interface on the target's network, in a subnet of this address."""
+        for leg in self.view.interfaces_of(router.id):
+            if leg.network_id == target.network_id:
+                for fixed in leg.fixed_ips:
+                    subnet = self.view.subnets.get(fixed.subnet_id)
+                    if subnet is not None and address.contains(subnet.cidr, ip.partition("/")[0]):
+                        return True
+        return False
+
+    def _holder(self, router: Router, nexthop: str) -> Port | None:
+        for leg in self.view.interfaces_of(router.id):
+            for port in self.view.ports_of(leg.network_id):
+                if port.id != leg.id and any(ip.ip_address == nexthop for ip in port.fixed_ips):
+                    return port
+        return None
+
+    def _is_flat(self, network: NetworkId) -> bool:
+        return self.view.networks[network].network_type == "flat"
+
+    def _leaves(self, start: NetworkId) -> bool:
+        """Whether something of a network may come to the outside: by a gateway, or because it is the outside."""
+        if self._is_flat(start):
+            return True
+        return any(r.gateway is not None for r in self._routers_from(start))
+
+    def _routers_from(self, start: NetworkId) -> Iterator[Router]:
+        seen: set[RouterId] = set()
+        todo = [leg.router_id for leg in self.view.legs_on(start)]
+        while todo:
+            router = self.view.routers.get(todo.pop() or RouterId(""))
+            if router is None or router.id in seen or not router.admin_state_up:
+                continue
+            seen.add(router.id)
+            yield router
+            holders = (self._holder(router, route.nexthop) for route in router.routes)
+            todo.extend(holder.router_id for holder in holders if holder is not None)
+
+    def _published(self, target: Port, version: int) -> list[Box]:
+        found: list[Box] = []
+        for floating in self.view.floating_ips.values() if version == 4 else ():
+            found.extend(_leading(floating, target))
+        for router in self.view.routers.values():
+            gateway = router.gateway
+            if gateway is None or not router.admin_state_up or (version == 4 and gateway.enable_snat):
+                continue
+            mine = [ip for ip in _addresses(target) if address.version(ip) == version]
+            found += [
+                {"destination": span_of(ip) if "/" in ip else points([ip_number(ip)])}
+                for ip in mine
+                if self._connected(router, target, ip)
+            ]
+        return found
+
+
+def _leading(floating: FloatingIp, target: Port) -> Iterator[Box]:
+    destination = points([ip_number(floating.address)])
+    if floating.port_id == target.id or floating.fixed_ip in _addresses(target):
+        yield {"destination": destination}
+    for forwarding in floating.forwardings:
+        if forwarding.port_id == target.id:
+            yield {
+                "destination": destination,
+                "protocol": points([PROTOCOLS[forwarding.protocol]]),
+                "dport": ((forwarding.external_first, forwarding.external_last),),
+            }
+
+
+def _addresses(port: Port) -> list[str]:
+    """Addresses and prefixes that a port may hold."""
+    return [*(ip.ip_address for ip in port.fixed_ips), *(pair.ip_address for pair in port.allowed_address_pairs)]
