@@ -36,6 +36,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("audit", "onehop.cli.audit", "Look whether everything keeps its promises; change nothing."),
     Command("plan", "onehop.cli.plan", "Show what this host's agent would do now."),
     Command("trace", "onehop.cli.trace", "Show where a packet goes, hop by hop, and why it dies where it dies."),
+    Command("verify", "onehop.cli.verify", "Prove that nobody reaches, or passes for, somebody else."),
     Command("lab", "onehop.cli.lab", "Try it: many hosts on one machine, in namespaces."),
 )
 """Every command, in the order of the help."""

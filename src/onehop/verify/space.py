@@ -53,6 +53,7 @@ class Space:
         self.outer = False
         self.everything = False
         self._sysctls: dict[str, str] = {}
+        self._tracks: dict[int, bool] = {}
         rules: list[Rule] = []
         for one in objects:
             self._add(one, rules)
@@ -104,12 +105,14 @@ class Space:
 
     def tracks(self, version: int) -> bool:
         """Whether a rule asks for connection tracking of an IP version: only then there is any."""
-        families = {"inet", "ip" if version == 4 else "ip6"}
-        return any(
-            table.reads("ct ") or any(c.hook and c.hook.type == "nat" for c in table.chains.values())
-            for table in self.tables
-            if table.family in families
-        )
+        if version not in self._tracks:
+            families = {"inet", "ip" if version == 4 else "ip6"}
+            self._tracks[version] = any(
+                table.reads("ct ") or any(c.hook and c.hook.type == "nat" for c in table.chains.values())
+                for table in self.tables
+                if table.family in families
+            )
+        return self._tracks[version]
 
 
 class Machine:

@@ -72,6 +72,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         seen: the source that it arrived with, and `seen_port` its port or echo id.
         reached: the destination that it arrived with, and `reached_port`.
         answered_from: the address that the answer came from.
+        tracked: whether connection tracking has kept it somewhere.
         death: why it died, or the answer.
         summary, advice: in a sentence, and what to do.
     """
@@ -88,6 +89,7 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reached: str = ""
     reached_port: int = 0
     answered_from: str = ""
+    tracked: bool = False
     death: Death | None = None
     summary: str = ""
     advice: str = ""
@@ -129,7 +131,8 @@ def trace(world: World, question: Question, way: int = 0) -> Trace:
         reached=arrived.destination,
         reached_port=arrived.destination_port,
     )
-    return _said(_answered(world, walk, seen, (asker, packet), end))
+    done = _answered(world, walk, seen, (asker, packet), end)
+    return _said(replace(done, tracked=any(not hooks.tracker.is_empty for hooks in walk.known_hooks())))
 
 
 def _answered(world: World, walk: Walk, so_far: Trace, asked: tuple[Space, Packet], end: End) -> Trace:

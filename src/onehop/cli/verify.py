@@ -1,0 +1,73 @@
+"""`onehop verify`: runs where the controller runs, on its store."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from onehop.cli.app import new, show_json
+from onehop.settings import DEFAULT_CONTROLLER_FILE
+
+if TYPE_CHECKING:
+    from onehop.verify.proof.isolation import Violation
+    from onehop.verify.proof.prove import Proof
+
+app = new("Prove that nobody reaches, or passes for, somebody else.")
+
+
+@app.command()
+def verify(
+    config: Annotated[Path, typer.Option(help="The controller's configuration file.")] = DEFAULT_CONTROLLER_FILE,
+    most: Annotated[int, typer.Option(min=1, help="Stop after so many violations.")] = 100,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Prove, from what every host's kernel should hold, that no port reaches another project's but as the API allows.
+
+    Over all packets, not by samples; also that no protected port can say it is somebody else. Exit status 1 says that
+    something is violated.
+    """
+    from time import monotonic
+
+    from onehop import log
+    from onehop.controller.verify import verified
+    from onehop.settings import load_controller
+    from onehop.store import Store
+
+    settings = load_controller(config)
+    log.setup("console", "warning")
+    begun = monotonic()
+    store = Store.open(settings.database_url)
+    try:
+        with store.read() as tx:
+            revision, proof = verified(tx, most)
+    finally:
+        store.close()
+    seconds = round(monotonic() - begun, 1)
+    if json:
+        show_json({"revision": revision, "seconds": seconds, "proof": proof})
+    else:
+        _show(proof, revision, seconds)
+    if proof.violations:
+        raise typer.Exit(1)
+
+
+def _show(proof: "Proof", revision: int, seconds: float) -> None:
+    for violation in proof.violations:
+        _violation(violation)
+    typer.echo(
+        f"revision {revision}: {proof.ports} ports, {proof.protected} of them protected; "
+        f"{proof.packets} classes of packets walked, {proof.frames} classes of frames judged at taps, "
+        f"{proof.questions} promised ways tried; {seconds} s"
+    )
+    said = f"{len(proof.violations)} violations" if proof.violations else "nobody reaches or passes for somebody else"
+    typer.echo(said)
+
+
+def _violation(violation: "Violation") -> None:
+    typer.echo(f"port {violation.port}" if violation.port else "the outside", nl=False)
+    typer.echo(f" {violation.what}" + (f" (port {violation.to})" if violation.to else ""))
+    typer.echo(f"  such as {violation.frame}")
+    for step in violation.trail:
+        place = f"{step.host}: {step.namespace}" if step.namespace else step.host
+        typer.echo(f"  {place}  {step.kind} {step.device} {step.text}")
+    typer.echo("")
