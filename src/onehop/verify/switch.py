@@ -78,7 +78,7 @@ class Switch:
         frame = passing.frame
         uplink = bridge in machine.physical
         seen = [mac for host, where, mac in self._seen if (host, where) == (machine.name, bridge)]
-        self._walk.watch.destination(frame.destination, (*machine.fdb.get(bridge, {}), *seen))
+        self._walk.watch.destination(frame.destination, machine.fdb.get(bridge, {}), seen)
         known = machine.fdb.get(bridge, {}).get(frame.destination)
         if known is None:
             known = self._seen.get((machine.name, bridge, frame.destination))

@@ -188,8 +188,8 @@ class Walk:
             self.watch.protocol(passing.packet)
             if not neighbour.is_discovery(passing.packet):
                 # ip_forward and ip6_forward: only what was sent to the link's own MAC.
-                death = Death("what was sent to a group of MACs is not forwarded", trivial=True)
-                return [_end(trail, space, link.name, passing, death)]
+                unheard = Death("what was sent to a group of MACs is not forwarded", trivial=True)
+                return [_end(trail, space, link.name, passing, unheard)]
         death, steps = self.hooks(space).ip("prerouting", passing)
         trail += tuple(steps)
         if death is not None:

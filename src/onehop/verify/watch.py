@@ -5,7 +5,7 @@ other values it was compared with. `Watch` itself does not listen; `onehop.verif
 are alike in all that was asked have the same fate.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Protocol
 
 from onehop.verify.nft.value import Atom, Field, Members, Span
@@ -26,8 +26,8 @@ class Readable(Protocol):
 class Watch:
     """Hears every question about a packet, and does nothing."""
 
-    def destination(self, mac: str, known: Collection[str] | Mapping[str, object]) -> None:
-        """A MAC was looked for among these, or it was asked whether it is a group's."""
+    def destination(self, mac: str, known: Collection[str], learned: Collection[str] = ()) -> None:
+        """A MAC was looked for among these, and those that were learned; or it was asked whether it is a group's."""
 
     def address(self, ip: str, known: Collection[str]) -> None:
         """An address was looked for among these."""

@@ -1,4 +1,4 @@
-"""Which frames may come from one port to another, by the API's values alone: shared networks, routers, what is published.
+"""Which frames may come from one port to another, by the API's values: shared networks, routers, what is published.
 
 Nothing here looks at what the compiler makes. A way through routers is followed by their interfaces and extra routes as
 the API has them; from outside there is a way to floating IPs, to forwarded ports and to prefixes that routers do not
@@ -13,10 +13,10 @@ from onehop.model.router import Router
 from onehop.model.topology import Topology
 from onehop.net import address
 from onehop.net.identifier import NetworkId, PortId, RouterId
+from onehop.verify.packet import PROTOCOLS
 from onehop.verify.proof.routes import span_of
 from onehop.verify.proof.sample import ip_number
 from onehop.verify.proof.spans import Box, Numbers, numbers, points
-from onehop.verify.packet import PROTOCOLS
 
 
 class Allowed:

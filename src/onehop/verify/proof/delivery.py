@@ -128,9 +128,7 @@ class Delivery:
             yield _violation(question, target, found, what)
 
 
-def _question(
-    port: Port | None, destination: str, protocol: str, source: str, number: int = 80
-) -> Question:
+def _question(port: Port | None, destination: str, protocol: str, source: str, number: int = 80) -> Question:
     return Question(
         port=None if port is None else port.id,
         destination=destination,

@@ -16,13 +16,12 @@ from onehop.verify.proof.explore import classes
 from onehop.verify.proof.identity import identity
 from onehop.verify.proof.isolation import Violation
 from onehop.verify.proof.pieces import around
-from onehop.verify.proof.speech import Speech
 from onehop.verify.proof.spans import Box, Numbers, meet, remainder, size
+from onehop.verify.proof.speech import Speech
 from onehop.verify.proof.utterance import FORMS, Form, Utterance
 from onehop.verify.space import Space
 from onehop.verify.watch import Readable, Watch
 from onehop.verify.world import World
-
 
 Judge = Callable[[Mapping[str, int], Box], tuple[Box, tuple[bool, frozenset[str]]]]
 
@@ -43,6 +42,7 @@ class _Listener(Watch):
         mask: int | None,
     ) -> None:
         """See `Watch`."""
+        del subject  # the values are this listener's form's
         rows = [self.form.fields[field.name] for field in fields]
         if mask is not None:
             # The lower bits, which are a piece of their own.
@@ -106,7 +106,7 @@ class Emission:
 
 
 def _judge(form: Form, host: Space, tap: str) -> Judge:
-    def walk(values: Mapping[str, int], limit: Box) -> tuple[Box, tuple[bool, frozenset[str]]]:
+    def walk(values: Mapping[str, int], _: Box) -> tuple[Box, tuple[bool, frozenset[str]]]:
         listener, copies = _Listener(form), set[str]()
         for table, chain in host.chains(frozenset({"netdev"}), "ingress", tap):
             ruling = evaluate(table, chain, Utterance(form, values), listener)

@@ -2,56 +2,49 @@
 
 from collections.abc import Iterator
 
-from onehop.verify.proof.spans import Box, Numbers, meet
-from onehop.verify.proof.utterance import Row
+from onehop.verify.proof.spans import Box, Numbers, both, every, holds, meet, numbers, points
+from onehop.verify.proof.utterance import Piece, Row
 
 
 def split(row: Row, some: Numbers) -> Iterator[Box]:
-    """A set of numbers as boxes over the pieces that they are put together from."""
+    """A set of numbers as boxes over the pieces that they are put together from.
+
+    First the values of the first piece behind which everything is in the set; then the others, one by one.
+    """
+    piece, rest = row[0], row[1:]
+    if not rest:
+        yield from _named(piece, some)
+        return
+    bits = sum(one.bits for one in rest)
+    top = (1 << bits) - 1
+    whole: list[tuple[int, int]] = []
+    parts: set[int] = set()
     for first, last in some:
-        for box in _boxes(row, first, last):
-            yield box
+        low, high = -(-first >> bits), (last + 1 >> bits) - 1
+        if low <= high:
+            whole.append((low, high))
+        parts.update(value for value in (first >> bits, last >> bits) if not low <= value <= high)
+    if whole:
+        yield from _named(piece, numbers(whole))
+    for value in sorted(parts):
+        here = both(some, ((value << bits, value << bits | top),))
+        behind = list(split(rest, tuple((first & top, last & top) for first, last in here)))
+        for one in _named(piece, points([value])):
+            yield from (found for other in behind if (found := meet(one, other)) is not None)
 
 
 def around(row: Row, some: Numbers, number: int) -> Box:
     """One of these boxes, in which a number of the set is."""
-    first, last = next(span for span in some if span[0] <= number <= span[1])
-    return next(box for box in _boxes(row, first, last) if _within(row, box, number))
+    return next(box for box in split(row, some) if _within(row, box, number))
 
 
-def _boxes(row: Row, first: int, last: int) -> Iterator[Box]:
-    piece, rest = row[0], row[1:]
-    bits = sum(one.bits for one in rest)
-    top = (1 << bits) - 1
-    low, high = first >> bits, last >> bits
-    if not rest:
-        yield from _named(piece.name, piece.value, low, high)
-        return
-    if first & top == 0 and last & top == top:
-        yield from _named(piece.name, piece.value, low, high)
-        return
-    if low == high:
-        yield from _joined(_named(piece.name, piece.value, low, low), list(_boxes(rest, first & top, last & top)))
-        return
-    yield from _joined(_named(piece.name, piece.value, low, low), list(_boxes(rest, first & top, top)))
-    if low + 1 <= high - 1:
-        yield from _named(piece.name, piece.value, low + 1, high - 1)
-    yield from _joined(_named(piece.name, piece.value, high, high), list(_boxes(rest, 0, last & top)))
-
-
-def _named(name: str, value: int, low: int, high: int) -> Iterator[Box]:
-    if name:
-        yield {name: ((low, high),)}
-    elif low <= value <= high:
+def _named(piece: Piece, some: Numbers) -> Iterator[Box]:
+    if piece.name:
+        inside = both(some, every(piece.bits))
+        if inside:
+            yield {piece.name: inside}
+    elif holds(some, piece.value):
         yield {}
-
-
-def _joined(ones: Iterator[Box], others: list[Box]) -> Iterator[Box]:
-    for one in ones:
-        for other in others:
-            found = meet(one, other)
-            if found is not None:
-                yield found
 
 
 def _within(row: Row, box: Box, number: int) -> bool:

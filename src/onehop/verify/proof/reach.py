@@ -59,13 +59,12 @@ class _Probe(Walk):
     def receive(self, space: Space, link: Link, frame: Frame, trail: Trail) -> list[End]:
         if not space.outer or space.everything:
             return super().receive(space, link, frame, trail)
-        mine = self.asked is not None and (frame.payload is self.asked.payload or isinstance(frame.payload, Packet))
+        first = self.asked is not None and frame.payload is self.asked.payload
         question = isinstance(frame.payload, Arp) or frame.asked_for() is not None
-        if mine and not (question and frame.payload is not self.asked.payload):
+        if first or not question:
             self.arrivals.append((space, frame, trail))
             return [End(trail, space, link.name, frame.payload if isinstance(frame.payload, Packet) else None)]
         return super().receive(space, link, frame, trail)
-
 
     def enter(self, host: Space, device: Link, frame: Frame, trail: Trail) -> list[End]:
         """Behind the tap's rules, for answers too: these let pass what is the instance's own."""

@@ -10,13 +10,15 @@ from types import MappingProxyType
 
 from onehop.errors import UnknownRuleError
 from onehop.net.address import version
-from onehop.verify.nft.value import Atom, Field, Members, Span
 from onehop.verify.conntrack import begins_tcp
+from onehop.verify.nft.value import Atom, Field, Members, Span
 from onehop.verify.packet import ECHO, Arp, Packet
 from onehop.verify.proof.alike import WHOLE, alike, masked, same
+from onehop.verify.proof.pieces import around
 from onehop.verify.proof.routes import same_route
 from onehop.verify.proof.sample import GROUPS, RAW, UNICAST, ip_number, is_part, mac_number
 from onehop.verify.proof.spans import Box, Numbers, both, every, holds, points, size, without
+from onehop.verify.proof.utterance import Piece
 from onehop.verify.space import Space
 from onehop.verify.watch import Readable, Watch
 
@@ -46,6 +48,7 @@ _BY_KIND: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 _ABOVE_IP = ("icmp ", "icmpv6 ", "tcp ", "udp ", "th ", "@th")
+_TYPE_CODE = "type and code"
 _PROTOCOL = Field("meta l4proto", "inet_proto")
 _SHAPES = (points([6]), points([17]), points([1]), points([58]))
 _BEGINNING = points(flags for flags in range(256) if begins_tcp(flags))
@@ -89,13 +92,20 @@ class Recorder(Watch):
             for name in self._named(_ADDRESSES, ip_number(ip)):
                 self._keep(name, some)
 
-    def destination(self, mac: str, known: Collection[str] | Mapping[str, object]) -> None:
-        """See `Watch`."""
+    def destination(self, mac: str, known: Collection[str], learned: Collection[str] = ()) -> None:
+        """See `Watch`.
+
+        What was learned from the frame itself is its source, whatever that is. That a frame goes to its own source is
+        not told apart: it comes to fewer places than its class, not to more.
+        """
         number = mac_number(mac)
         if not any(self._named(_MACS, number)):
             return
+        others = {mac_number(one) for one in known if one}
+        source = self.values.get("source_mac")
+        others |= {one for one in map(mac_number, learned) if one != source or not self._varies("source_mac")}
         group = UNICAST if holds(UNICAST, number) else GROUPS
-        self._mac(mac, both(group, same(number, (points([mac_number(one)]) for one in known if one))))
+        self._mac(mac, both(group, same(number, (points([one]) for one in others))))
 
     def address(self, ip: str, known: Collection[str]) -> None:
         """See `Watch`."""
@@ -126,7 +136,7 @@ class Recorder(Watch):
                 self._keep(name, _BEGINNING if holds(_BEGINNING, packet.flags) else without(((0, 255),), _BEGINNING))
 
     def _type(self, packet: Packet) -> None:
-        known = (*ECHO["icmp"], *ECHO["icmpv6"], 135, 136)
+        known = ECHO["icmp"] if packet.protocol == 1 else (*ECHO["icmpv6"], 135, 136)
         if self.values.get("type") == packet.type:
             self._keep("type", same(packet.type, (points([one]) for one in known)))
 
@@ -198,7 +208,15 @@ class Recorder(Watch):
         names = [tuple(self._dimensions(subject, field, atom)) for field, atom in zip(fields, key, strict=True)]
         for part, some in alike(members, asked, lambda number: bool(names[number])):
             for name in names[part]:
+                if name == _TYPE_CODE:
+                    self._types(both(some, every(16)))
+                    continue
                 self._keep(name, _macs(some) if name in _MACS else some if mask is None else masked(some, mask, 16))
+
+    def _types(self, some: Numbers) -> None:
+        number = self.values["type"] << 8 | self.values["code"]
+        for name, few in around((Piece("type", 8), Piece("code", 8)), some, number).items():
+            self._keep(name, few)
 
     def _dimensions(self, subject: Readable, field: Field, atom: Atom) -> Iterator[str]:
         """Whose value a field has."""
@@ -207,8 +225,8 @@ class Recorder(Watch):
         protocol = subject.read(_PROTOCOL) if field.name.startswith(_ABOVE_IP) else None
         if field.name.startswith("th ") and protocol in (1, 58):
             # Of an ICMP header that is type and code, or the checksum, which is nothing to anybody.
-            for name in ("type", "code") if field.name == "th sport" else ():
-                self._keep(name, points([self.values.get(name, 0)]))
+            if field.name == "th sport" and self.values.get("type", -1) << 8 | self.values.get("code", 0) == atom:
+                yield _TYPE_CODE
             return
         candidates = _BY_KIND.get(field.kind, ())
         if field.name.startswith("@th") and isinstance(protocol, int):

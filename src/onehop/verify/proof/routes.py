@@ -32,5 +32,3 @@ def span_of(prefix: str) -> Numbers:
     """A prefix as a set."""
     network = address.network_of(prefix)
     return ((int(network.network_address), int(network.broadcast_address)),)
-
-

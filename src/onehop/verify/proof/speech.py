@@ -1,6 +1,6 @@
 """What a protected port may say, frame by frame, as boxes over the forms of `onehop.verify.proof.utterance`.
 
-By the API's values and dataplane.md, not by the rules: the proof compares the two.
+By the API's values, not by the rules: the proof compares the two.
 """
 
 from collections.abc import Iterator
@@ -59,7 +59,13 @@ class Speech:
             yield {"smac": points([_number(mac)]), "source": mine, **udp}
         if udp:
             nobody, all_ = points([0]), points([(1 << 32) - 1])
-            yield {"smac": self.macs, "source": nobody, "destination": all_, "sport": points([68]), "dport": points([67])}
+            yield {
+                "smac": self.macs,
+                "source": nobody,
+                "destination": all_,
+                "sport": points([68]),
+                "dport": points([67]),
+            }
 
     def _ip6(self, form: Form) -> Iterator[Box]:
         sources = list(self._sources(form))
@@ -122,5 +128,3 @@ class Speech:
 
 def _all(ones: list[Box], others: list[Box]) -> list[Box]:
     return [found for one in ones for other in others if (found := meet(one, other)) is not None]
-
-

@@ -1,8 +1,8 @@
 """Every frame that can be said at a tap, in the forms that its rules can tell apart, as pieces of bits.
 
 A form says which headers there are and what can be read of them; a field of a rule is a row of pieces: dimensions, each
-with its width, and constants. Forms together are all frames: another type in the frame (tags among them), ARP, RARP, IPv4
-and IPv6; and of these whole packets, ones cut off before their ports, later fragments, and IPv6 with headers between.
+with its width, and constants. Forms together are all frames: another type in the frame (tags among them), ARP, RARP,
+IPv4 and IPv6; and of these whole packets, ones cut off before their ports, later fragments, and IPv6 with headers between.
 """
 
 from collections.abc import Iterator, Mapping
@@ -72,7 +72,7 @@ class Utterance:
 
     def write(self, field: Field, value: int) -> None:
         """See `onehop.verify.nft.evaluate.Subject`."""
-        raise UnknownRuleError(f"{field.name} is written at a tap, which is not known to proofs")
+        raise UnknownRuleError(f"{field.name} is set to {value} at a tap, which is not known to proofs")
 
     def untrack(self) -> None:
         """See `onehop.verify.nft.evaluate.Subject`."""
