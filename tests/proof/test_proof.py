@@ -54,6 +54,8 @@ def test_every_packet_of_a_class_comes_where_its_representative_does() -> None:
         for family, box in _said(view, port):
             for one in islice(reach.classes(Source(port.id), family, box), 250):
                 values = _within(one.box, pick)
+                if "target" in values and values.get("sender") == values["target"]:
+                    continue  # those are the space before
                 found = reach.send(Source(port.id), frame_of(values, family), SILENT)
                 assert _came(found) == _came(one.found), (family, one.box, values)
                 asked += 1

@@ -9,6 +9,7 @@ from onehop.objects import Address, NextHop, Route, Rule
 from onehop.verify.space import Space, bare, prefix
 
 _TABLES = {naming.LOCAL_TABLE: "local", naming.MAIN_TABLE: "main", naming.DEFAULT_TABLE: "default"}
+LINK_LOCALS = "fe80::/10"
 _KERNEL_METRIC = {4: 0, 6: 256}
 
 
@@ -42,7 +43,7 @@ def lookup(space: Space, destination: str, *, mark: int = 0, source: str, incomi
     for rule in space.rules:
         if rule.family != version or not _selects(rule, destination, source, mark, incoming):
             continue
-        found = _best(space, rule.table, destination)
+        found = _best(space, rule.table, destination, incoming)
         if found is not None:
             return _way(found, rule, way)
     return Way("none", "no route")
@@ -58,7 +59,13 @@ def _selects(rule: Rule, destination: str, source: str, mark: int, incoming: str
     return rule.destination is None or address.contains(rule.destination, destination)
 
 
-def _best(space: Space, table: int, destination: str) -> Route | None:
+def is_linked(ip: str) -> bool:
+    """Whether an address is good for one link only (RFC 4291, 2.5.6): no router forwards from it or to it."""
+    return ip.startswith("fe") and address.contains(LINK_LOCALS, ip)
+
+
+def _best(space: Space, table: int, destination: str, incoming: str) -> Route | None:
+    strict = incoming if is_linked(destination) else ""  # rt6_need_strict in net/ipv6/route.c
     version = address.version(destination)
     known = routes_of(space, table)
     fitting = [
@@ -66,6 +73,7 @@ def _best(space: Space, table: int, destination: str) -> Route | None:
         for route in known
         if address.version(route.destination) == version
         and address.contains(route.destination, destination)
+        and (not strict or all(hop.link == strict for hop in route.hops))
         and all(hop.link is None or _up(space, hop.link) for hop in route.hops)
     ]
     return min(fitting, key=lambda r: (-address.prefix_length(r.destination), r.metric), default=None)

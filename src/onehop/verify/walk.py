@@ -14,7 +14,7 @@ from onehop.objects import Link, Tap, Veth, Vxlan
 from onehop.verify import neighbour
 from onehop.verify.hook import Hooks
 from onehop.verify.packet import Arp, Frame, Packet
-from onehop.verify.route import Way, lookup
+from onehop.verify.route import Way, is_linked, lookup
 from onehop.verify.space import Machine, Space
 from onehop.verify.subject import Passing
 from onehop.verify.switch import Switch
@@ -215,6 +215,8 @@ class Walk:
         packet = passing.packet
         if packet.ttl <= 1:
             return [_end(trail, space, link, passing, Death("its hop limit is used up"))]
+        if is_linked(packet.source):
+            return [_end(trail, space, link, passing, Death("a link-local source is not forwarded (RFC 4291, 2.5.6)"))]
         passing.outgoing = way.link
         death, steps = self.hooks(space).ip("forward", passing)
         trail += tuple(steps)

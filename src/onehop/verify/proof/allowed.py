@@ -5,7 +5,7 @@ the API has them; from outside there is a way to floating IPs, to forwarded port
 translate.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from onehop.model.floating_ip import FloatingIp
 from onehop.model.port import Port
@@ -46,9 +46,12 @@ class Allowed:
 
     def inside(self, start: NetworkId, ip: str, target: Port) -> Numbers:
         """Destinations by which routers between networks lead from one to an address of a port."""
+        return self._by_routers((leg.router_id for leg in self.view.legs_on(start)), ip, target)
+
+    def _by_routers(self, first: Iterable[RouterId | None], ip: str, target: Port) -> Numbers:
         some = span_of(ip) if "/" in ip else points([ip_number(ip)])
         seen: set[RouterId] = set()
-        todo = [leg.router_id for leg in self.view.legs_on(start)]
+        todo = list(first)
         found: list[tuple[int, int]] = []
         while todo:
             router = self.view.routers.get(todo.pop() or RouterId(""))
@@ -113,12 +116,10 @@ class Allowed:
             gateway = router.gateway
             if gateway is None or not router.admin_state_up or (version == 4 and gateway.enable_snat):
                 continue
+            # Who translates nothing passes on what it has a way to, by extra routes too.
             mine = [ip for ip in _addresses(target) if address.version(ip) == version]
-            found += [
-                {"destination": span_of(ip) if "/" in ip else points([ip_number(ip)])}
-                for ip in mine
-                if self._connected(router, target, ip)
-            ]
+            ways = (self._by_routers([router.id], ip, target) for ip in mine)
+            found += [{"destination": some} for some in ways if some]
         return found
 
 

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from onehop.errors import UnknownRuleError
-from onehop.verify.proof.spans import Box, Numbers, meet, minus
+from onehop.verify.proof.spans import Box, Numbers, meet, minus, points, without
 
 T = TypeVar("T")
 
@@ -46,6 +46,8 @@ def classes(box: Box, walk: Callable[[Mapping[str, int], Box], tuple[Box, T]]) -
     while todo:
         left = todo.pop()
         values = representative(left)
+        if values is None:
+            continue
         seen, found = walk(values, left)
         mine = meet(left, {name: some for name, some in seen.items() if name in left})
         if mine is None or any(not any(a <= values[n] <= b for a, b in some) for n, some in mine.items()):
@@ -57,9 +59,19 @@ def classes(box: Box, walk: Callable[[Mapping[str, int], Box], tuple[Box, T]]) -
         todo.extend(minus(left, mine))
 
 
-def representative(box: Box) -> dict[str, int]:
-    """One packet of a box, whose values differ from each other where they can: what is equal is told apart no more."""
-    return {name: _one_of(some, number) for number, (name, some) in enumerate(box.items(), 1)}
+def representative(box: Box) -> dict[str, int] | None:
+    """One packet of a box, whose values differ from each other where they can: what is equal is told apart no more.
+
+    Sender and target of ARP always differ (where they are one there is no `target`); None where they cannot.
+    """
+    values = {name: _one_of(some, number) for number, (name, some) in enumerate(box.items(), 1)}
+    if "target" in values and values["target"] == values.get("sender"):
+        for name in ("target", "sender"):
+            others = without(box[name], points([values[name]]))
+            if others:
+                return {**values, name: others[0][0]}
+        return None
+    return values
 
 
 def _one_of(some: Numbers, number: int) -> int:

@@ -1,6 +1,7 @@
 """What a port may say it is, by the API's values alone: written anew here, so that it checks what the compiler makes.
 
-MACs and addresses of the port and of its address pairs, except what is a router's or a bound port's; link-local addresses at will, except those that follow from somebody else's MAC and those of gateways.
+MACs and addresses of the port and of its address pairs, except what is a router's or a bound port's; link-local
+addresses at will, except those that follow from somebody else's MAC and those of gateways.
 """
 
 from collections.abc import Iterator

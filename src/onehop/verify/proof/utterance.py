@@ -2,7 +2,8 @@
 
 A form says which headers there are and what can be read of them; a field of a rule is a row of pieces: dimensions, each
 with its width, and constants. Forms together are all frames: another type in the frame (tags among them), ARP, RARP,
-IPv4 and IPv6; and of these whole packets, ones cut off before their ports, later fragments, and IPv6 with headers between.
+IPv4 and IPv6; and of these whole packets, ones cut off before their ports, later fragments, and IPv6 with headers in
+between.
 """
 
 from collections.abc import Iterator, Mapping
