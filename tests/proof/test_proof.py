@@ -9,7 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from onehop.model.port import Port
+from onehop.net import naming
 from onehop.net.identifier import PortId
+from onehop.objects import Link
 from onehop.verify.proof.allowed import Allowed
 from onehop.verify.proof.emission import Emission
 from onehop.verify.proof.isolation import Isolation, _said
@@ -86,17 +88,21 @@ def test_two_projects_on_one_network_reach_each_other_and_a_third_does_not() -> 
 
 
 @pytest.mark.slow
-def test_a_network_with_anothers_vni_is_found_though_it_serves_nobody_less() -> None:
-    """Two networks of two projects that are one segment: both go on to work."""
+def test_a_tap_on_another_projects_bridge_is_found() -> None:
     world = Tenants(3)
     view = world.topology()
-    first, second = world.network_id(1), world.network_id(2)
-    vni = view.networks[first].vni
-    wrong = view.apply(2, [replace(view.networks[second], vni=vni)], [])
     states = states_of(view)
-    mixed = {host: objects if host == "host-1" else states_of(wrong)[host] for host, objects in states.items()}
-    isolation = Isolation(view, world_of(view, mixed))
-    assert next(isolation.violations(), None) is not None
+    first, second = (naming.bridge(world.network_id(n)) for n in (1, 2))
+    taps = {naming.tap(port.id) for port in _ports(world) if port.network_id == world.network_id(1)}
+    for host, held in states.items():
+        names = {one.name for one in held if isinstance(one, Link)}
+        if second in names:
+            states[host] = [
+                replace(one, master=second) if isinstance(one, Link) and one.name in taps else one for one in held
+            ]
+    found = next(Isolation(view, world_of(view, states)).violations())
+    assert view.ports[PortId(found.to)].network_id != view.ports[PortId(found.port)].network_id
+    assert found.trail
 
 
 @pytest.mark.slow
