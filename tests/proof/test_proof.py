@@ -92,7 +92,7 @@ def test_a_tap_on_another_projects_bridge_is_found() -> None:
     world = Tenants(3)
     view = world.topology()
     states = states_of(view)
-    first, second = (naming.bridge(world.network_id(n)) for n in (1, 2))
+    second = naming.bridge(world.network_id(2))
     taps = {naming.tap(port.id) for port in _ports(world) if port.network_id == world.network_id(1)}
     for host, held in states.items():
         names = {one.name for one in held if isinstance(one, Link)}
