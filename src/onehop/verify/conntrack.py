@@ -10,9 +10,10 @@ import msgspec
 
 from onehop.verify.nft.value import Span
 from onehop.verify.packet import ACK, ECHO, RST, SYN, Packet
+from onehop.verify.quote import is_error, quoted, quoting
 from onehop.verify.watch import SILENT, Watch
 
-INVALID, ESTABLISHED, NEW, UNTRACKED = 1, 2, 8, 64
+INVALID, ESTABLISHED, RELATED, NEW, UNTRACKED = 1, 2, 4, 8, 64
 """Bits of ``ct state``."""
 SNAT, DNAT = 16, 32
 """Bits of ``ct status``."""
@@ -91,6 +92,8 @@ class Tracker:
 
     def track(self, packet: Packet) -> Tracked | None:
         """The connection of a packet, a new one where it may begin one; None where it is invalid."""
+        if is_error(packet):
+            return self._about(packet)
         flow = flow_of(packet)
         for connection in self._connections:
             for known in (connection.original, connection.reply):
@@ -105,6 +108,19 @@ class Tracker:
         connection = Connection(flow)
         self._connections.append(connection)
         return Tracked(connection, False, NEW)
+
+    def _about(self, error: Packet) -> Tracked | None:
+        """The connection that an error is about: of what it quotes, the other way round (nf_conntrack_inet_error)."""
+        inner = quoted(error)
+        if inner is None:
+            return None
+        flow = flow_of(inner).answer
+        for connection in self._connections:
+            for known, is_reply in ((connection.original, False), (connection.reply, True)):
+                self._watch.flow(msgspec.structs.astuple(flow), msgspec.structs.astuple(known))
+                if flow == known:
+                    return Tracked(connection, is_reply, RELATED)
+        return None
 
     def translate(self, connection: Connection, what: Manipulation, address: str, ports: Span | None) -> None:
         """Bind a new connection to another source or destination (nf_nat_setup_info)."""
@@ -172,7 +188,14 @@ def rewritten(packet: Packet, tracked: Tracked, what: Manipulation) -> Packet:
         bit = (SNAT | DNAT) ^ bit
     if not status & bit:
         return packet
-    target = (tracked.connection.original if tracked.is_reply else tracked.connection.reply).answer
+    other = tracked.connection.original if tracked.is_reply else tracked.connection.reply
+    target = other.answer
+    inner = quoted(packet) if tracked.state == RELATED else None
+    if inner is not None:
+        # What is quoted went the other way: there the other end is put back (nf_nat_icmp_reply_translation).
+        if what == "snat":
+            return msgspec.structs.replace(_requoted(packet, inner, other, "destination"), source=target.source)
+        return msgspec.structs.replace(_requoted(packet, inner, other, "source"), destination=target.destination)
     changes: dict[str, str | int] = {"source": target.source} if what == "snat" else {"destination": target.destination}
     if packet.has_ports:
         port = target.source_port if what == "snat" else target.destination_port
@@ -180,3 +203,13 @@ def rewritten(packet: Packet, tracked: Tracked, what: Manipulation) -> Packet:
     elif packet.is_icmp:
         changes["identifier"] = target.source_port
     return msgspec.structs.replace(packet, **changes)
+
+
+def _requoted(error: Packet, inner: Packet, flow: Flow, end: Literal["source", "destination"]) -> Packet:
+    address, port = (flow.source, flow.source_port) if end == "source" else (flow.destination, flow.destination_port)
+    changes: dict[str, str | int] = {end: address}
+    if inner.has_ports:
+        changes[f"{end}_port"] = port
+    elif inner.is_icmp:
+        changes["identifier"] = port
+    return quoting(error, msgspec.structs.replace(inner, **changes))

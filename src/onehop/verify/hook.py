@@ -40,6 +40,7 @@ class Hooks:
         steps: list[Step] = []
         work: list[tuple[int, Callable[[], Death | None]]] = []
         translators: list[tuple[Table, Chain]] = []
+        self.watch.used("hooks", self.space.host, self.space.name)
         for table, chain in self.space.chains(families, name):
             if chain.hook is not None and chain.hook.type == "nat":
                 translators.append((table, chain))
@@ -62,6 +63,7 @@ class Hooks:
         """Take a frame through ``ingress`` or ``egress`` of a link; also the devices that get a copy."""
         steps: list[Step] = []
         copies: list[str] = []
+        self.watch.used("hooks", self.space.host, self.space.name)
         for table, chain in self.space.chains(frozenset({"netdev"}), name, device):
             ruling = self._ruled(table, chain, passing, steps)
             copies += ruling.copies
@@ -72,6 +74,7 @@ class Hooks:
     def bridge(self, passing: Passing) -> tuple[Death | None, list[Step]]:
         """Take a frame from one port of a bridge to another."""
         steps: list[Step] = []
+        self.watch.used("hooks", self.space.host, self.space.name)
         for table, chain in self.space.chains(frozenset({"bridge"}), "forward"):
             ruling = self._ruled(table, chain, passing, steps)
             if ruling.verdict != "accept":
@@ -80,6 +83,7 @@ class Hooks:
 
     def arp(self, name: str, passing: Passing) -> Death | None:
         """Take an ARP frame through ``input`` or ``output``."""
+        self.watch.used("hooks", self.space.host, self.space.name)
         for table, chain in self.space.chains(frozenset({"arp"}), name):
             ruling = self._ruled(table, chain, passing, [])
             if ruling.verdict != "accept":

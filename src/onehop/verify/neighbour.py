@@ -23,7 +23,7 @@ from onehop.verify.subject import Passing
 from onehop.verify.trail import Death, End, Trail, foremost
 
 if TYPE_CHECKING:
-    from onehop.verify.walk import Walk
+    from onehop.verify.layer3 import Layer3
 
 _GATES = "netdev onehop-gate"
 _NOBODY = "00:00:00:00:00:00"
@@ -34,9 +34,10 @@ def is_discovery(packet: Packet) -> bool:
     return packet.protocol == 58 and packet.type in (SOLICIT, ADVERTISE)
 
 
-def resolve(walk: "Walk", space: Space, link: Link, ip: str) -> tuple[str | None, str]:
+def resolve(walk: "Layer3", space: Space, link: Link, ip: str) -> tuple[str | None, str]:
     """The MAC of a neighbour on a link, and how it is known; without one why not."""
     walk.watch.address(ip, [known for on, known in space.neighbours if on == link.name])
+    walk.watch.used("neighbour", space.host, space.name, link.name, ip if (link.name, ip) in space.neighbours else "")
     declared = space.neighbours.get((link.name, ip))
     if declared is not None:
         return declared, f"{ip} lladdr {declared} PERMANENT"
@@ -59,8 +60,9 @@ def _why(ends: list[End]) -> str:
     return f" (the question or its answer was dropped in table {death.table}, chain {death.chain})" if death else ""
 
 
-def _ask(walk: "Walk", space: Space, link: Link, ip: str) -> list[End]:
+def _ask(walk: "Layer3", space: Space, link: Link, ip: str) -> list[End]:
     mac = link.mac or ""
+    walk.watch.used("addresses", space.host, space.name)
     if version(ip) == 6:
         target = solicitation(_own_link_local(space, link), mac, ip)
         return walk.on_link(space, link, target, group_mac(target.destination))
@@ -78,7 +80,7 @@ def _own_link_local(space: Space, link: Link) -> str:
     return mine[0] if mine else link_local(link.mac or _NOBODY)
 
 
-def arp(walk: "Walk", space: Space, link: Link, passing: Passing, trail: Trail) -> list[End]:
+def arp(walk: "Layer3", space: Space, link: Link, passing: Passing, trail: Trail) -> list[End]:
     """An ARP frame has come to a link: answer what is our own, learn what was asked for."""
     frame = passing.frame
     payload = frame.payload
@@ -89,6 +91,8 @@ def arp(walk: "Walk", space: Space, link: Link, passing: Passing, trail: Trail) 
     if payload.operation == Arp.REPLY:
         walk.learned[space, link.name, payload.sender] = payload.sender_mac
         return [End(trail, space, link.name, None)]
+    walk.watch.used("setting", space.host, space.name)
+    walk.watch.used("addresses", space.host, space.name)
     only = link.name if space.setting("net/ipv4/conf/{}/arp_ignore", link.name) else None
     walk.watch.address(payload.target, space.owned)
     if not space.own(payload.target, only):
@@ -108,10 +112,11 @@ def arp(walk: "Walk", space: Space, link: Link, passing: Passing, trail: Trail) 
     return walk.transmit(space, link, answering.frame, trail)
 
 
-def discovered(walk: "Walk", space: Space, link: Link, passing: Passing, trail: Trail) -> list[End]:
+def discovered(walk: "Layer3", space: Space, link: Link, passing: Passing, trail: Trail) -> list[End]:
     """A solicitation or advertisement was delivered to a namespace."""
     packet = passing.packet
     target = target_of(packet)
+    walk.watch.used("addresses", space.host, space.name)
     if target is not None:
         walk.watch.address(target, [*space.owned, link_local(link.mac or _NOBODY)])
     if packet.type == ADVERTISE and target is not None:

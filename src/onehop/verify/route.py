@@ -7,6 +7,7 @@ import msgspec
 from onehop.net import address, naming
 from onehop.objects import Address, NextHop, Route, Rule
 from onehop.verify.space import Space, bare, prefix
+from onehop.verify.watch import SILENT, Watch
 
 _TABLES = {naming.LOCAL_TABLE: "local", naming.MAIN_TABLE: "main", naming.DEFAULT_TABLE: "default"}
 LINK_LOCALS = "fe80::/10"
@@ -29,7 +30,16 @@ class Way(msgspec.Struct, frozen=True):
     gateway: str | None = None
 
 
-def lookup(space: Space, destination: str, *, mark: int = 0, source: str, incoming: str = "", way: int = 0) -> Way:
+def lookup(
+    space: Space,
+    destination: str,
+    *,
+    mark: int = 0,
+    source: str,
+    incoming: str = "",
+    way: int = 0,
+    watch: Watch = SILENT,
+) -> Way:
     """Ask the rules in their order for a destination.
 
     Args:
@@ -38,11 +48,13 @@ def lookup(space: Space, destination: str, *, mark: int = 0, source: str, incomi
         mark: of the packet.
         incoming: link it came by, empty where it starts here.
         way: which one of equal-cost next hops; the kernel would choose by a hash of the addresses.
+        watch: is told which tables were asked.
     """
     version = address.version(destination)
     for rule in space.rules:
         if rule.family != version or not _selects(rule, destination, source, mark, incoming):
             continue
+        watch.used("routes", space.host, space.name, rule.table)
         found = _best(space, rule.table, destination, incoming)
         if found is not None:
             return _way(found, rule, way)

@@ -27,6 +27,7 @@ class Switch:
         """A frame comes into a bridge by a port, or (None) from the physical network behind it."""
         machine = self._walk.machines[space.host]
         ports = [one for one in machine.ports(bridge) if one.up]
+        self._walk.watch.used("bridge", machine.name, bridge)
         came = port.name if port is not None else ""
         if port is None or (port.port is not None and port.port.learning):
             self._seen[machine.name, bridge, frame.source] = came
@@ -39,7 +40,7 @@ class Switch:
             return self._walk.transmit(space, port, answer, trail)
         if frame.is_unicast:
             return self._unicast(space, machine, bridge, came, passing, trail)
-        ends: list[End] = []
+        ends = self._up(space, bridge, frame, trail)
         for other in ports:
             if other.name != came and not (quiet and other.port is not None and other.port.neigh_suppress):
                 ends += self._out(space, bridge, came, other, passing, trail)
@@ -51,6 +52,7 @@ class Switch:
         """IP on a bridge that is tracked goes through the hooks of IP as well (br_nf_pre_routing)."""
         passing = Passing(frame, incoming=bridge)
         link = space.links.get(bridge)
+        self._walk.watch.used("link", space.host, space.name, bridge)
         calls = link is not None and isinstance(link.spec, Bridge) and link.spec.tracked
         if not calls or not isinstance(frame.payload, Packet):
             return passing, None, trail
@@ -72,14 +74,31 @@ class Switch:
         network = self._walk.machines[space.host].physical[bridge]
         return self.segment(network, through.frame, trail, origin=space, bridge=bridge)
 
+    def _up(self, space: Space, bridge: str, frame: Frame, trail: Trail) -> list[End]:
+        """To the host itself, by the bridge as a link; of what stays out nothing is said."""
+        link = space.links.get(bridge)
+        if link is None or (frame.is_unicast and frame.destination != link.mac):
+            return []
+        self._walk.watch.destination(frame.destination, (link.mac or "",))
+        passing = Passing(frame, incoming=bridge)
+        death, steps, _ = self._walk.hooks(space).device("ingress", bridge, passing)
+        return self._walk.taken(space, link, passing.frame, (*trail, *steps)) if death is None else []
+
     def _unicast(
         self, space: Space, machine: Machine, bridge: str, came: str, passing: Passing, trail: Trail
     ) -> list[End]:
         frame = passing.frame
         uplink = bridge in machine.physical
+        own = space.links.get(bridge)
+        if own is not None:
+            self._walk.watch.destination(frame.destination, (own.mac or "",))
+            if frame.destination == own.mac:
+                gone = _lost(space, bridge, frame, trail, f"{bridge} is no way to the host", trivial=True)
+                return self._up(space, bridge, frame, trail) or [gone]
         seen = [mac for host, where, mac in self._seen if (host, where) == (machine.name, bridge)]
         self._walk.watch.destination(frame.destination, machine.fdb.get(bridge, {}), seen)
         known = machine.fdb.get(bridge, {}).get(frame.destination)
+        self._walk.watch.used("fdb", machine.name, bridge, frame.destination if known is not None else "")
         if known is None:
             known = self._seen.get((machine.name, bridge, frame.destination))
         if known is not None:
@@ -146,7 +165,9 @@ class Switch:
             return None, False
         watch.address(asked, [known for on, known in space.neighbours if on == bridge])
         mac = space.neighbours.get((bridge, asked))
+        watch.used("neighbour", space.host, space.name, bridge, asked if mac is not None else "")
         behind = machine.fdb.get(bridge, {}).get(mac) if mac is not None else None
+        watch.used("fdb", machine.name, bridge, mac if behind is not None else "")
         if mac is None or behind is None:
             return None, False
         there = space.links.get(behind)

@@ -7,6 +7,7 @@ import msgspec
 from onehop.net.identifier import HostName
 from onehop.verify.packet import Packet
 from onehop.verify.space import Space
+from onehop.verify.subject import Passing
 
 Kind = Literal["sent", "packet", "bridge", "nft", "nat", "route", "neighbour", "tunnel", "fabric", "end"]
 
@@ -84,3 +85,9 @@ def foremost(ends: list[End]) -> End:
 def step(space: Space, device: str, kind: Kind, text: str, before: object = "", after: object = "") -> Step:
     """A step in a namespace."""
     return Step(space.host, space.name, device, kind, text, str(before), str(after))
+
+
+def ended(trail: Trail, space: Space, link: str, passing: Passing, death: Death) -> End:
+    """The end of a frame that died."""
+    payload = passing.frame.payload
+    return End(trail, space, link, payload if isinstance(payload, Packet) else None, death)

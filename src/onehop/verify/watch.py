@@ -26,6 +26,16 @@ class Readable(Protocol):
 class Watch:
     """Hears every question about a packet, and does nothing."""
 
+    def used(self, *what: object) -> None:
+        """Something that a host holds was looked at: its kind, and what tells it from others of the kind.
+
+        Whoever hears this knows what a walk does not depend on: all else. Kinds: link, bridge, vni, fdb, vtep,
+        neighbour, addresses, routes, rules, setting, hooks, rule, set.
+        """
+
+    def left(self, space: "Space", link: str, mark: int) -> None:
+        """An IP packet leaves a namespace by a link, with this mark."""
+
     def destination(self, mac: str, known: Collection[str], learned: Collection[str] = ()) -> None:
         """A MAC was looked for among these, and those that were learned; or it was asked whether it is a group's."""
 

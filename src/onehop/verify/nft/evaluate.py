@@ -24,6 +24,7 @@ from onehop.verify.nft.value import (
     Looked,
     Masked,
     Match,
+    Members,
     Notrack,
     Part,
     Reject,
@@ -32,6 +33,7 @@ from onehop.verify.nft.value import (
     Span,
     Table,
     Translate,
+    Value,
     Verdict,
 )
 from onehop.verify.watch import SILENT, Watch
@@ -141,7 +143,8 @@ class _Run:
     def chain(self, chain: Chain, depth: int) -> _Decided | None:
         if depth > _DEEPEST:
             raise UnknownRuleError(f"chains of table {self.table.name} lead to each other without end")
-        for rule in chain.rules:
+        for number, rule in enumerate(chain.rules):
+            self.watch.used("rule", id(self.table), chain.name, number)
             decided = self.rule(chain, rule, depth)
             if decided is None:
                 continue
@@ -217,7 +220,13 @@ class _Run:
             return None
         members = self.table.members(looked.members)
         self.watch.matched(self.subject, looked.fields, members, key, None)
-        return members.find(key)
+        return self.find(looked.members, members, key)
+
+    def find(self, which: Members | str, members: Members, key: tuple[Atom, ...]) -> Value | None:
+        found = members.find(key)
+        if isinstance(which, str):
+            self.watch.used("set", id(self.table), which, found is not None)
+        return found
 
     def value(self, source: Source) -> int | None:
         if isinstance(source, int):
@@ -236,7 +245,7 @@ class _Run:
         self.watch.matched(self.subject, part.fields, members, key, part.mask)
         if part.mask is not None:
             key = tuple(atom & part.mask for atom in key if isinstance(atom, int))
-        return (members.find(key) is None) == part.negated
+        return (self.find(part.members, members, key) is None) == part.negated
 
     def flags(self, part: Flags) -> bool:
         found = self.read(part.field)
