@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from onehop.objects import Link
 from onehop.verify import neighbour
+from onehop.verify.conntrack import RELATED, Tracked
 from onehop.verify.hook import Hooks
 from onehop.verify.packet import Frame, Packet
 from onehop.verify.quote import EXCEEDED, about, is_error
@@ -80,7 +81,7 @@ class Layer3(ABC):
         packet = passing.packet
         if packet.ttl <= 1:
             if self.tells and not is_error(packet):
-                self.told += self._exceeded(space, packet)
+                self.told += self._exceeded(space, passing)
             return [ended(trail, space, link, passing, Death("its hop limit is used up"))]
         if is_linked(packet.source):
             return [ended(trail, space, link, passing, Death("a link-local source is not forwarded (RFC 4291, 2.5.6)"))]
@@ -92,11 +93,18 @@ class Layer3(ABC):
         passing.packet = _aged(passing.packet)
         return self._leave(space, passing, way, trail)
 
-    def _exceeded(self, space: Space, packet: Packet) -> list[End]:
-        """Tells the sender, from the address by which the answer leaves (icmp_route_lookup in net/ipv4/icmp.c)."""
+    def _exceeded(self, space: Space, passing: Passing) -> list[End]:
+        """Tells the sender, from the address by which the answer leaves (icmp_route_lookup in net/ipv4/icmp.c).
+
+        The error is of the packet's connection from the start (nf_ct_attach).
+        """
+        packet, known = passing.packet, passing.tracked
         way = lookup(space, packet.source, source="", way=self.way)
         source = source_for(space, way, packet.source) if way.type == "unicast" else None
-        return self.output(space, about(packet, source, EXCEEDED)) if source is not None else []
+        if source is None:
+            return []
+        attached = None if known is None else Tracked(known.connection, not known.is_reply, RELATED)
+        return self.output(space, about(packet, source, EXCEEDED), attached=attached)
 
     def _leave(self, space: Space, passing: Passing, way: Way, trail: Trail) -> list[End]:
         death, steps = self.hooks(space).ip("postrouting", passing)
@@ -124,9 +132,12 @@ class Layer3(ABC):
             return neighbour.discovered(self, space, space.links[link], passing, trail)
         return [End(trail, space, link, passing.packet)]
 
-    def output(self, space: Space, packet: Packet, trail: Trail = ()) -> list[End]:
-        """A namespace sends a packet of its own."""
+    def output(
+        self, space: Space, packet: Packet, trail: Trail = (), attached: Tracked | None = None
+    ) -> list[End]:
+        """A namespace sends a packet of its own (`attached`: that is known to be of a connection)."""
         passing = Passing(Frame("", "", packet))
+        passing.tracked, passing.looked = attached, attached is not None
         way = self._way(space, passing, "")
         trail += (step(space, way.link, "sent", str(packet)), step(space, way.link, "route", way.text))
         if way.type not in ("local", "unicast"):

@@ -48,6 +48,10 @@ class Allowed:
         """Destinations by which routers between networks lead from one to an address of a port."""
         return self._by_routers((leg.router_id for leg in self.view.legs_on(start)), ip, target)
 
+    def by_router(self, router: Router, ip: str, target: Port) -> Numbers:
+        """Destinations by which one router leads to an address of a port."""
+        return self._by_routers([router.id], ip, target)
+
     def _by_routers(self, first: Iterable[RouterId | None], ip: str, target: Port) -> Numbers:
         some = span_of(ip) if "/" in ip else points([ip_number(ip)])
         seen: set[RouterId] = set()
@@ -58,7 +62,7 @@ class Allowed:
             if router is None or router.id in seen or not router.admin_state_up:
                 continue
             seen.add(router.id)
-            if self._connected(router, target, ip):
+            if self.is_connected(router, target, ip):
                 found.extend(some)
             for route in router.routes:
                 if address.version(route.destination) != address.version(ip):
@@ -66,11 +70,11 @@ class Allowed:
                 holder = self._holder(router, route.nexthop)
                 if holder is not None and holder.router_id is not None:
                     todo.append(holder.router_id)
-                elif route.nexthop in _addresses(target) and self._connected(router, target, route.nexthop):
+                elif route.nexthop in _addresses(target) and self.is_connected(router, target, route.nexthop):
                     found.extend(span_of(route.destination))
         return numbers(found)
 
-    def _connected(self, router: Router, target: Port, ip: str) -> bool:
+    def is_connected(self, router: Router, target: Port, ip: str) -> bool:
         """Whether a router has an interface on the target's network, in a subnet of this address."""
         for leg in self.view.interfaces_of(router.id):
             if leg.network_id == target.network_id:

@@ -1,142 +1,252 @@
-"""That what the API promises works: for every promised way one question of each protocol, with its answer.
+"""The proof that what the API promises is so: every frame of a promise arrives, once, where and as it should.
 
-No proof over all packets, as the others are: it is what keeps an empty data plane from being perfectly isolated, and it
-finds what is broken without anybody reaching anybody else.
+And its answer comes back as the answer, the next segments of a TCP connection go the same way, an ICMP error about it is
+told to who sent it, and routers on the way say when its hop limit is used up.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from onehop.model.port import Port
+from msgspec.structs import replace
+
 from onehop.model.topology import Topology
 from onehop.net import address
-from onehop.verify.proof.allowed import Allowed
-from onehop.verify.proof.isolation import Violation
+from onehop.verify.packet import ACK, ECHO, SYN, Frame, Packet
+from onehop.verify.proof.case import Case, Judged, Violation
+from onehop.verify.proof.hearing import Hearing
+from onehop.verify.proof.listener import Listener, judged
+from onehop.verify.proof.probe import Arrival, Probe
+from onehop.verify.proof.promise import Form, Promise
+from onehop.verify.proof.promises import Promises
+from onehop.verify.proof.reach import probe, send, tracks
 from onehop.verify.proof.sample import ip_number
-from onehop.verify.proof.spans import holds
-from onehop.verify.trace import Question, Trace, trace
-from onehop.verify.world import FAR, World
+from onehop.verify.proof.spans import Box, Numbers, holds
+from onehop.verify.quote import UNREACHABLE, about, quoted
+from onehop.verify.space import Space
+from onehop.verify.trail import End, Trail, foremost
+from onehop.verify.world import World
 
-_PROTOCOLS = ("icmp", "tcp", "udp")
+_MOST_HOPS = 4
+Wrong = tuple[str, Trail]
 
 
 class Delivery:
-    """Asks every promised way.
+    """Asks every promise."""
 
-    Attributes:
-        questions: how many were asked.
-    """
-
-    def __init__(self, view: Topology, world: World) -> None:
+    def __init__(self, view: Topology) -> None:
         self.view = view
-        self.world = world
-        self.allowed = Allowed(view)
-        self.questions = 0
+        self.promises = Promises(view)
+        self.hearing = Hearing(view)
 
-    def violations(self) -> Iterator[Violation]:
-        """What should be answered and is not, or by or as somebody else."""
-        ports = [p for p in self.view.ports.values() if p.router_id is None and self.world.instance(p.id) is not None]
-        for port in ports:
-            for other in ports:
-                if other.id != port.id:
-                    yield from self._between(port, other)
-            yield from self._outwards(port)
-        yield from self._inwards()
+    def cases(self) -> Iterator[Case]:
+        """One for each promise."""
+        for promise in self.promises.all():
+            if promise.box and all(promise.box.values()):
+                yield Case("promise", _Judge(self, promise), promise.box)
 
-    def _between(self, port: Port, other: Port) -> Iterator[Violation]:
-        """Fixed addresses of one another, where each has a way to the other."""
-        for mine in port.fixed_ips:
-            for its in other.fixed_ips:
-                if address.version(mine.ip_address) != address.version(its.ip_address):
-                    continue
-                near = port.network_id == other.network_id and mine.subnet_id == its.subnet_id
-                if near or (self._leads(port, its.ip_address, other) and self._leads(other, mine.ip_address, port)):
-                    wanted = (other, mine.ip_address, its.ip_address, 0)
-                    for protocol in _PROTOCOLS:
-                        question = _question(port, its.ip_address, protocol, mine.ip_address)
-                        yield from self._asked(question, wanted, tracked=False)
 
-    def _leads(self, port: Port, ip: str, target: Port) -> bool:
-        return holds(self.allowed.inside(port.network_id, ip, target), ip_number(ip))
+class _Judge:
+    """Judges the classes of one promise."""
 
-    def _outwards(self, port: Port) -> Iterator[Violation]:
-        """To the outside, by the floating IP that the API says, or the gateway's address."""
-        for leg in self.view.legs_on(port.network_id):
-            router = self.view.routers.get(leg.router_id) if leg.router_id is not None else None
-            gateway = router.gateway if router is not None and router.admin_state_up else None
-            if router is None or gateway is None or gateway.owner is None:
+    def __init__(self, delivery: Delivery, promise: Promise) -> None:
+        self.hearing = delivery.hearing
+        self.promise = promise
+
+    def __call__(self, world: World, box: Box) -> Iterator[Judged]:
+        def walk(world: World, frame: Frame, listener: Listener) -> "_Found":
+            return _Found(self.promise, _Question(self, world, frame, listener).wrong(), frame)
+
+        return judged(world, self.promise.version, box, walk)
+
+
+class _Found:
+    """What was found of a class."""
+
+    def __init__(self, promise: Promise, wrong: Wrong | None, frame: Frame) -> None:
+        self.promise = promise
+        self.wrong = wrong
+        self.frame = frame
+
+    def __call__(self, values: Mapping[str, int], box: Box) -> Violation | None:
+        if self.wrong is None:
+            return None
+        what, trail = self.wrong
+        return Violation(what, self.promise.source.port or "", self.promise.to, str(self.frame.payload), 1, trail)
+
+
+class _Question:
+    """One frame, its answer, and what follows."""
+
+    def __init__(self, judge: _Judge, world: World, frame: Frame, listener: Listener) -> None:
+        self.promise, self.hearing = judge.promise, judge.hearing
+        self.world, self.frame, self.listener = world, frame, listener
+        self.walk = probe(world, listener)
+        packet = frame.payload
+        assert isinstance(packet, Packet)  # noqa: S101  # promises are about IP
+        self.packet = packet
+
+    def wrong(self) -> Wrong | None:
+        """What is not as promised; None where all is."""
+        found = self._asked()
+        if found is None:
+            found = self.hearing.side(self.walk.heard)
+        if found is None and self.listener.marked:
+            found = f"leaves {self.listener.marked[0]} with a mark of ours", ()
+        return found
+
+    def _asked(self) -> Wrong | None:
+        promise = self.promise
+        heard, ends = self._sent(self.packet, first=True)
+        if promise.reset:
+            end = foremost(ends) if ends else None
+            good = end is not None and end.death is not None and end.death.reset
+            return None if good else ("is in mid-stream of nothing, and not reset", end.trail if end is not None else ())
+        there, wrong = self._arrived(self.packet, heard, ends)
+        if there is None or wrong is not None:
+            return wrong
+        if promise.untracked and tracks(self.walk):
+            return "is kept in connection tracking, which each direction sees the half of", there.trail
+        if promise.answered:
+            wrong = self._answered(there)
+        if wrong is None and promise.told and promise.answered and self.packet.protocol == 17:
+            wrong = self._hops(there)
+        return wrong
+
+    def _sent(self, packet: Packet, *, first: bool = False) -> tuple[list[Arrival], list[End]]:
+        source = self.promise.source
+        if source.port is None:
+            before = len(self.walk.heard)
+            ends = self.walk.output(self.world.outside, packet)
+            return self.walk.heard[before:], ends
+        return send(self.walk, source, self.frame if first else replace(self.frame, payload=packet))
+
+    def _arrived(self, sent: Packet, heard: list[Arrival], ends: list[End]) -> tuple[Arrival | None, Wrong | None]:
+        """The one arrival that there is to be."""
+        ours = [a for a in heard if a.asked and a.packet is not None and a.kind in ("port", "outside", "router", "host")]
+        promise = self.promise
+        if not ours:
+            end = foremost(ends) if ends else None
+            why = end.death.reason if end is not None and end.death is not None else "lost"
+            return None, (f"does not arrive: {why}", end.trail if end is not None else ())
+        there = ours[0]
+        if len(ours) > 1:
+            return None, ("arrives more than once", ours[1].trail)
+        if (there.kind, there.who) != self._place(there):
+            return None, (f"comes to {there.kind} {there.who}", there.trail)
+        assert there.packet is not None  # noqa: S101  # asked above
+        wrong = _misformed(sent, there.packet, promise.form)
+        return there, ((wrong, there.trail) if wrong else None)
+
+    def _place(self, there: Arrival) -> tuple[str, str]:
+        if self.promise.to == "router":
+            return "router", there.who
+        return ("port", self.promise.to) if self.promise.to else ("outside", there.space.name)
+
+    def _answered(self, there: Arrival) -> Wrong | None:
+        packet = there.packet
+        assert packet is not None  # noqa: S101  # asked before
+        wrong = self._replied(there.space, _answer(packet, SYN | ACK), "answer")
+        if wrong is None and self.packet.protocol == 6:
+            later = replace(self.packet, flags=ACK)
+            _, wrong = self._arrived(later, *self._sent(later))
+            if wrong is not None:
+                return f"handshake is answered, but then {wrong[0]}", wrong[1]
+            wrong = self._replied(there.space, _answer(packet, ACK), "later answer")
+        if wrong is None and self.promise.told and not packet.protocol == 58:
+            wrong = self._told(there.space, packet)
+        return wrong
+
+    def _replied(self, space: Space, answer: Packet, what: str) -> Wrong | None:
+        back, trail, why = self._came_back(space, answer)
+        if back is None:
+            return f"has an {what} that does not arrive: {why}", trail
+        expected = _answer(self.packet, answer.flags)
+        if replace(back, ttl=0) != replace(expected, ttl=0):
+            return f"has an {what} that arrives as {back}, not as {expected}", trail
+        return None
+
+    def _came_back(self, space: Space, packet: Packet) -> tuple[Packet | None, Trail, str]:
+        """What the asker gets of a packet that somebody sends, and only the asker."""
+        before = len(self.walk.heard)
+        self.walk.asked = None
+        ends = self.walk.output(space, packet)
+        return self._got(self.walk.heard[before:], ends)
+
+    def _got(self, heard: list[Arrival], ends: list[End]) -> tuple[Packet | None, Trail, str]:
+        ours = [a for a in heard if a.asked and a.packet is not None and a.kind in ("port", "outside", "router", "host")]
+        who = ("port", self.promise.source.port) if self.promise.source.port else ("outside", self.world.outside.name)
+        if len(ours) != 1 or (ours[0].kind, ours[0].who) != who:
+            end = foremost(ends) if ends else None
+            why = "" if end is None or end.death is None else end.death.reason
+            strays = ", ".join(f"it comes to {a.kind} {a.who}" for a in ours)
+            return None, end.trail if end is not None else (), strays or why
+        return ours[0].packet, ours[0].trail, ""
+
+    def _told(self, space: Space, packet: Packet) -> Wrong | None:
+        """Of an error that the other end sends: it comes, and is about what was sent."""
+        error, trail, why = self._came_back(space, about(packet, packet.destination, UNREACHABLE))
+        if error is None:
+            return f"has an error about it that is lost: {why}", trail
+        inner = quoted(error)
+        if inner is None or not _same(inner, self.packet):
+            return f"has an error about it that quotes {inner}", trail
+        return None
+
+    def _hops(self, there: Arrival) -> Wrong | None:
+        """Of a hop limit that is too small: whoever drops it says so, as somebody whom the sender can know."""
+        for ttl in range(1, _MOST_HOPS):
+            self.walk = probe(self.world, self.listener)
+            self.walk.tells = True
+            before = len(self.walk.heard)
+            self._sent(replace(self.packet, ttl=ttl), first=False)
+            if any(a.kind in ("port", "outside", "router") and a.packet is not None and quoted(a.packet) is None for a in self.walk.heard[before:] if a.asked):
+                return None
+            if not self.walk.told and not any(a.packet is not None and quoted(a.packet) for a in self.walk.heard):
                 continue
-            subnets = {ip.subnet_id for ip in leg.fixed_ips if self._is_gateway(leg, ip.subnet_id)}
-            for mine in port.fixed_ips:
-                if mine.subnet_id not in subnets:
-                    continue
-                version = address.version(mine.ip_address)
-                outer = [ip.ip_address for ip in gateway.fixed_ips if address.version(ip.ip_address) == version]
-                floating = [
-                    f.address
-                    for f in self.view.floating_ips_of(router.id)
-                    if f.port_id == port.id and f.fixed_ip == mine.ip_address
-                ]
-                seen = floating or (outer if version == 4 and gateway.enable_snat else [mine.ip_address])
-                if outer:
-                    for protocol in _PROTOCOLS:
-                        question = _question(port, FAR[version], protocol, mine.ip_address)
-                        yield from self._asked(question, (None, seen[0], FAR[version], 0), tracked=None)
-
-    def _is_gateway(self, leg: Port, subnet: str) -> bool:
-        known = self.view.subnets.get(subnet)  # type: ignore[call-overload]  # an id
-        return known is not None and any(ip.ip_address == known.gateway_ip for ip in leg.fixed_ips)
-
-    def _inwards(self) -> Iterator[Violation]:
-        """From outside, and from every port that may: what is published."""
-        for floating in self.view.floating_ips.values():
-            router = self.view.routers.get(floating.router_id)
-            if router is None or router.gateway is None or router.gateway.owner is None or not router.admin_state_up:
-                continue
-            port = self.view.ports.get(floating.port_id) if floating.port_id is not None else None
-            if port is not None and floating.fixed_ip is not None and self._is_at(port, floating.fixed_ip):
-                for protocol in _PROTOCOLS:
-                    question = _question(None, floating.address, protocol, "")
-                    yield from self._asked(question, (port, "", floating.fixed_ip, 0), tracked=None)
-            for forwarding in floating.forwardings:
-                target = self.view.ports.get(forwarding.port_id)
-                if target is not None and self._is_at(target, forwarding.internal_ip):
-                    wanted = (target, "", forwarding.internal_ip, forwarding.internal_first)
-                    question = _question(None, floating.address, forwarding.protocol, "", forwarding.external_first)
-                    yield from self._asked(question, wanted, tracked=None)
-
-    def _is_at(self, port: Port, ip: str) -> bool:
-        return self.world.instance(port.id) is not None and any(one.ip_address == ip for one in port.fixed_ips)
-
-    def _asked(
-        self, question: Question, wanted: tuple[Port | None, str, str, int], *, tracked: bool | None
-    ) -> Iterator[Violation]:
-        self.questions += 1
-        found = trace(self.world, question)
-        target, seen, reached, number = wanted
-        what = ""
-        if found.outcome != "answered":
-            what = f"is not answered: {found.summary}"
-        elif found.end.port != ("" if target is None else target.id) or found.reached != reached:
-            what = f"comes to {found.end} as {found.reached}, not to {reached}"
-        elif seen and found.seen != seen:
-            what = f"is seen as {found.seen}, not as {seen}"
-        elif number and found.reached_port != number:
-            what = f"comes to port {found.reached_port}, not {number}"
-        elif tracked is False and found.tracked:
-            what = "is kept in connection tracking, which each direction sees the half of"
-        if what:
-            yield _violation(question, target, found, what)
+            error, trail, why = self._got(self.walk.heard[before:], self.walk.told)
+            if error is None:
+                return f"with hop limit {ttl} is dropped, and that is not told: {why}", trail
+            inner = quoted(error)
+            if inner is None or not _same(inner, self.packet) or not self.hearing.is_routers(error.source, self.promise.source.port):
+                return f"with hop limit {ttl} is dropped, and {error.source} tells it of {inner}", trail
+        return None
 
 
-def _question(port: Port | None, destination: str, protocol: str, source: str, number: int = 80) -> Question:
-    return Question(
-        port=None if port is None else port.id,
-        destination=destination,
-        protocol=protocol,
-        destination_port=number,
-        source=source,
+def _same(one: Packet, other: Packet) -> bool:
+    def ends(packet: Packet) -> tuple[object, ...]:
+        ports = (packet.source_port, packet.destination_port) if packet.has_ports else (packet.identifier,)
+        return packet.source, packet.destination, packet.protocol, ports
+
+    return ends(one) == ends(other)
+
+
+def _misformed(sent: Packet, came: Packet, form: Form) -> str:
+    wanted: Numbers = form.source or ((ip_number(sent.source), ip_number(sent.source)),)
+    if not holds(wanted, ip_number(came.source)):
+        return f"arrives from {came.source}"
+    if ip_number(came.destination) != (form.destination if form.destination is not None else ip_number(sent.destination)):
+        return f"arrives for {came.destination}"
+    if came.has_ports and came.destination_port != (form.dport if form.dport is not None else sent.destination_port):
+        return f"arrives for port {came.destination_port}"
+    if came.has_ports or came.is_icmp:
+        before, after = (p.identifier if p.is_icmp else p.source_port for p in (sent, came))
+        if not holds(form.sport or ((0, 65535),), after) or (form.sport is None and form.source is None and before != after):
+            return f"arrives from port {after}"
+    rest = ("protocol", "flags", "type", "code", "rest")
+    changed = [name for name in rest if getattr(sent, name) != getattr(came, name)]
+    return f"arrives with another {changed[0]}" if changed else ""
+
+
+def _answer(packet: Packet, flags: int) -> Packet:
+    return replace(
+        packet,
+        source=packet.destination,
+        destination=packet.source,
+        source_port=packet.destination_port,
+        destination_port=packet.source_port,
+        type=ECHO[packet.protocol_name][1] if packet.is_echo else packet.type,
+        flags=flags if packet.protocol == 6 else 0,
+        ttl=64,
     )
 
 
-def _violation(question: Question, target: Port | None, found: Trace, what: str) -> Violation:
-    return Violation(what, question.port or "", "" if target is None else target.id, found.packet, 1, found.there)
+__all__ = ["Delivery", "Probe", "address"]

@@ -40,6 +40,11 @@ class Groups:
         groups = self.of(port)
         return groups is None or all(group.stateful for group in groups)
 
+    def knows(self, port: Port) -> bool:
+        """Whether answers come back to a port, or leave it, whatever its groups say of new packets."""
+        groups = self.of(port)
+        return groups is None or (self.stateful(port) and any(group.rules for group in groups))
+
     def outwards(self, port: Port, version: int) -> list[Box]:
         """New packets that a port may send."""
         return self._boxes(port, version, "egress")

@@ -2,37 +2,16 @@
 
 from collections.abc import Iterator
 
-import msgspec
-
 from onehop.model.port import Port
 from onehop.model.topology import Topology
 from onehop.verify.proof.allowed import Allowed
+from onehop.verify.proof.case import Violation
 from onehop.verify.proof.identity import identity
 from onehop.verify.proof.reach import Arrival, Reach, Source
 from onehop.verify.proof.sample import ARPS, PACKETS, UNICAST, frame_of, mac_number
 from onehop.verify.proof.spans import Box, points, remainder
 from onehop.verify.trail import Trail
 from onehop.verify.world import World
-
-
-class Violation(msgspec.Struct, frozen=True):
-    """Something that must not be.
-
-    Attributes:
-        what: a sentence.
-        port: whose frame it is; empty is the outside.
-        to: the port that it comes to; empty where it is about what is said.
-        frame: one of the frames, in words.
-        packets: how many there are like it.
-        trail: its way.
-    """
-
-    what: str
-    port: str
-    to: str = ""
-    frame: str = ""
-    packets: int = 0
-    trail: Trail = ()
 
 
 class Isolation:

@@ -50,6 +50,8 @@ _BY_KIND: Mapping[str, tuple[str, ...]] = MappingProxyType(
 _ABOVE_IP = ("icmp ", "icmpv6 ", "tcp ", "udp ", "th ", "@th")
 _TYPE_CODE = "type and code"
 _PROTOCOL = Field("meta l4proto", "inet_proto")
+_FLOW = ("inet_proto", "ipv4_addr", "inet_service", "ipv4_addr", "inet_service", "icmp_type")
+"""Kinds of the parts of a flow."""
 _SHAPES = (points([6]), points([17]), points([1]), points([58]))
 _BEGINNING = points(flags for flags in range(256) if begins_tcp(flags))
 _MOST_MACS = 65_536
@@ -150,17 +152,22 @@ class Recorder(Watch):
             self._keep(name, same(number, iter([((span.first, span.last),)])))
 
     def flow(self, mine: tuple[Atom, ...], known: tuple[Atom, ...]) -> None:
-        """See `Watch`: of flows that differ, the first part that does goes on to differ."""
-        for number, (one, other) in enumerate(zip(mine, known, strict=True)):
-            if one == other:
-                continue
-            self._apart(("protocol", "ip", "port", "ip", "port", "type")[number], one, other)
-            return
+        """See `Watch`: of flows that differ, a part that does goes on to differ; of several the one that is freest."""
+        apart = [
+            (kind, *(ip_number(x) if isinstance(x, str) else x for x in (one, other)))
+            for kind, one, other in zip(_FLOW, mine, known, strict=True)
+            if one != other
+        ]
+        if apart:
+            self._apart(*min(apart, key=lambda part: sum(map(self._moves, part[1:], (part[0], part[0])))))
 
-    def _apart(self, what: str, one: Atom, other: Atom) -> None:
-        kind = {"ip": "ipv4_addr", "port": "inet_service", "protocol": "inet_proto", "type": "icmp_type"}[what]
-        first, second = (ip_number(x) if isinstance(x, str) else x for x in (one, other))
+    def _moves(self, value: int, kind: str) -> bool:
+        return any(map(self._varies, self._named(_BY_KIND[kind], value)))
+
+    def _apart(self, kind: str, first: int, second: int) -> None:
         ours, theirs = (set(self._named(_BY_KIND[kind], value)) for value in (first, second))
+        if not any(map(self._varies, (*ours, *theirs))):
+            return
         if not any(map(self._varies, theirs)):
             for name in ours:
                 self._keep(name, without(WHOLE, points([second])))

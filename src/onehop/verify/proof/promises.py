@@ -1,0 +1,230 @@
+"""Everything that the API promises of a topology: who can reach whom, as whom, over all addresses, ports and ids.
+
+By the API's values alone; how it is done is not looked at. Not promised: what is not answered by its nature (groups,
+broadcast), what goes by way of an instance that passes it on, and what starts or ends at a port that is down.
+"""
+
+from collections.abc import Iterator
+
+from onehop.model.port import Port
+from onehop.model.router import Router
+from onehop.model.topology import Topology
+from onehop.net import address
+from onehop.verify.packet import RST, SYN
+from onehop.verify.proof.allowed import Allowed
+from onehop.verify.proof.external import External, Published, answers, public
+from onehop.verify.proof.groups import Groups
+from onehop.verify.proof.promise import KINDS, PORTED, Form, Promise, all_of, let_in
+from onehop.verify.proof.reach import Source
+from onehop.verify.proof.sample import PACKETS, ip_number, mac_number
+from onehop.verify.proof.spans import Box, holds, meet, points, without
+
+_NO_BEGIN = points(flags for flags in range(256) if not flags & (SYN | RST))
+
+
+class Promises:
+    """The promises of a topology."""
+
+    def __init__(self, view: Topology) -> None:
+        self.view = view
+        self.groups = Groups(view)
+        self.allowed = Allowed(view)
+        self.external = External(view)
+        self.published = list(self.external.published())
+        self._ports = [p for p in view.ports.values() if p.router_id is None and self._lives(p)]
+
+    def _lives(self, port: Port) -> bool:
+        return port.host in self.view.hosts and self.view.is_up(port)
+
+    def all(self) -> Iterator[Promise]:
+        """Every promise."""
+        for port in self._ports:
+            for ip in port.fixed_ips:
+                sent = {"source_mac": points([mac_number(port.mac_address)]), "source": points([ip_number(ip.ip_address)])}
+                yield from self._near(port, ip.ip_address, sent)
+                for leg in self.view.legs_on(port.network_id):
+                    router = self.view.routers.get(leg.router_id) if leg.router_id is not None else None
+                    mine = any(one.subnet_id == ip.subnet_id for one in leg.fixed_ips)
+                    if router is not None and router.admin_state_up and leg.admin_state_up and mine:
+                        by = {**sent, "destination_mac": points([mac_number(leg.mac_address)])}
+                        yield from self._routed(port, ip.ip_address, router, by)
+        yield from self._inwards()
+
+    def _near(self, port: Port, ip: str, sent: Box) -> Iterator[Promise]:
+        """Whoever is on the same network."""
+        version = address.version(ip)
+        for other in self._ports:
+            if other.id == port.id or other.network_id != port.network_id:
+                continue
+            by: Box = {**sent, "destination_mac": points([mac_number(other.mac_address)])}
+            for its in other.fixed_ips:
+                if address.version(its.ip_address) == version:
+                    to: Box = {**by, "destination": points([ip_number(its.ip_address)])}
+                    answered = self._back(port, other)
+                    yield from self._to(port, other, version, to, Form(), answered=answered, told=answered, untracked=True)
+
+    def _to(self, port: Port | None, other: Port, version: int, box: Box, form: Form, **more: bool) -> Iterator[Promise]:
+        """To another port, of what the groups of both let pass."""
+        out = [{}] if port is None else self.groups.outwards(port, version)
+        for kind in KINDS[version]:
+            for found in all_of([box], [kind], out, let_in(self.groups, other, version, form)):
+                yield Promise(source=_source(port), version=version, box=_whole(found, version), to=other.id, form=form, **more)  # type: ignore[arg-type]
+
+    def _back(self, port: Port | None, other: Port) -> bool:
+        """Whether an answer surely comes back, by the groups: both know of connections, or let everything pass."""
+        return all(one is None or self.groups.knows(one) for one in (port, other))
+
+    def _routed(self, port: Port, ip: str, router: Router, by: Box) -> Iterator[Promise]:
+        version, source = address.version(ip), _source(port)
+        for leg in self.view.interfaces_of(router.id):
+            for own in leg.fixed_ips:
+                if address.version(own.ip_address) == version and leg.network_id == port.network_id:
+                    to: Box = {**by, "destination": points([ip_number(own.ip_address)])}
+                    for found in all_of([to], list(KINDS[version][2:3]), self.groups.outwards(port, version)):
+                        if self.groups.knows(port):
+                            box = _whole(found, version)
+                            yield Promise(source=source, version=version, box=box, to="router", told=False, untracked=True)
+        for other in self._ports:
+            for its in other.fixed_ips:
+                if address.version(its.ip_address) != version or other.network_id == port.network_id:
+                    continue
+                if holds(self.allowed.by_router(router, its.ip_address, other), ip_number(its.ip_address)):
+                    to = {**by, "destination": points([ip_number(its.ip_address)])}
+                    back = self._returns(other, its.ip_address, port, ip) and self._back(port, other)
+                    yield from self._to(port, other, version, to, Form(), answered=back, told=back, untracked=True)
+        yield from self._outwards(port, ip, router, by)
+        for published in self.published if version == 4 else ():
+            yield from self._called(port, ip, router, by, published)
+
+    def _returns(self, other: Port, its: str, port: Port, ip: str) -> bool:
+        """Whether the other's own gateway leads back."""
+        for fixed in other.fixed_ips:
+            subnet = self.view.subnets.get(fixed.subnet_id)
+            if fixed.ip_address != its or subnet is None or subnet.host_routes:
+                continue
+            for leg in self.view.legs_on(other.network_id):
+                router = self.view.routers.get(leg.router_id) if leg.router_id is not None else None
+                if router is not None and any(own.ip_address == subnet.gateway_ip for own in leg.fixed_ips):
+                    return holds(self.allowed.by_router(router, ip, port), ip_number(ip))
+        return False
+
+    def _outwards(self, port: Port, ip: str, router: Router, by: Box) -> Iterator[Promise]:
+        version = address.version(ip)
+        gateway = router.gateway
+        if gateway is None or not answers(router):
+            return
+        if version == 6 and not any(address.version(one.ip_address) == 6 for one in gateway.fixed_ips):
+            return
+        to: Box = {**by, "destination": public(self.view, version)}
+        back = self._is_default(port, ip, router)
+        for number, kind in enumerate(KINDS[version]):
+            form = self.external.seen_as(router, port, ip, ported=number < PORTED)
+            known = back and self.groups.knows(port)
+            for found in all_of([to], [kind], self.groups.outwards(port, version)):
+                yield Promise(
+                    source=_source(port),
+                    version=version,
+                    box=_whole(found, version),
+                    to="",
+                    form=form,
+                    answered=known,
+                    told=known and number < PORTED,
+                    untracked=form.is_plain,
+                )
+        late: Box = {"protocol": points([6]), "flags": _NO_BEGIN}
+        own = gateway.owner == port.host or (gateway.distributed and self.external.has_block(router, port))
+        if version == 4 and gateway.enable_snat and own and self.external.floating_of(router, port, ip) is None:
+            if self.groups.of(port) is None or self.groups.outwards(port, version) == [{}]:
+                box = _whole(meet(to, late) or {}, version)
+                yield Promise(source=_source(port), version=version, box=box, to="", answered=False, reset=True)
+
+    def _is_default(self, port: Port, ip: str, router: Router) -> bool:
+        for fixed in port.fixed_ips:
+            subnet = self.view.subnets.get(fixed.subnet_id)
+            if fixed.ip_address == ip and subnet is not None:
+                own = {one.ip_address for leg in self.view.interfaces_of(router.id) for one in leg.fixed_ips}
+                return subnet.gateway_ip in own
+        return False
+
+    def _called(self, port: Port, ip: str, router: Router, by: Box, published: Published) -> Iterator[Promise]:
+        """An external address, from inside: the caller is seen as the outside would see it, by its own router."""
+        gateway = router.gateway
+        if gateway is None or not answers(router):
+            return
+        kinds = KINDS[4][:PORTED] if self.external.floating_of(router, port, ip) is None else KINDS[4]
+        seen = self.external.seen_as(router, port, ip, ported=True)
+        if published.router.id == router.id and seen.is_plain:
+            # Its answer would find another way: so it is translated, too.
+            seen = self.external.seen_as(_translating(router), port, ip, ported=True)
+        form = Form(seen.source, seen.sport, published.destination, published.port)
+        back = self._is_default(port, ip, router) and not seen.is_plain and self._back(port, published.target)
+        back = back and self._is_default(published.target, _text(published), published.router)
+        for kind in kinds:
+            lets = let_in(self.groups, published.target, 4, form)
+            to: Box = {**by, **published.box}
+            if published.target.id == port.id:
+                # Which of two ports is the larger is no box: of who calls himself, one port and id.
+                to = {**to, "sport": points([40_000])}
+            for found in all_of([to], [kind], self.groups.outwards(port, 4), lets):
+                box = _whole(found, 4)
+                to_ = published.target.id
+                yield Promise(source=_source(port), version=4, box=box, to=to_, form=form, answered=back, told=back and self._told(published))
+
+    def _told(self, published: Published) -> bool:
+        """Whether errors are told too: of a forwarded port they are lost on hosts without a block of ports."""
+        return published.port is None or self.external.has_block(published.router, published.target)
+
+    def _inwards(self) -> Iterator[Promise]:
+        for published in self.published:
+            form = Form(destination=published.destination, dport=published.port)
+            target = published.target
+            back = self._back(None, target) and self._is_default(target, _text(published), published.router)
+            box: Box = {**published.box, "source": public(self.view, 4)}
+            yield from self._to(None, target, 4, box, form, answered=back, told=back and self._told(published))
+        for router in self.view.routers.values():
+            gateway = router.gateway
+            if gateway is None or not answers(router):
+                continue
+            for version in (4, 6):
+                mine = [one.ip_address for one in gateway.fixed_ips if address.version(one.ip_address) == version]
+                for ip in mine:
+                    to: Box = {"destination": points([ip_number(ip)]), "source": public(self.view, version)}
+                    echo = _whole(meet(to, KINDS[version][2]) or {}, version)
+                    yield Promise(source=Source(None), version=version, box=echo, to="router", told=False)
+                if mine and not (version == 4 and gateway.enable_snat):
+                    yield from self._plain(router, version)
+
+    def _plain(self, router: Router, version: int) -> Iterator[Promise]:
+        """Prefixes that a router leads to untranslated: upstream routes them to its address."""
+        for target in self._ports:
+            for its in target.fixed_ips:
+                direct = self.allowed.is_connected(router, target, its.ip_address)
+                if address.version(its.ip_address) == version and direct:
+                    to: Box = {"destination": points([ip_number(its.ip_address)]), "source": public(self.view, version)}
+                    back = self._back(None, target) and self._is_default(target, its.ip_address, router)
+                    floating = version == 4 and self.external.floating_of(router, target, its.ip_address) is not None
+                    yield from self._to(None, target, version, to, Form(), answered=back, told=back, untracked=not floating)
+
+
+def _source(port: Port | None) -> Source:
+    return Source(None if port is None else port.id)
+
+
+def _translating(router: Router) -> Router:
+    from msgspec.structs import replace
+
+    return router if router.gateway is None else replace(router, gateway=replace(router.gateway, enable_snat=True))
+
+
+def _text(published: Published) -> str:
+    from onehop.verify.proof.sample import ip_text
+
+    return ip_text(published.destination, 4)
+
+
+def _whole(box: Box, version: int) -> Box:
+    """The box with all dimensions."""
+    return meet(PACKETS[version], box) or {}
+
+
+__all__ = ["Promises", "without"]
