@@ -120,7 +120,7 @@ def flat_network() -> Scenario:
     return _plugged(world, physical_networks={"external": "br-ex"})
 
 
-def _reaching(world: World) -> Scenario:
+def reaching(world: World) -> Scenario:
     """Every port plugged; hosts that reach the external network do so by br-ex."""
     view, locals_ = _plugged(world)
     bridges = {PHYSICAL: "br-ex"}
@@ -140,7 +140,7 @@ def north_south() -> Scenario:
     world.floating_ip(103, ports[2])
     world.floating_ip(110, world.port(1, None))
     world.floating_ip(150, None, forwards=[forward("tcp", 8000, ports[1], 80), forward("udp", 53, ports[2], 53)])
-    return _reaching(world)
+    return reaching(world)
 
 
 def north_south_by_two_addresses() -> Scenario:
@@ -157,7 +157,7 @@ def north_south_by_two_addresses() -> Scenario:
     for host, since in ((1, 3), (1, 10), (2, 4), (3, 5)):
         port = world.port(1, host)
         world.change(port.id, bindings=(Binding(World.host(host), since=since),))
-    return _reaching(world)
+    return reaching(world)
 
 
 def north_south_without_translation() -> Scenario:
@@ -167,7 +167,7 @@ def north_south_without_translation() -> Scenario:
     world.gateway(1, 1, six=True, enable_snat=False)
     ports = [world.port(1, host) for host in (1, 2)]
     world.floating_ip(102, ports[1])
-    return _reaching(world)
+    return reaching(world)
 
 
 def north_south_by_the_owner() -> Scenario:
@@ -177,7 +177,7 @@ def north_south_by_the_owner() -> Scenario:
     world.gateway(1, 1, distributed=False)
     ports = [world.port(1, host) for host in (1, 2)]
     world.floating_ip(150, None, forwards=[forward("tcp", 8000, ports[1], 8000, 4)])
-    return _reaching(world)
+    return reaching(world)
 
 
 def an_instance_with_a_floating_ip_about_to_move() -> Scenario:
@@ -186,7 +186,7 @@ def an_instance_with_a_floating_ip_about_to_move() -> Scenario:
     world.router(1, [1])
     world.gateway(1, 2)
     world.floating_ip(101, world.port(1, 1, prepared=2))
-    return _reaching(world)
+    return reaching(world)
 
 
 def security_groups() -> Scenario:

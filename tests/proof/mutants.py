@@ -1,11 +1,15 @@
-"""States that are wrong in one place: each operator breaks one kernel object as a mistake in the compiler would.
+"""States that are wrong in one place, and who notices.
 
-``python -m tests.proof.mutants`` prints the score.
+Every object of every host is broken in every way that an operator knows. Mistakes that are alike but for addresses,
+MACs, names and numbers are of one kind; of each kind so many are taken, by lot.
+
+A mutant is judged by what its change touches: classes whose walks have not looked at the changed object go as before.
 """
 
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -14,15 +18,36 @@ from onehop.errors import OnehopError
 from onehop.model.topology import Topology
 from onehop.net import naming
 from onehop.net.identifier import HostName
-from onehop.objects import BridgeFdb, KernelObject, Link, Neighbour, Route, Ruleset, Vxlan, VxlanFdb
-from onehop.verify.proof.delivery import Delivery
-from onehop.verify.proof.emission import Emission
-from onehop.verify.proof.isolation import Isolation
-from tests.proof.tenants import States, Tenants, states_of, world_of
+from onehop.objects import (
+    Address,
+    BridgeFdb,
+    KernelObject,
+    Link,
+    Neighbour,
+    Route,
+    Rule,
+    Ruleset,
+    Sysctl,
+    Vxlan,
+    VxlanFdb,
+)
+from onehop.verify.nft.parse import parse
+from onehop.verify.proof.case import Case, Judged, Violation
+from onehop.verify.proof.prove import cases
+from onehop.verify.space import Space
+from onehop.verify.world import World
+from tests.proof.operators import OPERATORS
+from tests.proof.worlds import Made, world_of
+
+Key = tuple[object, ...]
+_BLOT = re.compile(
+    r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|[0-9a-f]{8}-[0-9a-f-]{27,}|[0-9a-f]{0,4}::?[0-9a-f:]*(?:/\d+)?|0x[0-9a-f]+|"
+    r"\b(?:tap|brq|hr-|hg-|qr-|qg-|qt-|vxlan-|in\.|out\.)[0-9a-f-]+|\d+"
+)
 
 
 class Mutant(NamedTuple):
-    """One broken state: which operator, which object of which host, and what is there instead (None: nothing)."""
+    """One broken state: operator, which object of which host, what is there instead (None: nothing), and in words."""
 
     operator: str
     host: HostName
@@ -30,173 +55,146 @@ class Mutant(NamedTuple):
     instead: KernelObject | None
     what: str
 
-
-Operator = Callable[[KernelObject, States], Iterator[tuple[KernelObject | None, str]]]
-_WRONG_MAC = "fa:16:3e:99:99:99"
-
-
-def _rules(one: KernelObject) -> Iterator[tuple[Ruleset, int, str]]:
-    if isinstance(one, Ruleset):
-        for number, line in enumerate(one.body.split("\n")):
-            if line.startswith("\t\t") and not line.strip().startswith("type "):
-                yield one, number, line
+    @property
+    def kind(self) -> str:
+        """What it is without addresses, MACs, names and numbers."""
+        return f"{self.operator}: {_BLOT.sub('…', self.what)}"
 
 
-def _without(one: Ruleset, number: int, line: str | None) -> Ruleset:
-    lines = one.body.split("\n")
-    lines[number : number + 1] = [] if line is None else [line]
-    return replace(one, body="\n".join(lines))
+def mutants(made: Made, seed: int, most: int) -> Iterator[Mutant]:
+    """At most so many of each kind, chosen by lot."""
+    kinds: dict[str, list[Mutant]] = defaultdict(list)
+    for host, objects in made.states.items():
+        for at, one in enumerate(objects):
+            for operator in OPERATORS:
+                for instead, what in operator(one):
+                    if instead != one:
+                        mutant = Mutant(operator.__name__, host, at, instead, what)
+                        kinds[mutant.kind].append(mutant)
+    pick = random.Random(seed)
+    for _, found in sorted(kinds.items()):
+        yield from pick.sample(found, min(most, len(found)))
 
 
-def drop_a_rule(one: KernelObject, _: States) -> Iterator[tuple[KernelObject | None, str]]:
-    for table, number, line in _rules(one):
-        if "notrack" not in line:
-            yield _without(table, number, None), f"{table.table}: {line.strip()}"
+class Judge:
+    """A world whose proof is known, class by class.
+
+    Attributes:
+        judged: every class, with its case; `violations` those of the unbroken state.
+    """
+
+    def __init__(self, made: Made) -> None:
+        self.made = made
+        self.world = world_of(made, made.states)
+        self.judged: list[tuple[Case, Judged]] = []
+        self._by_key: dict[Key, list[int]] = defaultdict(list)
+        self.violations: list[Violation] = []
+        for case in cases(made.view):
+            for judged in case.judge(self.world, case.box):
+                if judged.violation is not None:
+                    self.violations.append(judged.violation)
+                for key in judged.used:
+                    self._by_key[key].append(len(self.judged))
+                self.judged.append((case, judged))
+
+    def caught(self, mutant: Mutant) -> tuple[str, str]:
+        """The kind of case that notices, and how; two empty words where nothing does."""
+        states = broken(self.made, mutant)
+        try:
+            world = world_of(self.made, states)
+            old = self.made.states[mutant.host][mutant.at]
+            numbers = set(self._touched(mutant, old, world))
+            for number in sorted(numbers):
+                case, judged = self.judged[number]
+                for again in case.judge(world, judged.box):
+                    if again.violation is not None:
+                        return case.kind, again.violation.what
+        except OnehopError as error:
+            return "refused", str(error)
+        return "", ""
+
+    def _touched(self, mutant: Mutant, old: KernelObject, world: World) -> Iterator[int]:
+        for key in touched(mutant.host, old, mutant.instead):
+            yield from self._by_key.get(key, ())
+        if isinstance(old, Ruleset):
+            before, after = (one.spaces(mutant.host).get(old.namespace) for one in (self.world, world))
+            for version in (4, 6):
+                if _tracks(before, version) != _tracks(after, version):
+                    yield from self._by_key.get(("tracks", mutant.host, old.namespace, version), ())
 
 
-def missing_notrack(one: KernelObject, _: States) -> Iterator[tuple[KernelObject | None, str]]:
-    for table, number, line in _rules(one):
-        if "notrack" in line:
-            yield _without(table, number, None), f"{table.table}: {line.strip()}"
+def _tracks(space: Space | None, version: int) -> bool:
+    return space is not None and space.tracks(version)
 
 
-def swap_a_mac(one: KernelObject, _: States) -> Iterator[tuple[KernelObject | None, str]]:
-    if isinstance(one, Neighbour):
-        yield replace(one, mac=_WRONG_MAC), f"neighbour {one.address}"
-    if isinstance(one, Link) and one.mac is not None and one.namespace != naming.HOST:
-        yield replace(one, mac=_WRONG_MAC), f"link {one.name}"
-    if isinstance(one, Ruleset):
-        for some in one.sets:
-            for element in some.elements:
-                if re.match(r"fa:16:3e|00:00:5e", element):
-                    wrong = replace(some, elements=tuple(_swapped(e) if e == element else e for e in some.elements))
-                    sets = tuple(wrong if s is some else s for s in one.sets)
-                    yield replace(one, sets=sets), f"{one.table} @{some.name}: {element}"
-
-
-def _swapped(element: str) -> str:
-    return _WRONG_MAC + element[17:]
-
-
-def widen_a_prefix(one: KernelObject, _: States) -> Iterator[tuple[KernelObject | None, str]]:
-    if isinstance(one, Route) and one.table == naming.MAIN_TABLE and "/" in one.destination:
-        base, _, length = one.destination.partition("/")
-        if base.startswith("10.") and length == "24":
-            yield replace(one, destination="10.0.0.0/16"), f"route {one.destination}"
-    if isinstance(one, Ruleset):
-        for some in one.sets:
-            for element in some.elements:
-                wide = _widened(element)
-                if wide is not None:
-                    wrong = replace(
-                        some, elements=tuple(wide if e == element else e for e in some.elements), interval=True
-                    )
-                    sets = tuple(wrong if s is some else s for s in one.sets)
-                    yield replace(one, sets=sets), f"{one.table} @{some.name}: {element} as {wide}"
-
-
-def _widened(element: str) -> str | None:
-    if re.fullmatch(r"10\.0\.\d+\.0/24", element):
-        return "10.0.0.0/16"
-    mac = re.fullmatch(r"((?:[0-9a-f]{2}:){5}[0-9a-f]{2}) \. (\d+\.\d+\.\d+)\.\d+", element)
-    return f"{mac[1]} . {mac[2]}.0/24" if mac else None
-
-
-def wrong_vni(one: KernelObject, states: States) -> Iterator[tuple[KernelObject | None, str]]:
-    if isinstance(one, Link) and isinstance(one.spec, Vxlan):
-        others = {
-            o.spec.vni
-            for objects in states.values()
-            for o in objects
-            if isinstance(o, Link) and isinstance(o.spec, Vxlan)
-        }
-        for vni in sorted(others - {one.spec.vni})[:2]:
-            yield replace(one, spec=replace(one.spec, vni=vni)), f"{one.name}: VNI {vni}"
-
-
-def wrong_fdb(one: KernelObject, states: States) -> Iterator[tuple[KernelObject | None, str]]:
-    if isinstance(one, BridgeFdb):
-        links = [o.name for o in states_of_host(states, one) if isinstance(o, Link) and o.master == one.bridge]
-        for port in sorted(set(links) - {one.port})[:1]:
-            yield replace(one, port=port), f"fdb {one.mac} behind {port}"
-    if isinstance(one, VxlanFdb):
-        yield None, f"fdb {one.mac} of {one.link}"
-
-
-def states_of_host(states: States, one: KernelObject) -> list[KernelObject]:
-    return next(objects for objects in states.values() if one in objects)
-
-
-def wrong_element(one: KernelObject, _: States) -> Iterator[tuple[KernelObject | None, str]]:
-    """Maps: an element less, or two whose values are swapped."""
-    if isinstance(one, Ruleset):
-        for some in one.sets:
-            if not some.value:
-                continue
-            for element in some.elements:
-                left = replace(some, elements=tuple(e for e in some.elements if e != element))
-                yield replace(one, sets=tuple(left if s is some else s for s in one.sets)), f"@{some.name}: {element}"
-
-
-OPERATORS: tuple[Operator, ...] = (
-    drop_a_rule,
-    missing_notrack,
-    swap_a_mac,
-    widen_a_prefix,
-    wrong_vni,
-    wrong_fdb,
-    wrong_element,
-)
-
-
-def mutants(states: States, seed: int, most: int) -> Iterator[Mutant]:
-    """At most so many of each operator, chosen by lot."""
-    for operator in OPERATORS:
-        found = [
-            Mutant(operator.__name__, host, at, instead, what)
-            for host, objects in states.items()
-            for at, one in enumerate(objects)
-            for instead, what in operator(one, states)
-        ]
-        yield from random.Random(seed).sample(found, min(most, len(found)))
-
-
-def broken(states: States, mutant: Mutant) -> States:
+def broken(made: Made, mutant: Mutant) -> dict[HostName, list[KernelObject]]:
     """The states with the mutant's object in its place."""
-    objects = list(states[mutant.host])
+    objects = list(made.states[mutant.host])
     objects[mutant.at : mutant.at + 1] = [] if mutant.instead is None else [mutant.instead]
-    return {**states, mutant.host: objects}
+    return {**made.states, mutant.host: objects}
 
 
-def caught(view: Topology, states: States) -> str:
-    """What finds a violation first: the quick ones are asked first. Empty where nothing does."""
-    try:
-        world = world_of(view, states)
-        for name, prover in (("delivery", Delivery), ("emission", Emission), ("isolation", Isolation)):
-            if next(prover(view, world).violations(), None) is not None:
-                return name
-    except OnehopError as error:
-        return f"refused: {error}"
-    return ""
+def touched(host: HostName, old: KernelObject, new: KernelObject | None) -> Iterator[Key]:
+    """What a walk would have looked at, had the change mattered to it."""
+    both = [one for one in (old, new) if one is not None]
+    if isinstance(old, Ruleset):
+        yield from _of_table(old, new if isinstance(new, Ruleset) else None)
+    for one in both:
+        space = one.namespace
+        if isinstance(one, Link):
+            yield from _of_link(host, one)
+        elif isinstance(one, Address):
+            yield "addresses", host, space
+        elif isinstance(one, Neighbour):
+            yield from (("neighbour", host, space, one.link, ip) for ip in (one.address, ""))
+        elif isinstance(one, BridgeFdb):
+            yield from (("fdb", host, one.bridge, mac) for mac in (one.mac, ""))
+        elif isinstance(one, VxlanFdb):
+            yield "vtep", host, space, one.link, one.mac
+        elif isinstance(one, Route):
+            yield "routes", host, space, one.table
+        elif isinstance(one, Rule):
+            yield "rules", host, space
+        elif isinstance(one, Sysctl):
+            yield "setting", host, space
 
 
-if __name__ == "__main__":
-    import sys
-    import time
-    from collections import Counter
+def _of_link(host: HostName, one: Link) -> Iterator[Key]:
+    yield "link", host, one.namespace, one.name
+    yield "bridge", host, one.name
+    if one.master is not None:
+        yield "bridge", host, one.master
+    if isinstance(one.spec, Vxlan):
+        yield "vni", one.spec.vni
+    if one.namespace != naming.HOST:
+        yield "rules", host, one.namespace
+        yield "setting", host, one.namespace
 
-    seeds, most = (int(word) for word in sys.argv[1:3])
-    tally: Counter[tuple[str, str]] = Counter()
-    for seed in range(seeds):
-        view = Tenants(seed, ports=3).topology()
-        states = states_of(view)
-        for mutant in mutants(states, seed, most):
-            begun = time.monotonic()
-            how = caught(view, broken(states, mutant))
-            tally[mutant.operator, how.partition(":")[0]] += 1
-            took = f"{time.monotonic() - begun:5.1f} s"
-            print(how[:50] or "SURVIVES", took, mutant.operator, mutant.host, mutant.what, flush=True)
-    for key, number in sorted(tally.items()):
-        print(*key, number)
-    lost = sum(number for (_, how), number in tally.items() if not how)
-    print(f"{100 * (1 - lost / tally.total()):.1f} % of {tally.total()}")
+
+def _of_table(old: Ruleset, new: Ruleset | None) -> Iterator[Key]:
+    was = parse(old)
+    if new is None:
+        yield from (("chain", id(was), name) for name, chain in was.chains.items() if chain.hook is not None)
+        return
+    now = parse(new)
+    for name, chain in was.chains.items():
+        other = now.chains.get(name)
+        if other is None or other.hook != chain.hook:
+            yield "chain", id(was), name
+        if other is None:
+            continue
+        texts, others = ([rule.text for rule in one.rules] for one in (chain, other))
+        if texts != others:
+            first = next((n for n, pair in enumerate(zip(texts, others, strict=False)) if pair[0] != pair[1]), len(others))
+            yield "rule", id(was), name, first
+    for name, members in was.sets.items():
+        if members != now.sets[name]:
+            yield from (("set", id(was), name, found) for found in (True, False))
+
+
+def unbroken(judges: Iterable[Judge]) -> list[Violation]:
+    """What is wrong with worlds that nobody has broken."""
+    return [violation for judge in judges for violation in judge.violations]
+
+
+__all__ = ["Judge", "Mutant", "Topology", "broken", "mutants", "replace", "unbroken"]

@@ -9,7 +9,7 @@ from onehop.cli.app import new, show_json
 from onehop.settings import DEFAULT_CONTROLLER_FILE
 
 if TYPE_CHECKING:
-    from onehop.verify.proof.isolation import Violation
+    from onehop.verify.proof.case import Violation
     from onehop.verify.proof.prove import Proof
 
 app = new("Prove that nobody reaches, or passes for, somebody else.")
@@ -23,8 +23,8 @@ def verify(
 ) -> None:
     """Prove, from what every host's kernel should hold, that no port reaches another project's but as the API allows.
 
-    Over all packets, not by samples; also that no protected port can say it is somebody else. Exit status 1 says that
-    something is violated.
+    Over all packets, not by samples; also that no protected port can say it is somebody else, and that what the API
+    promises arrives. Exit status 1 says that something is violated.
     """
     from time import monotonic
 
@@ -55,9 +55,8 @@ def _show(proof: "Proof", revision: int, seconds: float) -> None:
     for violation in proof.violations:
         _violation(violation)
     typer.echo(
-        f"revision {revision}: {proof.ports} ports, {proof.protected} of them protected; "
-        f"{proof.packets} classes of packets walked, {proof.frames} classes of frames judged at taps, "
-        f"{proof.questions} promised ways tried; {seconds} s"
+        f"revision {revision}: {proof.ports} ports, {proof.protected} of them protected; {proof.promises} promises; "
+        f"classes of frames: {', '.join(f'{count} of {kind}' for kind, count in proof.classes.items())}; {seconds} s"
     )
     said = f"{len(proof.violations)} violations" if proof.violations else "nobody reaches or passes for somebody else"
     typer.echo(said)

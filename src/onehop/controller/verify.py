@@ -7,6 +7,7 @@ from onehop.model.topology import Topology
 from onehop.net.identifier import HostName
 from onehop.objects import KernelObject
 from onehop.store import Transaction
+from onehop.verify.proof.external import virtual
 from onehop.verify.proof.prove import Proof, prove
 from onehop.verify.world import World
 
@@ -28,7 +29,7 @@ def verified(tx: Transaction, most: int = 100) -> tuple[int, Proof]:
     view = Topology(revision, values)
     physical = {host.name: {name: name for name in host.physical_networks} for host in view.hosts.values()}
     states = {host: list(_state(view, host, physical[host])) for host in view.hosts}
-    return revision, prove(view, World(view, states, physical), most)
+    return revision, prove(view, World(view, states, physical, virtual(view)), most)
 
 
 def _state(view: Topology, host: HostName, physical: dict[str, str]) -> Iterator[KernelObject]:

@@ -96,10 +96,10 @@ class Tracker:
             return self._about(packet)
         flow = flow_of(packet)
         for connection in self._connections:
-            for known in (connection.original, connection.reply):
-                self._watch.flow(msgspec.structs.astuple(flow), msgspec.structs.astuple(known))
+            self._watch.flow(msgspec.structs.astuple(flow), msgspec.structs.astuple(connection.original))
             if flow == connection.original:
                 return Tracked(connection, False, ESTABLISHED if connection.settled else NEW)
+            self._watch.flow(msgspec.structs.astuple(flow), msgspec.structs.astuple(connection.reply))
             if flow == connection.reply:
                 connection.answered = True
                 return Tracked(connection, True, ESTABLISHED)

@@ -40,12 +40,12 @@ class Hooks:
         steps: list[Step] = []
         work: list[tuple[int, Callable[[], Death | None]]] = []
         translators: list[tuple[Table, Chain]] = []
-        self.watch.used("hooks", self.space.host, self.space.name)
         for table, chain in self.space.chains(families, name):
             if chain.hook is not None and chain.hook.type == "nat":
                 translators.append((table, chain))
             elif chain.hook is not None:
                 work.append((chain.hook.priority, self._filter(table, chain, passing, steps)))
+        self.watch.used("tracks", self.space.host, self.space.name, version)
         if self.space.tracks(version):
             if name in _TRACKS:
                 work.append((_CONNTRACK, lambda: self._track(passing)))
@@ -63,7 +63,6 @@ class Hooks:
         """Take a frame through ``ingress`` or ``egress`` of a link; also the devices that get a copy."""
         steps: list[Step] = []
         copies: list[str] = []
-        self.watch.used("hooks", self.space.host, self.space.name)
         for table, chain in self.space.chains(frozenset({"netdev"}), name, device):
             ruling = self._ruled(table, chain, passing, steps)
             copies += ruling.copies
@@ -74,7 +73,6 @@ class Hooks:
     def bridge(self, passing: Passing) -> tuple[Death | None, list[Step]]:
         """Take a frame from one port of a bridge to another."""
         steps: list[Step] = []
-        self.watch.used("hooks", self.space.host, self.space.name)
         for table, chain in self.space.chains(frozenset({"bridge"}), "forward"):
             ruling = self._ruled(table, chain, passing, steps)
             if ruling.verdict != "accept":
@@ -83,7 +81,6 @@ class Hooks:
 
     def arp(self, name: str, passing: Passing) -> Death | None:
         """Take an ARP frame through ``input`` or ``output``."""
-        self.watch.used("hooks", self.space.host, self.space.name)
         for table, chain in self.space.chains(frozenset({"arp"}), name):
             ruling = self._ruled(table, chain, passing, [])
             if ruling.verdict != "accept":
@@ -111,11 +108,12 @@ class Hooks:
             return
         passing.looked = True
         packet = passing.packet
-        self.watch.protocol(packet)
+        self.watch.discovery(packet)
         discovery = packet.protocol == 58 and packet.type in (SOLICIT, ADVERTISE)
         if discovery:
             passing.untracked = True
         elif not passing.untracked:
+            self.watch.protocol(packet)
             passing.tracked = self._zones.setdefault(passing.zone, Tracker(self.watch)).track(packet)
             if passing.zone and passing.tracked is not None and not passing.tracked.connection.answered:
                 # Between bridges' ports one connection may pass twice before anybody answered.

@@ -13,7 +13,7 @@ from onehop.verify.conntrack import RELATED, Tracked
 from onehop.verify.hook import Hooks
 from onehop.verify.packet import Frame, Packet
 from onehop.verify.quote import EXCEEDED, about, is_error
-from onehop.verify.route import Way, is_linked, lookup, source_for
+from onehop.verify.route import Way, is_linked, is_nobodys, lookup, source_for
 from onehop.verify.space import Space
 from onehop.verify.subject import Passing
 from onehop.verify.trail import Death, End, Trail, ended, step
@@ -50,7 +50,7 @@ class Layer3(ABC):
         """An IP packet comes in by a link that is no bridge's port."""
         trail += (step(space, link.name, "packet", str(passing.packet)),)
         if not passing.frame.is_unicast:
-            self.watch.protocol(passing.packet)
+            self.watch.discovery(passing.packet)
             if not neighbour.is_discovery(passing.packet):
                 # ip_forward and ip6_forward: only what was sent to the link's own MAC.
                 unheard = Death("what was sent to a group of MACs is not forwarded", trivial=True)
@@ -59,7 +59,7 @@ class Layer3(ABC):
         trail += tuple(steps)
         if death is not None:
             return [ended(trail, space, link.name, passing, death)]
-        self.watch.protocol(passing.packet)
+        self.watch.discovery(passing.packet)
         if neighbour.is_discovery(passing.packet):
             return self._local(space, link.name, passing, trail)
         packet = passing.packet
@@ -79,6 +79,8 @@ class Layer3(ABC):
 
     def _forward(self, space: Space, link: str, passing: Passing, way: Way, trail: Trail) -> list[End]:
         packet = passing.packet
+        if is_nobodys(packet.source):
+            return [ended(trail, space, link, passing, Death(f"{packet.source} is nobody's source: a martian"))]
         if packet.ttl <= 1:
             if self.tells and not is_error(packet):
                 self.told += self._exceeded(space, passing)

@@ -71,6 +71,15 @@ def _selects(rule: Rule, destination: str, source: str, mark: int, incoming: str
     return rule.destination is None or address.contains(rule.destination, destination)
 
 
+NOBODYS = {4: ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"), 6: ("::/128", "::1/128", "ff00::/8")}
+"""By IP version: what is nobody's source. Nothing from there is routed (ip_route_input_slow, ip6_forward)."""
+
+
+def is_nobodys(ip: str) -> bool:
+    """Whether an address is nobody's, a loopback's or a group's."""
+    return any(address.contains(prefix, ip) for prefix in NOBODYS[address.version(ip)])
+
+
 def is_linked(ip: str) -> bool:
     """Whether an address is good for one link only (RFC 4291, 2.5.6): no router forwards from it or to it."""
     return ip.startswith("fe") and address.contains(LINK_LOCALS, ip)

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from onehop.errors import UnknownRuleError
 from onehop.net import address, naming
 from onehop.net.identifier import HostName
 from onehop.objects import (
@@ -82,6 +83,10 @@ class Space:
         """The larger of a setting of a link and of ``all``: ``net/ipv4/conf/{}/rp_filter``."""
         return max(int(self._sysctls.get(path.format(name), "0")) for name in (link, "all"))
 
+    def said(self, path: str) -> str:
+        """A setting as it is declared; empty where it is not."""
+        return self._sysctls.get(path, "")
+
     @property
     def owned(self) -> list[str]:
         """Every address of its own."""
@@ -127,6 +132,7 @@ class Machine:
     """
 
     def __init__(self, name: HostName, objects: Iterable[KernelObject], physical: Mapping[str, str]) -> None:
+        objects = list(objects)
         self.name = name
         self.physical = dict(physical)
         self.fdb: dict[str, dict[str, str]] = defaultdict(dict)
@@ -141,6 +147,10 @@ class Machine:
                 found.setdefault(one.namespace, [])
             else:
                 found.setdefault(one.namespace, []).append(one)
+        known = {one.namespace for one in objects if isinstance(one, Namespace)} | {naming.HOST}
+        strange = sorted(found.keys() - known)
+        if strange:
+            raise UnknownRuleError(f"something is to be in the namespace {strange[0]} on {name}, which nobody makes")
         self.spaces = {space: Space(name, space, objects) for space, objects in found.items()}
         self._ports: dict[str, list[Link]] = defaultdict(list)
         for link in self.spaces[naming.HOST].links.values():

@@ -156,7 +156,7 @@ class Switch:
             if payload.sender in ("0.0.0.0", payload.target):  # noqa: S104  # nobody's address
                 return None, True
         else:
-            watch.protocol(payload)
+            watch.discovery(payload)
             watch.address(payload.destination, ("ff02::1",))
         if isinstance(payload, Packet) and payload.type == ADVERTISE and payload.protocol == 58:
             return None, payload.destination == "ff02::1"

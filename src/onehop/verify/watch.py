@@ -30,7 +30,7 @@ class Watch:
         """Something that a host holds was looked at: its kind, and what tells it from others of the kind.
 
         Whoever hears this knows what a walk does not depend on: all else. Kinds: link, bridge, vni, fdb, vtep,
-        neighbour, addresses, routes, rules, setting, hooks, rule, set.
+        neighbour, addresses, routes, rules, setting, tracks, chain, rule, set.
         """
 
     def left(self, space: "Space", link: str, mark: int) -> None:
@@ -47,6 +47,9 @@ class Watch:
 
     def route(self, space: "Space", packet: Packet, mark: int) -> None:
         """A packet was looked up in the policy rules and tables of a namespace."""
+
+    def discovery(self, packet: Packet) -> None:
+        """It was asked whether it is a neighbour solicitation or advertisement."""
 
     def protocol(self, packet: Packet) -> None:
         """It was asked whether it is neighbour discovery, or what connection it may begin: protocol, type, flags."""

@@ -78,6 +78,10 @@ class World:
         segments = [(name, Port(self.outside, name)) for name in self.outside.links]
         return kind(self._machines, self._instances.values(), segments, way, watch)
 
+    def spaces(self, host: HostName) -> Mapping[str, Space]:
+        """The namespaces of a host."""
+        return next((machine.spaces for machine in self._machines if machine.name == host), {})
+
     def place(self, port: PortId) -> tuple[Space, str] | None:
         """The host namespace where an instance's tap is, and the tap's name; None where it is on no host."""
         found = self._instances.get(port)

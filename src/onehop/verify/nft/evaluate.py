@@ -113,6 +113,7 @@ def evaluate(table: Table, chain: Chain, subject: Subject, watch: Watch = SILENT
     Raises:
         UnknownRuleError: a rule names a chain or set that is not there.
     """
+    watch.used("chain", id(table), chain.name)
     run = _Run(table, subject, watch)
     decided = run.chain(chain, 0)
     said, copies = tuple(run.said), tuple(run.copies)

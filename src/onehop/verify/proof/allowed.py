@@ -15,7 +15,7 @@ from onehop.net import address
 from onehop.net.identifier import NetworkId, PortId, RouterId
 from onehop.verify.packet import PROTOCOLS
 from onehop.verify.proof.routes import span_of
-from onehop.verify.proof.sample import ip_number
+from onehop.verify.proof.sample import GROUPS, ip_number, mac_number
 from onehop.verify.proof.spans import Box, Numbers, numbers, points
 
 
@@ -34,15 +34,29 @@ class Allowed:
             target: to whom.
             version: of IP, or 0.
         """
-        if source is not None and source.network_id == target.network_id:
-            return [{}]
-        if version == 0:
-            return [{}] if source is None and self._is_flat(target.network_id) else []
-        found = self._published(target, version) if source is None or self._leaves(source.network_id) else []
         if source is None:
-            return [{}] if self._is_flat(target.network_id) else found
+            if self._is_flat(target.network_id):
+                return [{}]
+            return self._published(target, version) if version else []
+        found = list(self._beside(source, target)) if source.network_id == target.network_id else []
+        if version == 0:
+            return found
+        legs = points(mac_number(leg.mac_address) for leg in self.view.legs_on(source.network_id))
+        routed = self._published(target, version) if self._leaves(source.network_id) else []
         mine = [ip for ip in _addresses(target) if address.version(ip) == version]
-        return [*found, *({"destination": some} for ip in mine if (some := self.inside(source.network_id, ip, target)))]
+        routed += [{"destination": some} for ip in mine if (some := self.inside(source.network_id, ip, target))]
+        flat = self._is_flat(source.network_id)
+        return [*found, *(box if flat else {**box, "destination_mac": legs} for box in routed)]
+
+    def _beside(self, source: Port, target: Port) -> Iterator[Box]:
+        """On one network: what is sent to groups, and to a MAC of the port's; where MACs move, to any."""
+        pairs = [pair.mac_address for port in self.view.ports_of(source.network_id) for pair in port.allowed_address_pairs]
+        if self._is_flat(source.network_id) or len(set(pairs)) < len(pairs):
+            yield {}
+            return
+        yield {"destination_mac": GROUPS}
+        own = {target.mac_address, *(pair.mac_address for pair in target.allowed_address_pairs)}
+        yield {"destination_mac": points(map(mac_number, own))}
 
     def inside(self, start: NetworkId, ip: str, target: Port) -> Numbers:
         """Destinations by which routers between networks lead from one to an address of a port."""

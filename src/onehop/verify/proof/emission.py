@@ -9,21 +9,23 @@ from collections.abc import Callable, Iterator, Mapping
 from onehop.model.port import Port
 from onehop.model.topology import Topology
 from onehop.net import naming
+from onehop.net.address import pack_mac, version
 from onehop.verify.nft.evaluate import evaluate
 from onehop.verify.nft.value import Atom, Field, Members
 from onehop.verify.proof.alike import alike
+from onehop.verify.proof.case import Case, Judged, Used, Violation
 from onehop.verify.proof.explore import classes
 from onehop.verify.proof.identity import identity
-from onehop.verify.proof.isolation import Violation
-from onehop.verify.proof.pieces import around
-from onehop.verify.proof.spans import Box, Numbers, meet, remainder, size
+from onehop.verify.proof.pieces import around, pieces
+from onehop.verify.proof.sample import ip_number
+from onehop.verify.proof.spans import Box, Numbers, meet, points, remainder, size
 from onehop.verify.proof.speech import Speech
 from onehop.verify.proof.utterance import FORMS, Form, Utterance
 from onehop.verify.space import Space
 from onehop.verify.watch import Readable, Watch
 from onehop.verify.world import World
 
-Judge = Callable[[Mapping[str, int], Box], tuple[Box, tuple[bool, frozenset[str]]]]
+Heard = tuple[Used, bool, frozenset[str]]
 
 
 class _Listener(Watch):
@@ -32,6 +34,11 @@ class _Listener(Watch):
     def __init__(self, form: Form) -> None:
         self.form = form
         self.box: dict[str, Numbers] = {}
+        self.seen: set[tuple[object, ...]] = set()
+
+    def used(self, *what: object) -> None:
+        """See `Watch`."""
+        self.seen.add(what)
 
     def matched(
         self,
@@ -57,70 +64,85 @@ class _Listener(Watch):
 
 
 class Emission:
-    """Asks every protected port's tap.
+    """Asks every protected port's tap."""
 
-    Attributes:
-        classes: how many classes of frames were judged.
-        ports: how many ports.
-    """
-
-    def __init__(self, view: Topology, world: World) -> None:
+    def __init__(self, view: Topology) -> None:
         self.view = view
-        self.world = world
-        self.classes = 0
-        self.ports = 0
 
-    def violations(self) -> Iterator[Violation]:
-        """What ports can say and must not, or must be able to say and cannot.
-
-        Raises:
-            UnknownRuleError: a tap's ruleset says something that is not known here.
-        """
+    def cases(self) -> Iterator[Case]:
+        """One for each port and form of frames."""
         for port in self.view.ports.values():
-            at = self.world.place(port.id)
-            if port.router_id is None and port.port_security_enabled and at is not None and at[1] in at[0].links:
-                self.ports += 1
-                yield from self.of(port, *at)
+            if port.router_id is None and port.port_security_enabled and port.host in self.view.hosts:
+                speech, network = Speech(identity(self.view, port)), self.view.networks[port.network_id]
+                tunnel = naming.vxlan(network.vni) if network.vni is not None and port.allowed_address_pairs else ""
+                for form in FORMS:
+                    yield Case("emission", _Judge(port, form, speech.allowed(form), tunnel), form.box())
 
-    def of(self, port: Port, host: Space, tap: str) -> Iterator[Violation]:
-        """Those of one port."""
-        speech = Speech(identity(self.view, port))
-        network = self.view.networks[port.network_id]
-        ours = {naming.vxlan(network.vni)} if network.vni is not None else set[str]()
-        for form in FORMS:
-            allowed, refused = speech.allowed(form), list[Box]()
-            for one in classes(form.box(), _judge(form, host, tap)):
-                self.classes += 1
-                passes, copies = one.found
-                if not copies <= ours:
-                    yield _violation("sends copies beyond its network", port, form, one.values, [one.box])
-                left = remainder(one.box, allowed) if passes else []
-                if left:
-                    yield _violation("may say what is not the port's", port, form, _point(left[0]), left)
+
+class _Judge:
+    """Judges what one port says in one form."""
+
+    def __init__(self, port: Port, form: Form, allowed: list[Box], tunnel: str) -> None:
+        self.port, self.form, self.allowed, self.tunnel = port, form, allowed, tunnel
+        self.moved = list(moved(port, form)) if tunnel else []
+
+    def __call__(self, world: World, box: Box) -> Iterator[Judged]:
+        at = world.place(self.port.id)
+        if at is None or at[1] not in at[0].links:
+            used = frozenset({("link", self.port.host, naming.HOST, naming.tap(self.port.id))})
+            yield Judged(box, used, self._violation("has no tap", [box]))
+            return
+        for one in classes(box, self._walk(*at)):
+            used, passes, copies = one.found
+            wrong = next(self._wrong(one.box, passes, copies), None)
+            yield Judged(one.box, used, self._violation(*wrong) if wrong is not None else None)
+
+    def _walk(self, host: Space, tap: str) -> Callable[[Mapping[str, int], Box], tuple[Box, Heard]]:
+        def walk(values: Mapping[str, int], _: Box) -> tuple[Box, Heard]:
+            listener, copies, passes = _Listener(self.form), set[str](), True
+            listener.used("link", host.host, host.name, tap)
+            for table, chain in host.chains(frozenset({"netdev"}), "ingress", tap):
+                ruling = evaluate(table, chain, Utterance(self.form, values), listener)
+                copies.update(ruling.copies)
+                passes = passes and ruling.verdict == "accept"
                 if not passes:
-                    refused.append(one.box)
-            for box in allowed:
-                lost = [both for no in refused if (both := meet(box, no)) is not None]
-                if lost:
-                    yield _violation("may not say what is its own", port, form, _point(lost[0]), lost)
+                    break
+            return listener.box, (frozenset(listener.seen), passes, frozenset(copies))
+
+        return walk
+
+    def _wrong(self, box: Box, passes: bool, copies: frozenset[str]) -> Iterator[tuple[str, list[Box]]]:
+        if copies - {self.tunnel}:
+            yield "sends copies beyond its network", [box]
+        if copies and not self.moved:
+            yield "sends copies of what moves nothing", [box]
+        left = remainder(box, self.allowed) if passes else []
+        if left:
+            yield "may say what is not the port's", left
+        lost = [] if passes else [both for own in self.allowed if (both := meet(box, own)) is not None]
+        if lost:
+            yield "may not say what is its own", lost
+        unheard = [] if copies else [both for own in self.moved if (both := meet(box, own)) is not None]
+        if passes and unheard:
+            yield "says that an address moved, and other hosts do not hear it", unheard
+
+    def _violation(self, what: str, boxes: list[Box]) -> Violation:
+        values = {name: some[0][0] for name, some in boxes[0].items()}
+        return Violation(what, self.port.id, frame=str(Utterance(self.form, values)), packets=sum(map(size, boxes)))
 
 
-def _judge(form: Form, host: Space, tap: str) -> Judge:
-    def walk(values: Mapping[str, int], _: Box) -> tuple[Box, tuple[bool, frozenset[str]]]:
-        listener, copies = _Listener(form), set[str]()
-        for table, chain in host.chains(frozenset({"netdev"}), "ingress", tap):
-            ruling = evaluate(table, chain, Utterance(form, values), listener)
-            copies.update(ruling.copies)
-            if ruling.verdict != "accept":
-                return listener.box, (False, frozenset(copies))
-        return listener.box, (True, frozenset(copies))
-
-    return walk
-
-
-def _point(box: Box) -> dict[str, int]:
-    return {name: some[0][0] for name, some in box.items()}
-
-
-def _violation(what: str, port: Port, form: Form, values: Mapping[str, int], boxes: list[Box]) -> Violation:
-    return Violation(what, port.id, frame=str(Utterance(form, values)), packets=sum(map(size, boxes)))
+def moved(port: Port, form: Form) -> Iterator[Box]:
+    """What says that an address of a pair is here now, and so must be heard on other hosts: gratuitous ARP, and
+    advertisements to everybody."""
+    mac = points([int.from_bytes(pack_mac(port.mac_address))])
+    for pair in port.allowed_address_pairs:
+        number = ip_number(pair.ip_address.partition("/")[0]) + ("/" in pair.ip_address)
+        if form.name == "ARP" and version(pair.ip_address) == 4:
+            there = points([number])
+            fixed = points([0x000108000604])
+            yield {"smac": mac, "sender_mac": mac, "fixed": fixed, "sender": there, "target": there}
+        if form.name == "IPv6 with neighbour advertisement" and version(pair.ip_address) == 6:
+            about = {name: points([value]) for name, value in pieces(form.fields["@th,64,128"], number).items()}
+            own = {name: points([value]) for name, value in pieces(form.fields["ip6 saddr"], number).items()}
+            whole: Box = {"length": points([24]), "destination": points([ip_number("ff02::1")])}
+            yield {"smac": mac, **whole, **about, **own}

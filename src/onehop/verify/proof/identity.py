@@ -57,8 +57,11 @@ def identity(view: Topology, port: Port) -> Identity:
             prefixes.add(pair.ip_address)
         elif ip not in held:
             singles.add((mac, ip))
+    own_local = address.link_local(port.mac_address)
     fixed = {ip.ip_address for ip in port.fixed_ips}
-    singles |= {(mac, ip) for mac in macs for ip in (*fixed, address.link_local(mac))}
+    # For a virtual address Linux answers from the port's own MAC too, where two links are on one subnet.
+    singles |= {(port.mac_address, ip) for _, ip in singles}
+    singles |= {(mac, ip) for mac in macs for ip in (*fixed, own_local, address.link_local(mac))}
     gateways = {s.gateway_ip for s in view.subnets_of(port.network_id) if s.gateway_ip is not None}
     foreign = {ip.ip_address for p in others for ip in p.fixed_ips} | gateways - fixed
     own = {

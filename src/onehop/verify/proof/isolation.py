@@ -1,78 +1,151 @@
-"""The proof that nobody comes to a port of another project but by a way that the API allows."""
+"""The proof that nobody hears what is not for him: every frame that can be said, and everybody whom it reaches.
 
-from collections.abc import Iterator
+A frame comes to an instance only by a way that the API has and its security groups allow; outside only as somebody who
+may be seen there; to a host's own stack never; and what speaks of gateways stays at home.
+"""
+
+from collections.abc import Iterator, Mapping
 
 from onehop.model.port import Port
 from onehop.model.topology import Topology
+from onehop.net import naming
+from onehop.net.identifier import HostName
+from onehop.verify.packet import Frame
 from onehop.verify.proof.allowed import Allowed
-from onehop.verify.proof.case import Violation
+from onehop.verify.proof.case import Case, Judged, Violation
+from onehop.verify.proof.groups import Groups
+from onehop.verify.proof.hearing import Hearing
 from onehop.verify.proof.identity import identity
-from onehop.verify.proof.reach import Arrival, Reach, Source
-from onehop.verify.proof.sample import ARPS, PACKETS, UNICAST, frame_of, mac_number
-from onehop.verify.proof.spans import Box, points, remainder
-from onehop.verify.trail import Trail
+from onehop.verify.proof.leaving import Leaving
+from onehop.verify.proof.listener import Listener, judged
+from onehop.verify.proof.probe import Arrival
+from onehop.verify.proof.promise import Form, all_of, may_come_in
+from onehop.verify.proof.reach import Source, probe, send
+from onehop.verify.proof.sample import ARPS, PACKETS, ip_number, mac_number
+from onehop.verify.proof.spans import Box, meet, minus, points, remainder, size
+from onehop.verify.subject import Passing
 from onehop.verify.world import World
+
+Wrong = tuple[str, list[Box], Arrival | None]
 
 
 class Isolation:
-    """Asks every port of a network, and its outside.
+    """Asks every port of a network, its outside, and what may come by tunnels."""
 
-    Attributes:
-        classes: how many classes of frames were walked.
-    """
-
-    def __init__(self, view: Topology, world: World) -> None:
+    def __init__(self, view: Topology) -> None:
         self.view = view
-        self.reach = Reach(world)
         self.allowed = Allowed(view)
-        self.classes = 0
-        self.outside = sorted(world.outside.links)
+        self.groups = Groups(view)
+        self.hearing = Hearing(view)
+        self.leaving = Leaving(view)
 
-    def violations(self) -> Iterator[Violation]:
-        """Every class of frames that comes where the API does not lead it.
-
-        Raises:
-            UnknownRuleError: a ruleset says something that is not known here.
-        """
+    def cases(self) -> Iterator[Case]:
+        """One for each that can speak, and family."""
         for port in self.view.ports.values():
             if port.router_id is None and port.host is not None:
-                yield from self.of(port)
-        for network in self.outside:
+                for family, box in said(self.view, port):
+                    yield self._case(port, Source(port.id), family, box)
+        flat = {str(n.physical_network) for n in self.view.networks.values() if n.network_type == "flat"}
+        for network in sorted(flat):
             for family, box in ((4, PACKETS[4]), (6, PACKETS[6]), *((0, arps) for arps in _arps(ARPS))):
-                yield from self._checked(None, Source(None, network), family, box)
+                yield self._case(None, Source(None, network), family, box)
+        yield from self._home()
 
-    def of(self, port: Port) -> Iterator[Violation]:
-        """Those of one port's frames."""
-        for family, box in _said(self.view, port):
-            yield from self._checked(port, Source(port.id), family, box)
+    def _home(self) -> Iterator[Case]:
+        for network in self.view.networks.values():
+            for host in self.view.hosts if network.vni is not None else ():
+                probes = points(mac_number(mac) for mac in self.hearing.probes(network.id))
+                source = Source(None, naming.vxlan(network.vni or 0), host)
+                for family, box in self.hearing.boxes(str(network.vni)):
+                    # What answers a leg's question comes to the MAC that it asked under.
+                    for rest in minus(box, {"destination_mac": probes}) if probes else (box,):
+                        yield Case("home", self._judge(None, source, family), rest)
 
-    def _checked(self, port: Port | None, source: Source, family: int, box: Box) -> Iterator[Violation]:
-        for one in self.reach.classes(source, family, box):
-            self.classes += 1
-            for arrival in one.found:
-                target = self.view.ports.get(arrival.port)  # type: ignore[call-overload]  # of an instance, or none
-                if target is None or (port is not None and target.project_id == port.project_id):
-                    continue
-                left = remainder(one.box, self.allowed.boxes(port, target, family))
-                if left:
-                    yield _violation(port, target, arrival, frame_of(one.values, family), left)
+    def _case(self, port: Port | None, source: Source, family: int, box: Box) -> Case:
+        return Case("isolation", self._judge(port, source, family), box)
+
+    def _judge(self, port: Port | None, source: Source, family: int) -> "_Judge":
+        return _Judge(self, port, source, family)
+
+    def wrong(self, port: Port | None, source: Source, family: int, sent: Frame, heard: list[Arrival], box: Box) -> Iterator[Wrong]:
+        """What is wrong with who has heard a class of frames."""
+        for arrival in heard:
+            if arrival.kind == "port" and arrival.asked:
+                target = self.view.ports.get(arrival.who)  # type: ignore[call-overload]  # an id
+                if source.host:
+                    yield "speaks of a gateway and comes from the underlay", [box], arrival
+                elif target is not None and target is not port:
+                    left = remainder(box, self._allowed(port, target, family, sent, arrival))
+                    yield f"comes to a port of project {target.project_id}, to which nothing in the API leads", left, arrival
+            elif arrival.kind == "tunnel" and arrival.frame.payload is sent.payload:
+                home = [both for of, b in self.hearing.boxes(arrival.who) if of == family and (both := _common(box, b))]
+                yield "speaks of a gateway across the underlay", home, arrival
+            elif arrival.kind == "leg" and source.host and arrival.frame.payload is sent.payload:
+                yield "speaks of a gateway, comes from the underlay and is heard by a router", [box], arrival
+            elif arrival.kind == "leg" and source.port is None and arrival.frame.payload is sent.payload and family == 0:
+                yield "asks outside for an address, and is heard where nobody has it", self.leaving.asked(arrival, box), arrival
+            elif arrival.kind == "router":
+                yield "is in mid-stream, and taken for the router's own", self.leaving.taken(box) if family == 4 else [], arrival
+            elif arrival.kind == "outside" and arrival.packet is not None and port is not None:
+                yield "goes out as nobody who may be seen there", self.leaving.unseen(port, sent, arrival.packet, box), arrival
+
+    def _allowed(self, port: Port | None, target: Port, family: int, sent: Frame, arrival: Arrival) -> list[Box]:
+        ways = self.allowed.boxes(port, target, family)
+        if family == 0 or arrival.packet is None:
+            return ways
+        came, was = arrival.packet, sent.payload
+        assert not hasattr(was, "operation")  # noqa: S101  # of ARP there is no packet
+        changed = came.source != was.source  # type: ignore[union-attr]  # a packet
+        form = Form(
+            source=points([ip_number(came.source)]) if changed else None,
+            sport=points([came.source_port]) if changed else None,
+            destination=ip_number(came.destination) if came.destination != was.destination else None,  # type: ignore[union-attr]
+            dport=came.destination_port if came.destination_port != was.destination_port else None,  # type: ignore[union-attr]
+        )
+        out = [{}] if port is None else self.groups.outwards(port, family)
+        return all_of(ways, out, may_come_in(self.groups, target, family, form))
 
 
-def _violation(port: Port | None, target: Port, arrival: Arrival, frame: object, left: list[Box]) -> Violation:
-    from onehop.verify.proof.spans import size
-    from onehop.verify.subject import Passing
+class _Judge:
+    """Judges the classes of one source's frames."""
 
-    return Violation(
-        what=f"comes to a port of project {target.project_id}, to which nothing in the API leads",
-        port="" if port is None else port.id,
-        to=target.id,
-        frame=str(Passing(frame)),  # type: ignore[arg-type]  # a frame
-        packets=sum(map(size, left)),
-        trail=arrival.trail,
-    )
+    def __init__(self, isolation: Isolation, port: Port | None, source: Source, family: int) -> None:
+        self.isolation, self.port, self.source, self.family = isolation, port, source, family
+
+    def __call__(self, world: World, box: Box) -> Iterator[Judged]:
+        return judged(world, self.family, box, self._walk)
+
+    def _walk(self, world: World, frame: Frame, listener: Listener) -> "_Found":
+        walk = probe(world, listener)
+        heard, _ = send(walk, self.source, frame)
+        return _Found(self, frame, heard, listener.marked)
 
 
-def _said(view: Topology, port: Port) -> Iterator[tuple[int, Box]]:
+class _Found:
+    """Who has heard a class."""
+
+    def __init__(self, judge: _Judge, frame: Frame, heard: list[Arrival], marked: list[str]) -> None:
+        self.judge, self.frame, self.heard, self.marked = judge, frame, heard, marked
+
+    def __call__(self, values: Mapping[str, int], box: Box) -> Violation | None:
+        judge = self.judge
+        found = judge.isolation.wrong(judge.port, judge.source, judge.family, self.frame, self.heard, box)
+        for what, left, arrival in found:
+            if left:
+                return self._violation(what, left, arrival)
+        side = judge.isolation.hearing.side(self.heard)
+        if side is not None:
+            return self._violation(side[0], [box], None)
+        return self._violation(f"leaves {self.marked[0]} with a mark of ours", [box], None) if self.marked else None
+
+    def _violation(self, what: str, left: list[Box], arrival: Arrival | None) -> Violation:
+        port = self.judge.port
+        trail = () if arrival is None else arrival.trail
+        who = "" if arrival is None else arrival.who
+        return Violation(what, "" if port is None else port.id, who, str(Passing(self.frame)), sum(map(size, left)), trail)
+
+
+def said(view: Topology, port: Port) -> Iterator[tuple[int, Box]]:
     """All that a port may say; of a port without protection, all."""
     if not port.port_security_enabled:
         yield 4, PACKETS[4]
@@ -87,10 +160,20 @@ def _said(view: Topology, port: Port) -> Iterator[tuple[int, Box]]:
     yield from ((0, box) for box in _arps(arps))
 
 
+def _common(box: Box, spoken: Box) -> Box | None:
+    """What is in both; in frames of ARP that have no target that is the sender."""
+    if "sender" in box and "target" not in box:
+        spoken = {**{name: some for name, some in spoken.items() if name != "target"}}
+        whole = ARPS["sender"]
+        if spoken["sender"] == whole:
+            return None
+    return meet(box, spoken)
+
+
 def _arps(box: Box) -> Iterator[Box]:
     """ARP that says of its sender, and all other."""
     yield {name: some for name, some in box.items() if name != "target"}
     yield box
 
 
-__all__ = ["UNICAST", "Isolation", "Violation"]
+__all__ = ["HostName", "Isolation", "said"]

@@ -33,6 +33,15 @@ def split(row: Row, some: Numbers) -> Iterator[Box]:
             yield from (found for other in behind if (found := meet(one, other)) is not None)
 
 
+def pieces(row: Row, number: int) -> dict[str, int]:
+    """A number, cut into the pieces of a row."""
+    found, left = {}, sum(piece.bits for piece in row)
+    for piece in row:
+        left -= piece.bits
+        found[piece.name] = number >> left & ((1 << piece.bits) - 1)
+    return found
+
+
 def around(row: Row, some: Numbers, number: int) -> Box:
     """One of these boxes, in which a number of the set is."""
     return next(box for box in split(row, some) if _within(row, box, number))

@@ -1,13 +1,16 @@
-"""Everything that is proved of a network, in one: who can say what, who comes to whom, and what is promised works."""
+"""Everything that is proved of a network, in one: who can say what, who hears whom, and that what is promised works."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
 
 from onehop.model.topology import Topology
+from onehop.verify.proof.case import Case, Violation
 from onehop.verify.proof.delivery import Delivery
 from onehop.verify.proof.emission import Emission
-from onehop.verify.proof.isolation import Isolation, Violation
+from onehop.verify.proof.isolation import Isolation
+from onehop.verify.proof.settings import Settings
 from onehop.verify.world import World
 
 
@@ -16,18 +19,24 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         ports: instances' ports that are on a host; `protected` those of them whose taps were judged.
-        frames: classes of frames that were judged at taps.
-        packets: classes of frames that were walked through the network.
-        questions: promised ways that were tried.
+        promises: what the API promises, and so was asked.
+        classes: of frames that were judged, by kind of case.
         violations: empty where all holds.
     """
 
     ports: int
     protected: int
-    frames: int
-    packets: int
-    questions: int
+    promises: int
+    classes: dict[str, int]
     violations: tuple[Violation, ...]
+
+
+def cases(view: Topology) -> Iterator[Case]:
+    """All that is to be proved of a topology; what is quick to find comes first."""
+    yield from Settings(view).cases()
+    yield from Delivery(view).cases()
+    yield from Emission(view).cases()
+    yield from Isolation(view).cases()
 
 
 def prove(view: Topology, world: World, most: int = 100) -> Proof:
@@ -41,24 +50,22 @@ def prove(view: Topology, world: World, most: int = 100) -> Proof:
     Raises:
         UnknownRuleError: a ruleset says something that is not known here: nothing is proved then.
     """
-    emission, isolation, delivery = Emission(view, world), Isolation(view, world), Delivery(view, world)
+    counted: Counter[str] = Counter()
+    promises = 0
     found: list[Violation] = []
-    for violation in _all(delivery, emission, isolation):
-        found.append(violation)
+    for case in cases(view):
+        promises += case.kind == "promise"
+        for judged in case.judge(world, case.box):
+            counted[case.kind] += 1
+            if judged.violation is not None:
+                found.append(judged.violation)
         if len(found) >= most:
             break
     ports = [p for p in view.ports.values() if p.router_id is None and world.instance(p.id) is not None]
     return Proof(
         ports=len(ports),
-        protected=emission.ports,
-        frames=emission.classes,
-        packets=isolation.classes,
-        questions=delivery.questions,
+        protected=sum(port.port_security_enabled for port in ports),
+        promises=promises,
+        classes=dict(counted),
         violations=tuple(found),
     )
-
-
-def _all(delivery: Delivery, emission: Emission, isolation: Isolation) -> Iterator[Violation]:
-    yield from delivery.violations()
-    yield from emission.violations()
-    yield from isolation.violations()

@@ -55,6 +55,7 @@ _FLOW = ("inet_proto", "ipv4_addr", "inet_service", "ipv4_addr", "inet_service",
 _SHAPES = (points([6]), points([17]), points([1]), points([58]))
 _BEGINNING = points(flags for flags in range(256) if begins_tcp(flags))
 _MOST_MACS = 65_536
+_DISCOVERS = points([58])
 _OTHERS = without(((0, 255),), points([1, 6, 17, 58]))
 
 
@@ -127,6 +128,13 @@ class Recorder(Watch):
         self._ip(packet.destination, destinations)
         if sources != WHOLE:
             self._ip(packet.source, sources)
+
+    def discovery(self, packet: Packet) -> None:
+        """See `Watch`."""
+        for name in self._named(("protocol",), packet.protocol):
+            self._keep(name, _DISCOVERS if packet.protocol == 58 else without(((0, 255),), _DISCOVERS))
+        if packet.protocol == 58 and self.values.get("type") == packet.type:
+            self._keep("type", same(packet.type, iter([points([135]), points([136])])))
 
     def protocol(self, packet: Packet) -> None:
         """See `Watch`."""

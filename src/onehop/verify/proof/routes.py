@@ -6,7 +6,7 @@ from onehop.net import address
 from onehop.verify.proof.alike import WHOLE, same
 from onehop.verify.proof.sample import ip_number
 from onehop.verify.proof.spans import Numbers, both
-from onehop.verify.route import LINK_LOCALS, routes_of
+from onehop.verify.route import LINK_LOCALS, NOBODYS, routes_of
 from onehop.verify.space import Space
 
 
@@ -24,6 +24,7 @@ def same_route(space: Space, destination: str, source: str, mark: int) -> tuple[
     for table in sorted({rule.table for rule in rules}):
         prefixes = {one.destination for one in routes_of(space, table) if address.version(one.destination) == version}
         to = both(to, same(number, map(span_of, prefixes)))
+    sources += [span_of(prefix) for prefix in NOBODYS[version]]
     if version == 6:
         to = both(to, same(number, iter([_LINKED])))
         sources.append(_LINKED)
