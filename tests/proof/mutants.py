@@ -185,7 +185,9 @@ def _of_table(old: Ruleset, new: Ruleset | None) -> Iterator[Key]:
             continue
         texts, others = ([rule.text for rule in one.rules] for one in (chain, other))
         if texts != others:
-            first = next((n for n, pair in enumerate(zip(texts, others, strict=False)) if pair[0] != pair[1]), len(others))
+            first = next(
+                (n for n, pair in enumerate(zip(texts, others, strict=False)) if pair[0] != pair[1]), len(others)
+            )
             yield "rule", id(was), name, first
     for name, members in was.sets.items():
         if members != now.sets[name]:

@@ -177,9 +177,9 @@ def widen_a_prefix(one: KernelObject) -> Iterator[Broken]:
         head = one.destination.split("/")[0]
         yield replace(one, destination="fd00::/16" if ":" in head else f"{head.split('.')[0]}.0.0.0/8"), words(one)
     for table, number, chain, line in _rules(one):
-        for old, new in (("169.254.0.0/16", "169.0.0.0/8"), ("fe80::/10", "::/0"), ("/24", "/8")):
-            if old in line and new not in line:
-                yield _line(table, number, line.replace(old, new, 1)), f"{words(table)} {chain}: {line} as {new}"
+        for old, new in (("169.254.0.0/16", "169.0.0.0/8"), ("fe80::/10", "::/0"), (r"10\.0\.\d+\.0/24", "10.0.0.0/8")):
+            if re.search(old, line):
+                yield _line(table, number, re.sub(old, new, line, count=1)), f"{words(table)} {chain}: {line} as {new}"
 
 
 def lose_a_match(one: KernelObject) -> Iterator[Broken]:

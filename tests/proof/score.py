@@ -67,7 +67,8 @@ def score(
                 found.missed.pop(mutant.kind, None)
             else:
                 found.missed.setdefault(mutant.kind, []).append((world.__name__, mutant))
-            say(f"{how or 'MISSED':9} {world.__name__}: {mutant.operator} on {mutant.host}: {mutant.what}  [{what[:80]}]")
+            done = f"{mutant.operator} on {mutant.host}: {mutant.what}  [{what[:80]}]"
+            say(f"{how or 'MISSED':9} {world.__name__}: {done}")
     return found
 
 

@@ -76,27 +76,33 @@ def groups() -> Scenario:
     ping = SecurityRule(direction="ingress", version=4, protocol=1, first=8, last=0)
     mates = world.group(2)
     world.group(2, *everything, *(SecurityRule(direction="ingress", version=v, group=mates) for v in (4, 6)))
-    web = world.group(1, *everything, http, ping, SecurityRule(direction="ingress", version=6, protocol=17, first=53))
+    names = [SecurityRule(direction="ingress", version=v, protocol=17, first=53, last=53) for v in (4, 6)]
+    web = world.group(1, http, ping, *names)
     narrow = world.group(
         3,
         SecurityRule(direction="egress", version=4, protocol=17, prefix="10.0.1.0/24"),
-        SecurityRule(direction="ingress", version=4, group=web),
+        SecurityRule(direction="ingress", version=4, group=mates),
         stateful=False,
     )
     own(world, world.port(1, 1, groups=[mates]), project_id=project(2))
     world.port(1, 2, groups=[mates, web])
     world.port(1, 2, groups=[])
-    world.port(2, 1, groups=[narrow])
+    world.port(1, 1, groups=[web])
+    world.port(1, 1, groups=[narrow])
+    world.port(2, 2)
     return reaching(world)
+
+
+_WIDE = ("fa:16:3e:01:00:02", "fd00:1::/120")
 
 
 def pairs() -> Scenario:
     """Virtual addresses, wide pairs, and a port without protection, on a network that two projects share."""
     world = Northern(2, six=True)
     world.network(1)
-    world.router(1, [1])
+    world.router(1, [1], routes=[("0.0.0.0/0", "10.0.1.12")])
     world.port(1, 1, pairs=[("00:00:5e:00:01:07", "10.0.1.200"), ("fa:16:3e:01:00:01", "fd00:1::200")])
-    world.port(1, 2, pairs=[("00:00:5e:00:01:07", "10.0.1.200"), ("fa:16:3e:01:00:02", "10.0.1.128/26")])
+    world.port(1, 2, pairs=[("00:00:5e:00:01:07", "10.0.1.200"), ("fa:16:3e:01:00:02", "10.0.1.0/28"), _WIDE])
     own(world, world.port(1, 2), project_id=project(2), port_security_enabled=False)
     return reaching(world)
 

@@ -60,6 +60,7 @@ class Connection:
         status: `SNAT` and `DNAT`.
         settled: the manipulations that were decided, by a rule or by none.
         answered: a packet went the other way.
+        mark: of the connection.
     """
 
     def __init__(self, original: Flow) -> None:
@@ -68,6 +69,7 @@ class Connection:
         self.status = 0
         self.settled: set[Manipulation] = set()
         self.answered = False
+        self.mark = 0
 
 
 class Tracked(msgspec.Struct, frozen=True):
@@ -89,6 +91,12 @@ class Tracker:
     def is_empty(self) -> bool:
         """Whether nothing was tracked."""
         return not self._connections
+
+    def bar(self, mark: int) -> int:
+        """Mark every connection; how many there are."""
+        for connection in self._connections:
+            connection.mark = mark
+        return len(self._connections)
 
     def track(self, packet: Packet) -> Tracked | None:
         """The connection of a packet, a new one where it may begin one; None where it is invalid."""

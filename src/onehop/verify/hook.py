@@ -5,10 +5,10 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from onehop.net.address import unpack
-from onehop.verify.conntrack import NEW, Manipulation, Tracker, rewritten
+from onehop.verify.conntrack import ESTABLISHED, NEW, Manipulation, Tracker, rewritten
 from onehop.verify.nft.evaluate import Ruling, Said, evaluate
 from onehop.verify.nft.value import Chain, Table
-from onehop.verify.packet import ADVERTISE, SOLICIT
+from onehop.verify.packet import UNTRACKABLE
 from onehop.verify.space import Space
 from onehop.verify.subject import Passing
 from onehop.verify.trail import Death, Step, step
@@ -32,6 +32,10 @@ class Hooks:
         self.watch = watch
         self.tracker = Tracker(watch)
         self._zones = {0: self.tracker}
+
+    def bar(self, mark: int) -> int:
+        """Mark the connections of every zone but the first; how many there are."""
+        return sum(tracker.bar(mark) for zone, tracker in self._zones.items() if zone)
 
     def ip(self, name: str, passing: Passing) -> tuple[Death | None, list[Step]]:
         """Take an IP packet through ``prerouting``, ``input``, ``forward``, ``output`` or ``postrouting``."""
@@ -109,15 +113,15 @@ class Hooks:
         passing.looked = True
         packet = passing.packet
         self.watch.discovery(packet)
-        discovery = packet.protocol == 58 and packet.type in (SOLICIT, ADVERTISE)
-        if discovery:
+        if packet.protocol == 58 and packet.type in UNTRACKABLE:
             passing.untracked = True
         elif not passing.untracked:
             self.watch.protocol(packet)
             passing.tracked = self._zones.setdefault(passing.zone, Tracker(self.watch)).track(packet)
-            if passing.zone and passing.tracked is not None and not passing.tracked.connection.answered:
+            found = passing.tracked
+            if passing.zone and found is not None and found.state == ESTABLISHED and not found.connection.answered:
                 # Between bridges' ports one connection may pass twice before anybody answered.
-                passing.tracked = replace(passing.tracked, state=NEW)
+                passing.tracked = replace(found, state=NEW)
 
     def _translate(
         self, chains: list[tuple[Table, Chain]], what: Manipulation, passing: Passing, steps: list[Step]

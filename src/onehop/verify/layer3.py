@@ -134,9 +134,7 @@ class Layer3(ABC):
             return neighbour.discovered(self, space, space.links[link], passing, trail)
         return [End(trail, space, link, passing.packet)]
 
-    def output(
-        self, space: Space, packet: Packet, trail: Trail = (), attached: Tracked | None = None
-    ) -> list[End]:
+    def output(self, space: Space, packet: Packet, trail: Trail = (), attached: Tracked | None = None) -> list[End]:
         """A namespace sends a packet of its own (`attached`: that is known to be of a connection)."""
         passing = Passing(Frame("", "", packet))
         passing.tracked, passing.looked = attached, attached is not None

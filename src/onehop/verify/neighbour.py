@@ -44,6 +44,7 @@ def resolve(walk: "Layer3", space: Space, link: Link, ip: str) -> tuple[str | No
     known = (space, link.name, ip)
     word = "ND" if version(ip) == 6 else "ARP"
     if known not in walk.learned:
+        walk.watch.asks(space, link.name, ip)
         ends = _ask(walk, space, link, ip)
         if known not in walk.learned:
             return None, f"nobody on {link.name} answers {word} for {ip}{_why(ends)}"

@@ -15,6 +15,9 @@ ECHO = {"icmp": (8, 0), "icmpv6": (128, 129)}
 SOLICIT, ADVERTISE = 135, 136
 """ICMPv6 types of neighbour solicitation and advertisement (RFC 4861)."""
 
+UNTRACKABLE = frozenset({130, 131, 132, 133, 134, 135, 136, 143})
+"""ICMPv6 types of group membership and discovery: never tracked (noct_valid_new in nf_conntrack_proto_icmpv6.c)."""
+
 SYN, RST, ACK = 0x02, 0x04, 0x10
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 HOP_LIMIT = 64

@@ -240,7 +240,7 @@ _READ: Mapping[str, Callable[[Passing], Atom | None]] = MappingProxyType(
         "ct state": _state,
         "ct status": _tracked(lambda t: t.connection.status),
         "ct direction": _tracked(lambda t: int(t.is_reply)),
-        "ct mark": _tracked(lambda t: 0),  # noqa: ARG005  # what is barred began before the trace
+        "ct mark": _tracked(lambda t: t.connection.mark),
         "ct zone": lambda p: p.zone,
         "ct original ip saddr": _tracked(lambda t: _number(t.connection.original.source)),
         "ct original ip daddr": _tracked(lambda t: _number(t.connection.original.destination)),

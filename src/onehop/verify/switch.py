@@ -69,6 +69,7 @@ class Switch:
         trail += tuple(steps)
         if death is not None:
             return [End(trail, space, through.outgoing or bridge, _packet(through.frame), death)]
+        self._walk.watch.left(space, through.outgoing or bridge, through.mark)
         if other is not None:
             return self._walk.transmit(space, other, through.frame, trail)
         network = self._walk.machines[space.host].physical[bridge]

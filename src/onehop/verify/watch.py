@@ -33,8 +33,11 @@ class Watch:
         neighbour, addresses, routes, rules, setting, tracks, chain, rule, set.
         """
 
+    def asks(self, space: "Space", link: str, ip: str) -> None:
+        """A namespace asks on a link who has an address."""
+
     def left(self, space: "Space", link: str, mark: int) -> None:
-        """An IP packet leaves a namespace by a link, with this mark."""
+        """A packet leaves a namespace, or a bridge, by a link, with this mark."""
 
     def destination(self, mac: str, known: Collection[str], learned: Collection[str] = ()) -> None:
         """A MAC was looked for among these, and those that were learned; or it was asked whether it is a group's."""

@@ -16,7 +16,11 @@ from onehop.net.identifier import NetworkId, PortId, RouterId
 from onehop.verify.packet import PROTOCOLS
 from onehop.verify.proof.routes import span_of
 from onehop.verify.proof.sample import GROUPS, ip_number, mac_number
-from onehop.verify.proof.spans import Box, Numbers, numbers, points
+from onehop.verify.proof.spans import Box, Numbers, numbers, points, without
+from onehop.verify.route import LINK_LOCALS
+
+_NOWHERE = span_of("169.254.0.0/16")
+"""Dies in every router (RFC 3927, 7)."""
 
 
 class Allowed:
@@ -45,12 +49,17 @@ class Allowed:
         routed = self._published(target, version) if self._leaves(source.network_id) else []
         mine = [ip for ip in _addresses(target) if address.version(ip) == version]
         routed += [{"destination": some} for ip in mine if (some := self.inside(source.network_id, ip, target))]
+        if version == 6 and source.network_id == target.network_id:
+            # A router sends back to its link what is for the link only.
+            routed.append({"destination": span_of(LINK_LOCALS)})
         flat = self._is_flat(source.network_id)
         return [*found, *(box if flat else {**box, "destination_mac": legs} for box in routed)]
 
     def _beside(self, source: Port, target: Port) -> Iterator[Box]:
         """On one network: what is sent to groups, and to a MAC of the port's; where MACs move, to any."""
-        pairs = [pair.mac_address for port in self.view.ports_of(source.network_id) for pair in port.allowed_address_pairs]
+        pairs = [
+            pair.mac_address for port in self.view.ports_of(source.network_id) for pair in port.allowed_address_pairs
+        ]
         if self._is_flat(source.network_id) or len(set(pairs)) < len(pairs):
             yield {}
             return
@@ -86,7 +95,7 @@ class Allowed:
                     todo.append(holder.router_id)
                 elif route.nexthop in _addresses(target) and self.is_connected(router, target, route.nexthop):
                     found.extend(span_of(route.destination))
-        return numbers(found)
+        return without(numbers(found), _NOWHERE) if "." in ip else numbers(found)
 
     def is_connected(self, router: Router, target: Port, ip: str) -> bool:
         """Whether a router has an interface on the target's network, in a subnet of this address."""

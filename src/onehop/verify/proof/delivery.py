@@ -1,7 +1,7 @@
-"""The proof that what the API promises is so: every frame of a promise arrives, once, where and as it should.
+"""The proof that what the API promises is so: each frame of a promise arrives, once, where and as it should.
 
-And its answer comes back as the answer, the next segments of a TCP connection go the same way, an ICMP error about it is
-told to who sent it, and routers on the way say when its hop limit is used up.
+And its answer comes back as the answer, the next segments of a TCP connection go the same way, an ICMP error about it
+is told to who sent it, and routers on the way say when its hop limit is used up.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from msgspec.structs import replace
 
 from onehop.model.topology import Topology
-from onehop.net import address
+from onehop.net import naming
 from onehop.verify.packet import ACK, ECHO, SYN, Frame, Packet
 from onehop.verify.proof.case import Case, Judged, Violation
 from onehop.verify.proof.hearing import Hearing
 from onehop.verify.proof.listener import Listener, judged
-from onehop.verify.proof.probe import Arrival, Probe
+from onehop.verify.proof.probe import Arrival
 from onehop.verify.proof.promise import Form, Promise
 from onehop.verify.proof.promises import Promises
 from onehop.verify.proof.reach import probe, send, tracks
@@ -66,7 +66,7 @@ class _Found:
         self.wrong = wrong
         self.frame = frame
 
-    def __call__(self, values: Mapping[str, int], box: Box) -> Violation | None:
+    def __call__(self, _values: Mapping[str, int], _box: Box) -> Violation | None:
         if self.wrong is None:
             return None
         what, trail = self.wrong
@@ -89,6 +89,9 @@ class _Question:
         found = self._asked()
         if found is None:
             found = self.hearing.side(self.walk.heard)
+        if found is None and self.listener.questions:
+            known = next((one for one in self.listener.questions if self.hearing.is_known(*one)), None)
+            found = (f"makes a router ask for {known[1]} by {known[0]}, whose MAC is known", ()) if known else None
         if found is None and self.listener.marked:
             found = f"leaves {self.listener.marked[0]} with a mark of ours", ()
         return found
@@ -99,16 +102,27 @@ class _Question:
         if promise.reset:
             end = foremost(ends) if ends else None
             good = end is not None and end.death is not None and end.death.reset
-            return None if good else ("is in mid-stream of nothing, and not reset", end.trail if end is not None else ())
+            return (
+                None if good else ("is in mid-stream of nothing, and not reset", end.trail if end is not None else ())
+            )
+        if promise.all:
+            deaf = promise.all - {a.who for a in heard if a.kind == "port" and a.asked}
+            return (f"is not heard by port {min(deaf)}", ()) if deaf else None
         there, wrong = self._arrived(self.packet, heard, ends)
         if there is None or wrong is not None:
             return wrong
         if promise.untracked and tracks(self.walk):
             return "is kept in connection tracking, which each direction sees the half of", there.trail
+        copies = [a for a in heard if a.kind == "tunnel" and a.asked]
+        if len(copies) < self.walk.copies:
+            return "is copied to hosts that it does not concern", there.trail
+        if promise.silent:
+            back, trail, _ = self._came_back(there.space, _answer(there.packet or self.packet, SYN | ACK))
+            return ("is answered, which rules without connections do not let pass", trail) if back else None
         if promise.answered:
             wrong = self._answered(there)
         if wrong is None and promise.told and promise.answered and self.packet.protocol == 17:
-            wrong = self._hops(there)
+            wrong = self._hops()
         return wrong
 
     def _sent(self, packet: Packet, *, first: bool = False) -> tuple[list[Arrival], list[End]]:
@@ -121,7 +135,9 @@ class _Question:
 
     def _arrived(self, sent: Packet, heard: list[Arrival], ends: list[End]) -> tuple[Arrival | None, Wrong | None]:
         """The one arrival that there is to be."""
-        ours = [a for a in heard if a.asked and a.packet is not None and a.kind in ("port", "outside", "router", "host")]
+        ours = [
+            a for a in heard if a.asked and a.packet is not None and a.kind in ("port", "outside", "router", "host")
+        ]
         promise = self.promise
         if not ours:
             end = foremost(ends) if ends else None
@@ -151,9 +167,18 @@ class _Question:
             if wrong is not None:
                 return f"handshake is answered, but then {wrong[0]}", wrong[1]
             wrong = self._replied(there.space, _answer(packet, ACK), "later answer")
-        if wrong is None and self.promise.told and not packet.protocol == 58:
+        if wrong is None and self.promise.told and packet.protocol != 58:
             wrong = self._told(there.space, packet)
+        if wrong is None and self.packet.protocol == 6 and self._bar():
+            heard, _ = self._sent(replace(self.packet, flags=ACK))
+            if any(a.kind == "port" and a.asked for a in heard):
+                return "goes on after its connection was barred", ()
         return wrong
+
+    def _bar(self) -> bool:
+        """Bars the connections that security groups know of; whether there are any."""
+        hosts = [hooks for hooks in self.walk.known_hooks() if hooks.space.name == naming.HOST]
+        return sum(hooks.bar(naming.BARRED_MARK) for hooks in hosts) > 0
 
     def _replied(self, space: Space, answer: Packet, what: str) -> Wrong | None:
         back, trail, why = self._came_back(space, answer)
@@ -172,7 +197,9 @@ class _Question:
         return self._got(self.walk.heard[before:], ends)
 
     def _got(self, heard: list[Arrival], ends: list[End]) -> tuple[Packet | None, Trail, str]:
-        ours = [a for a in heard if a.asked and a.packet is not None and a.kind in ("port", "outside", "router", "host")]
+        ours = [
+            a for a in heard if a.asked and a.packet is not None and a.kind in ("port", "outside", "router", "host")
+        ]
         who = ("port", self.promise.source.port) if self.promise.source.port else ("outside", self.world.outside.name)
         if len(ours) != 1 or (ours[0].kind, ours[0].who) != who:
             end = foremost(ends) if ends else None
@@ -191,14 +218,18 @@ class _Question:
             return f"has an error about it that quotes {inner}", trail
         return None
 
-    def _hops(self, there: Arrival) -> Wrong | None:
+    def _hops(self) -> Wrong | None:
         """Of a hop limit that is too small: whoever drops it says so, as somebody whom the sender can know."""
         for ttl in range(1, _MOST_HOPS):
             self.walk = probe(self.world, self.listener)
             self.walk.tells = True
             before = len(self.walk.heard)
             self._sent(replace(self.packet, ttl=ttl), first=False)
-            if any(a.kind in ("port", "outside", "router") and a.packet is not None and quoted(a.packet) is None for a in self.walk.heard[before:] if a.asked):
+            if any(
+                a.kind in ("port", "outside", "router") and a.packet is not None and quoted(a.packet) is None
+                for a in self.walk.heard[before:]
+                if a.asked
+            ):
                 return None
             if not self.walk.told and not any(a.packet is not None and quoted(a.packet) for a in self.walk.heard):
                 continue
@@ -206,7 +237,11 @@ class _Question:
             if error is None:
                 return f"with hop limit {ttl} is dropped, and that is not told: {why}", trail
             inner = quoted(error)
-            if inner is None or not _same(inner, self.packet) or not self.hearing.is_routers(error.source, self.promise.source.port):
+            if (
+                inner is None
+                or not _same(inner, self.packet)
+                or not self.hearing.is_routers(error.source, self.promise.source.port)
+            ):
                 return f"with hop limit {ttl} is dropped, and {error.source} tells it of {inner}", trail
         return None
 
@@ -223,13 +258,17 @@ def _misformed(sent: Packet, came: Packet, form: Form) -> str:
     wanted: Numbers = form.source or ((ip_number(sent.source), ip_number(sent.source)),)
     if not holds(wanted, ip_number(came.source)):
         return f"arrives from {came.source}"
-    if ip_number(came.destination) != (form.destination if form.destination is not None else ip_number(sent.destination)):
+    if ip_number(came.destination) != (
+        form.destination if form.destination is not None else ip_number(sent.destination)
+    ):
         return f"arrives for {came.destination}"
     if came.has_ports and came.destination_port != (form.dport if form.dport is not None else sent.destination_port):
         return f"arrives for port {came.destination_port}"
     if came.has_ports or came.is_icmp:
         before, after = (p.identifier if p.is_icmp else p.source_port for p in (sent, came))
-        if not holds(form.sport or ((0, 65535),), after) or (form.sport is None and form.source is None and before != after):
+        if not holds(form.sport or ((0, 65535),), after) or (
+            form.sport is None and form.source is None and before != after
+        ):
             return f"arrives from port {after}"
     rest = ("protocol", "flags", "type", "code", "rest")
     changed = [name for name in rest if getattr(sent, name) != getattr(came, name)]
@@ -247,6 +286,3 @@ def _answer(packet: Packet, flags: int) -> Packet:
         flags=flags if packet.protocol == 6 else 0,
         ttl=64,
     )
-
-
-__all__ = ["Delivery", "Probe", "address"]

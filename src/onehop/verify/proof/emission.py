@@ -17,6 +17,7 @@ from onehop.verify.proof.case import Case, Judged, Used, Violation
 from onehop.verify.proof.explore import classes
 from onehop.verify.proof.identity import identity
 from onehop.verify.proof.pieces import around, pieces
+from onehop.verify.proof.routes import span_of
 from onehop.verify.proof.sample import ip_number
 from onehop.verify.proof.spans import Box, Numbers, meet, points, remainder, size
 from onehop.verify.proof.speech import Speech
@@ -89,7 +90,7 @@ class _Judge:
     def __call__(self, world: World, box: Box) -> Iterator[Judged]:
         at = world.place(self.port.id)
         if at is None or at[1] not in at[0].links:
-            used = frozenset({("link", self.port.host, naming.HOST, naming.tap(self.port.id))})
+            used: Used = frozenset({("link", self.port.host, naming.HOST, naming.tap(self.port.id))})
             yield Judged(box, used, self._violation("has no tap", [box]))
             return
         for one in classes(box, self._walk(*at)):
@@ -136,7 +137,8 @@ def moved(port: Port, form: Form) -> Iterator[Box]:
     advertisements to everybody."""
     mac = points([int.from_bytes(pack_mac(port.mac_address))])
     for pair in port.allowed_address_pairs:
-        number = ip_number(pair.ip_address.partition("/")[0]) + ("/" in pair.ip_address)
+        whole = "/" in pair.ip_address
+        number = span_of(pair.ip_address)[0][1] - 1 if whole else ip_number(pair.ip_address)
         if form.name == "ARP" and version(pair.ip_address) == 4:
             there = points([number])
             fixed = points([0x000108000604])
@@ -144,5 +146,5 @@ def moved(port: Port, form: Form) -> Iterator[Box]:
         if form.name == "IPv6 with neighbour advertisement" and version(pair.ip_address) == 6:
             about = {name: points([value]) for name, value in pieces(form.fields["@th,64,128"], number).items()}
             own = {name: points([value]) for name, value in pieces(form.fields["ip6 saddr"], number).items()}
-            whole: Box = {"length": points([24]), "destination": points([ip_number("ff02::1")])}
-            yield {"smac": mac, **whole, **about, **own}
+            said: Box = {"length": points([24]), "destination": points([ip_number("ff02::1")])}
+            yield {"smac": mac, **said, **about, **own}

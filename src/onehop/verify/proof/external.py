@@ -10,11 +10,11 @@ from onehop.model.router import Router
 from onehop.model.topology import Topology
 from onehop.net import address
 from onehop.net.identifier import NetworkId, PortId
+from onehop.verify.packet import PROTOCOLS
 from onehop.verify.proof.promise import Form
 from onehop.verify.proof.routes import span_of
 from onehop.verify.proof.sample import ip_number
 from onehop.verify.proof.spans import Box, Numbers, every, numbers, points, without
-from onehop.verify.packet import PROTOCOLS
 
 _NOBODYS = {
     4: ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"),
@@ -40,15 +40,23 @@ class Published(msgspec.Struct, frozen=True):
 
 
 def public(view: Topology, version: int) -> Numbers:
+    """Addresses that nobody in a topology has, and that can be somebody's, to which no extra route leads."""
+    return _others(view, version, [route.destination for router in view.routers.values() for route in router.routes])
+
+
+def nobodys(view: Topology, version: int) -> Numbers:
     """Addresses that nobody in a topology has, and that can be somebody's."""
-    own = [s.cidr for s in view.subnets.values()]
-    own += [route.destination for router in view.routers.values() for route in router.routes]
+    return _others(view, version, [])
+
+
+def _others(view: Topology, version: int, routed: list[str]) -> Numbers:
+    own = [s.cidr for s in view.subnets.values()] + routed
     taken = [span for cidr in (*own, *_NOBODYS[version]) if address.version(cidr) == version for span in span_of(cidr)]
     return without(every(32 if version == 4 else 128), numbers(taken))
 
 
 def virtual(view: Topology) -> dict[PortId, list[str]]:
-    """Addresses of pairs that instances have: each is held by the first bound port that may, of those on its network."""
+    """Addresses of pairs that instances have: each is held by the first bound port of its network that may."""
     found: dict[PortId, list[str]] = {}
     held: set[tuple[NetworkId, str]] = {
         (p.network_id, ip.ip_address) for p in view.ports.values() if p.bindings for ip in p.fixed_ips
@@ -112,9 +120,7 @@ class External:
 
     def floating_of(self, router: Router, port: Port, ip: str) -> str | None:
         """The floating IP of an instance's address: of several the one with the lowest."""
-        mine = [
-            f.address for f in self.view.floating_ips_of(router.id) if f.port_id == port.id and f.fixed_ip == ip
-        ]
+        mine = [f.address for f in self.view.floating_ips_of(router.id) if f.port_id == port.id and f.fixed_ip == ip]
         return min(mine, key=ip_number, default=None)
 
     def has_block(self, router: Router, port: Port) -> bool:

@@ -45,6 +45,10 @@ class Groups:
         groups = self.of(port)
         return groups is None or (self.stateful(port) and any(group.rules for group in groups))
 
+    def know(self, *ports: Port | None) -> bool:
+        """Whether that is so of all these; the outside (None) has no groups."""
+        return all(port is None or self.knows(port) for port in ports)
+
     def outwards(self, port: Port, version: int) -> list[Box]:
         """New packets that a port may send."""
         return self._boxes(port, version, "egress")
@@ -72,7 +76,9 @@ class Groups:
         if rule.group:
             box[other] = self._addresses(rule.group, rule.version)
         elif rule.prefix not in _ANY:
-            box[other] = span_of(rule.prefix if "/" in rule.prefix else f"{rule.prefix}/{32 if rule.version == 4 else 128}")
+            box[other] = span_of(
+                rule.prefix if "/" in rule.prefix else f"{rule.prefix}/{32 if rule.version == 4 else 128}"
+            )
         if rule.protocol != -1:
             box["protocol"] = points([rule.protocol])
         if rule.first != -1 and rule.protocol == _ICMP[rule.version]:

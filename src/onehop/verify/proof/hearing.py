@@ -1,4 +1,4 @@
-"""What nobody should hear by the way, while something else is asked: who may ask outside as whom, what stays at home."""
+"""What nobody should hear while something else is asked: who may ask outside as whom, and what stays at home."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -28,7 +28,9 @@ class Hearing:
                 mine = self.published[place.mac_address]
                 for floating in view.floating_ips_of(router.id):
                     port = view.ports.get(floating.port_id) if floating.port_id is not None else None
-                    if gateway is not None and (place.host == gateway.owner or (port is not None and port.host == place.host)):
+                    if gateway is not None and (
+                        place.host == gateway.owner or (port is not None and port.host == place.host)
+                    ):
                         mine.add(floating.address)
                 if gateway is not None and place.host == gateway.owner:
                     mine |= {ip.ip_address for ip in gateway.fixed_ips}
@@ -36,6 +38,15 @@ class Hearing:
             self.outside |= {floating.address for floating in view.floating_ips_of(router.id)}
         self._legs = {ip.ip_address for p in view.ports.values() if p.router_id is not None for ip in p.fixed_ips}
         self._legs |= {address.link_local(p.mac_address) for p in view.ports.values() if p.router_id is not None}
+        self._probes = {mac for network in view.networks for mac in self.probes(network)}
+        self._known = {
+            (naming.leg(leg.id), ip.ip_address)
+            for leg in view.ports.values()
+            if leg.router_id is not None
+            for port in view.ports_of(leg.network_id)
+            for ip in port.fixed_ips
+            if port.bindings and port.router_id is None
+        }
         self._home = {str(n.vni): self._gateways(n.id) for n in view.networks.values() if n.vni is not None}
 
     def _gateways(self, network: NetworkId) -> set[str]:
@@ -49,8 +60,12 @@ class Hearing:
         return known is not None and known.admin_state_up
 
     def is_routers(self, ip: str, asker: str | None) -> bool:
-        """Whether somebody may hear of a router by this address: from inside a leg's, from outside one that is outside."""
+        """Whether a router may be heard of by this address: one outside, and from inside a leg's."""
         return ip in self.outside or (asker is not None and ip in self._legs)
+
+    def is_known(self, leg: str, ip: str) -> bool:
+        """Whether an address is a bound port's own, on the network of a leg: then nobody need ask for it."""
+        return (leg, ip) in self._known
 
     def side(self, heard: Iterable[Arrival]) -> tuple[str, Trail] | None:
         """What is wrong with what was heard besides the frame that was asked about."""
@@ -68,6 +83,8 @@ class Hearing:
 
     def is_home(self, vni: str, frame: Frame) -> bool:
         """Whether a frame speaks of a gateway, which stays at home."""
+        if frame.source in self._probes:
+            return False  # what is asked of others under a MAC that nobody else has
         home, payload = self._home.get(vni, set()), frame.payload
         if isinstance(payload, Arp):
             return payload.sender in home or payload.target in home

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from onehop.model.port import Port
 from onehop.model.topology import Topology
 from onehop.net import naming
-from onehop.net.identifier import HostName
-from onehop.verify.packet import Frame
+from onehop.verify.packet import Frame, Packet
 from onehop.verify.proof.allowed import Allowed
 from onehop.verify.proof.case import Case, Judged, Violation
 from onehop.verify.proof.groups import Groups
@@ -44,11 +43,11 @@ class Isolation:
         for port in self.view.ports.values():
             if port.router_id is None and port.host is not None:
                 for family, box in said(self.view, port):
-                    yield self._case(port, Source(port.id), family, box)
+                    yield self.case(port, Source(port.id), family, box)
         flat = {str(n.physical_network) for n in self.view.networks.values() if n.network_type == "flat"}
         for network in sorted(flat):
             for family, box in ((4, PACKETS[4]), (6, PACKETS[6]), *((0, arps) for arps in _arps(ARPS))):
-                yield self._case(None, Source(None, network), family, box)
+                yield self.case(None, Source(None, network), family, box)
         yield from self._home()
 
     def _home(self) -> Iterator[Case]:
@@ -61,13 +60,15 @@ class Isolation:
                     for rest in minus(box, {"destination_mac": probes}) if probes else (box,):
                         yield Case("home", self._judge(None, source, family), rest)
 
-    def _case(self, port: Port | None, source: Source, family: int, box: Box) -> Case:
+    def case(self, port: Port | None, source: Source, family: int, box: Box) -> Case:
         return Case("isolation", self._judge(port, source, family), box)
 
     def _judge(self, port: Port | None, source: Source, family: int) -> "_Judge":
         return _Judge(self, port, source, family)
 
-    def wrong(self, port: Port | None, source: Source, family: int, sent: Frame, heard: list[Arrival], box: Box) -> Iterator[Wrong]:
+    def wrong(
+        self, port: Port | None, source: Source, family: int, sent: Frame, heard: list[Arrival], box: Box
+    ) -> Iterator[Wrong]:
         """What is wrong with who has heard a class of frames."""
         for arrival in heard:
             if arrival.kind == "port" and arrival.asked:
@@ -76,33 +77,52 @@ class Isolation:
                     yield "speaks of a gateway and comes from the underlay", [box], arrival
                 elif target is not None and target is not port:
                     left = remainder(box, self._allowed(port, target, family, sent, arrival))
-                    yield f"comes to a port of project {target.project_id}, to which nothing in the API leads", left, arrival
+                    yield (
+                        f"comes to a port of project {target.project_id}, to which nothing in the API leads",
+                        left,
+                        arrival,
+                    )
             elif arrival.kind == "tunnel" and arrival.frame.payload is sent.payload:
                 home = [both for of, b in self.hearing.boxes(arrival.who) if of == family and (both := _common(box, b))]
                 yield "speaks of a gateway across the underlay", home, arrival
             elif arrival.kind == "leg" and source.host and arrival.frame.payload is sent.payload:
                 yield "speaks of a gateway, comes from the underlay and is heard by a router", [box], arrival
-            elif arrival.kind == "leg" and source.port is None and arrival.frame.payload is sent.payload and family == 0:
-                yield "asks outside for an address, and is heard where nobody has it", self.leaving.asked(arrival, box), arrival
+            elif (
+                arrival.kind == "leg" and source.port is None and arrival.frame.payload is sent.payload and family == 0
+            ):
+                yield (
+                    "asks outside for an address, and is heard where nobody has it",
+                    self.leaving.asked(arrival, box),
+                    arrival,
+                )
             elif arrival.kind == "router":
-                yield "is in mid-stream, and taken for the router's own", self.leaving.taken(box) if family == 4 else [], arrival
+                yield (
+                    "is in mid-stream, and taken for the router's own",
+                    self.leaving.taken(box) if family == 4 else [],
+                    arrival,
+                )
             elif arrival.kind == "outside" and arrival.packet is not None and port is not None:
-                yield "goes out as nobody who may be seen there", self.leaving.unseen(port, sent, arrival.packet, box), arrival
+                yield (
+                    "goes out as nobody who may be seen there",
+                    self.leaving.unseen(port, sent, arrival.packet, box),
+                    arrival,
+                )
 
     def _allowed(self, port: Port | None, target: Port, family: int, sent: Frame, arrival: Arrival) -> list[Box]:
         ways = self.allowed.boxes(port, target, family)
         if family == 0 or arrival.packet is None:
             return ways
         came, was = arrival.packet, sent.payload
-        assert not hasattr(was, "operation")  # noqa: S101  # of ARP there is no packet
-        changed = came.source != was.source  # type: ignore[union-attr]  # a packet
+        assert isinstance(was, Packet)  # noqa: S101  # of ARP there is no packet
+        changed = came.source != was.source
+        moved = came.destination_port != was.destination_port
         form = Form(
             source=points([ip_number(came.source)]) if changed else None,
             sport=points([came.source_port]) if changed else None,
-            destination=ip_number(came.destination) if came.destination != was.destination else None,  # type: ignore[union-attr]
-            dport=came.destination_port if came.destination_port != was.destination_port else None,  # type: ignore[union-attr]
+            destination=ip_number(came.destination) if came.destination != was.destination else None,
+            dport=came.destination_port if moved else None,
         )
-        out = [{}] if port is None else self.groups.outwards(port, family)
+        out = self.leaving.from_outside(target, family) if port is None else self.groups.outwards(port, family)
         return all_of(ways, out, may_come_in(self.groups, target, family, form))
 
 
@@ -127,7 +147,7 @@ class _Found:
     def __init__(self, judge: _Judge, frame: Frame, heard: list[Arrival], marked: list[str]) -> None:
         self.judge, self.frame, self.heard, self.marked = judge, frame, heard, marked
 
-    def __call__(self, values: Mapping[str, int], box: Box) -> Violation | None:
+    def __call__(self, _values: Mapping[str, int], box: Box) -> Violation | None:
         judge = self.judge
         found = judge.isolation.wrong(judge.port, judge.source, judge.family, self.frame, self.heard, box)
         for what, left, arrival in found:
@@ -142,7 +162,9 @@ class _Found:
         port = self.judge.port
         trail = () if arrival is None else arrival.trail
         who = "" if arrival is None else arrival.who
-        return Violation(what, "" if port is None else port.id, who, str(Passing(self.frame)), sum(map(size, left)), trail)
+        return Violation(
+            what, "" if port is None else port.id, who, str(Passing(self.frame)), sum(map(size, left)), trail
+        )
 
 
 def said(view: Topology, port: Port) -> Iterator[tuple[int, Box]]:
@@ -163,9 +185,8 @@ def said(view: Topology, port: Port) -> Iterator[tuple[int, Box]]:
 def _common(box: Box, spoken: Box) -> Box | None:
     """What is in both; in frames of ARP that have no target that is the sender."""
     if "sender" in box and "target" not in box:
-        spoken = {**{name: some for name, some in spoken.items() if name != "target"}}
-        whole = ARPS["sender"]
-        if spoken["sender"] == whole:
+        spoken = {name: some for name, some in spoken.items() if name != "target"}
+        if spoken["sender"] == ARPS["sender"]:
             return None
     return meet(box, spoken)
 
@@ -174,6 +195,3 @@ def _arps(box: Box) -> Iterator[Box]:
     """ARP that says of its sender, and all other."""
     yield {name: some for name, some in box.items() if name != "target"}
     yield box
-
-
-__all__ = ["HostName", "Isolation", "said"]

@@ -3,11 +3,12 @@
 from onehop.model.port import Port
 from onehop.model.topology import Topology
 from onehop.net import address
+from onehop.net.identifier import RouterId
 from onehop.verify.packet import SYN, Frame, Packet
 from onehop.verify.proof.probe import Arrival
 from onehop.verify.proof.routes import span_of
-from onehop.verify.proof.sample import ip_number
-from onehop.verify.proof.spans import Box, Numbers, meet, numbers, points, remainder
+from onehop.verify.proof.sample import ip_number, mac_number
+from onehop.verify.proof.spans import Box, Numbers, every, meet, numbers, points, remainder, without
 
 _LATE = points(flags for flags in range(256) if not flags & SYN)
 _NOWHERE = span_of("169.254.0.0/16")
@@ -69,7 +70,9 @@ class Leaving:
         was = sent.payload
         if not isinstance(was, Packet) or self.view.networks[port.network_id].network_type == "flat":
             return []
-        stray = meet(box, {"destination": _NOWHERE}) if came.destination == was.destination and was.version == 4 else None
+        stray = (
+            meet(box, {"destination": _NOWHERE}) if came.destination == was.destination and was.version == 4 else None
+        )
         if stray is not None:
             return [stray]
         if came.destination == was.destination:
@@ -79,8 +82,26 @@ class Leaving:
                 return beyond
         if came.source != was.source:
             return [] if self._is_external(came.source) else [box]
-        open_ = numbers(span for cidr in self._untranslated(port, was.version) for span in span_of(cidr))
+        open_ = numbers(span for cidr in self._untranslated(was.version) for span in span_of(cidr))
         return remainder(box, [{"source": open_}] if open_ else [])
+
+    def from_outside(self, target: Port, version: int) -> list[Box]:
+        """As whom somebody outside may come in: no instance, nothing link-local, no router but from our legs."""
+        if version == 6 or self.view.networks[target.network_id].network_type == "flat":
+            return [{}]
+        inside = [s for leg in self._legs(target) for s in self._subnets(leg.router_id) if ":" not in s]
+        never = numbers(span for cidr in (*inside, "169.254.0.0/16") for span in span_of(cidr))
+        others = without(without(every(32), never), self._external)
+        macs = points(mac_number(mac) for mac in self._asked)
+        return [{"source": others}, {"source": self._external, "source_mac": macs}] if macs else [{"source": others}]
+
+    def _legs(self, target: Port) -> list[Port]:
+        return [leg for leg in self.view.legs_on(target.network_id) if leg.router_id is not None]
+
+    def _subnets(self, router: RouterId | None) -> list[str]:
+        legs = self.view.interfaces_of(router) if router is not None else []
+        known = [self.view.subnets.get(ip.subnet_id) for leg in legs for ip in leg.fixed_ips]
+        return [subnet.cidr for subnet in known if subnet is not None]
 
     def _is_external(self, ip: str) -> bool:
         number = ip_number(ip)
@@ -100,14 +121,18 @@ class Leaving:
                     found += span_of(route.destination)
         return numbers(found)
 
-    def _untranslated(self, port: Port, version: int) -> set[str]:
-        """Prefixes that routers which something of a network comes to lead out as they are."""
+    def _untranslated(self, version: int) -> set[str]:
+        """Prefixes that routers lead out as they are."""
         found: set[str] = set()
         for router in self.view.routers.values():
             gateway = router.gateway
             if gateway is None or (version == 4 and gateway.enable_snat):
                 continue
-            subnets = [self.view.subnets.get(ip.subnet_id) for leg in self.view.interfaces_of(router.id) for ip in leg.fixed_ips]
+            subnets = [
+                self.view.subnets.get(ip.subnet_id)
+                for leg in self.view.interfaces_of(router.id)
+                for ip in leg.fixed_ips
+            ]
             found |= {s.cidr for s in subnets if s is not None and address.version(s.cidr) == version}
             found |= {r.destination for r in router.routes if address.version(r.destination) == version}
         return found

@@ -20,16 +20,23 @@ class Listener(Recorder):
     Attributes:
         seen: what was used.
         marked: links by which a packet left that still had a steering mark.
+        questions: legs of routers by which a neighbour was asked for, and its address.
     """
 
     def __init__(self, values: Mapping[str, int], family: int, limit: Box = MappingProxyType({})) -> None:
         super().__init__(values, family, limit)
         self.seen: set[tuple[object, ...]] = set()
         self.marked: list[str] = []
+        self.questions: list[tuple[str, str]] = []
 
     def used(self, *what: object) -> None:
         """See `Watch`."""
         self.seen.add(what)
+
+    def asks(self, space: Space, link: str, ip: str) -> None:
+        """See `Watch`."""
+        if space.name.startswith("qrouter-"):
+            self.questions.append((link, ip))
 
     def left(self, space: Space, link: str, mark: int) -> None:
         """See `Watch`."""

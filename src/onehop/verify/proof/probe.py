@@ -49,11 +49,13 @@ class Probe(Walk):
     Attributes:
         asked: the frame that it is about.
         heard: by whom.
+        copies: how often something came out of a tunnel that is no question about neighbours.
         world: where it walks.
     """
 
     asked: Frame | None = None
     world: World
+    copies: int = 0
     heard: list[Arrival]
 
     def _note(self, kind: Kind, who: str, space: Space, frame: Frame, trail: Trail) -> None:
@@ -63,6 +65,8 @@ class Probe(Walk):
 
     def receive(self, space: Space, link: Link, frame: Frame, trail: Trail) -> list[End]:
         """Notes it; what comes to an instance, ends there."""
+        if isinstance(link.spec, Vxlan) and isinstance(frame.payload, Packet) and not is_discovery(frame.payload):
+            self.copies += 1
         meant = not frame.is_unicast or frame.destination == link.mac
         if space.everything:
             if meant and not isinstance(frame.payload, Packet):

@@ -1,15 +1,21 @@
 """What a promise is: frames of a box arrive at somebody, in a form; and the kinds of packets by which it is kept."""
 
+from collections.abc import Iterator
+
 import msgspec
+from msgspec.structs import replace
 
 from onehop.model.port import Port
 from onehop.verify.proof.groups import Groups
 from onehop.verify.proof.reach import Source
-from onehop.verify.proof.spans import Box, Numbers, both, every, meet, points, without
+from onehop.verify.proof.sample import PACKETS
+from onehop.verify.proof.spans import Box, Numbers, both, every, holds, meet, points, remainder, without
 
 _OPENING = points([0x02, 0x42, 0x82, 0xC2])
 """SYN alone, and with the bits of explicit congestion notification (RFC 3168)."""
 _OTHERS = without(every(8), points([1, 6, 17, 58]))
+
+_TURNED = {"source": "destination", "destination": "source", "sport": "dport", "dport": "sport"}
 
 KINDS: dict[int, tuple[Box, ...]] = {
     version: (
@@ -57,6 +63,8 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
         answered: the answer comes back; so does an ICMP error about the packet, where `told`.
         untracked: no router has a connection of it.
         reset: it does not arrive, but is reset.
+        silent: the answer surely does not come back.
+        all: all of these hear it, who may be others than `to`.
     """
 
     source: Source
@@ -68,40 +76,32 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     told: bool = True
     untracked: bool = False
     reset: bool = False
+    silent: bool = False
+    all: frozenset[str] = frozenset()
 
 
 def let_in(groups: Groups, target: Port, version: int, form: Form) -> list[Box]:
     """The packets, as they were sent, that a port's groups surely let in when they come in a form."""
-    found: list[Box] = []
-    for box in groups.inwards(target, version):
-        left = dict(box)
-        if form.source is not None and "source" in left:
-            if both(form.source, left.pop("source")) != form.source:
-                continue
-        if form.sport is not None and "sport" in left:
-            continue
-        if form.destination is not None:
-            left.pop("destination", None)
-        if form.dport is not None and "dport" in left:
-            if not both(points([form.dport]), left.pop("dport")):
-                continue
-        found.append(left)
-    return found
+    return list(_in(groups, target, version, form, sure=True))
 
 
 def may_come_in(groups: Groups, target: Port, version: int, form: Form) -> list[Box]:
     """The packets, as they were sent, that a port's groups may let in when they come in a form."""
-    found: list[Box] = []
+    return list(_in(groups, target, version, form, sure=False))
+
+
+def _in(groups: Groups, target: Port, version: int, form: Form, *, sure: bool) -> Iterator[Box]:
     for box in groups.inwards(target, version):
-        left = dict(box)
-        if form.source is not None and "source" in left and not both(form.source, left.pop("source")):
+        left, source = dict(box), form.source
+        if source is not None:
+            met = both(source, left.pop("source", source))
+            if not met or (sure and met != source):
+                continue
+        if form.sport is not None and left.pop("sport", None) is not None and sure:
             continue
-        if form.sport is not None:
-            left.pop("sport", None)
-        if form.dport is not None and "dport" in left and not both(points([form.dport]), left.pop("dport")):
+        if form.dport is not None and not holds(left.pop("dport", every(16)), form.dport):
             continue
-        found.append(left)
-    return found
+        yield left
 
 
 def all_of(*sets: list[Box]) -> list[Box]:
@@ -110,3 +110,22 @@ def all_of(*sets: list[Box]) -> list[Box]:
     for boxes in sets:
         found = [box for one in found for other in boxes if (box := meet(one, other)) is not None]
     return found
+
+
+def whole(box: Box, version: int) -> Box:
+    """The box with all dimensions."""
+    return meet(PACKETS[version], box) or {}
+
+
+def by_rules(groups: Groups, port: Port | None, other: Port, box: Box, promise: Promise) -> Promise:
+    """A promise from one port to another, where an end does not know of connections: its rules judge answers, too."""
+    if port is None or not promise.form.is_plain or groups.know(port, other):
+        return promise
+    names = [name for name in box if name != "type" and _TURNED.get(name, name) in box]
+    turned = whole({name: box[_TURNED.get(name, name)] for name in names}, promise.version)
+    sides = ((other, groups.outwards(other, promise.version)), (port, groups.inwards(port, promise.version)))
+    judged = [boxes for one, boxes in sides if not groups.knows(one)]
+    sure = all(any(not remainder(turned, [lets]) for lets in boxes) for boxes in judged)
+    never = any(all(meet(turned, lets) is None for lets in boxes) for boxes in judged)
+    udp, tcp = (box.get("protocol") == points([number]) for number in (17, 6))
+    return replace(promise, answered=udp and sure, told=False, silent=(udp or tcp) and never)

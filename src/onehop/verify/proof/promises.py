@@ -6,18 +6,21 @@ broadcast), what goes by way of an instance that passes it on, and what starts o
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from onehop.model.port import Port
 from onehop.model.router import Router
 from onehop.model.topology import Topology
 from onehop.net import address
 from onehop.verify.packet import RST, SYN
 from onehop.verify.proof.allowed import Allowed
-from onehop.verify.proof.external import External, Published, answers, public
+from onehop.verify.proof.external import External, Published, answers, nobodys, public
 from onehop.verify.proof.groups import Groups
-from onehop.verify.proof.promise import KINDS, PORTED, Form, Promise, all_of, let_in
+from onehop.verify.proof.promise import KINDS, PORTED, Form, Promise, all_of, by_rules, let_in, whole
 from onehop.verify.proof.reach import Source
-from onehop.verify.proof.sample import PACKETS, ip_number, mac_number
-from onehop.verify.proof.spans import Box, holds, meet, points, without
+from onehop.verify.proof.routes import span_of
+from onehop.verify.proof.sample import GROUPS, ip_number, ip_text, mac_number
+from onehop.verify.proof.spans import Box, both, holds, meet, points, remainder
 
 _NO_BEGIN = points(flags for flags in range(256) if not flags & (SYN | RST))
 
@@ -40,8 +43,12 @@ class Promises:
         """Every promise."""
         for port in self._ports:
             for ip in port.fixed_ips:
-                sent = {"source_mac": points([mac_number(port.mac_address)]), "source": points([ip_number(ip.ip_address)])}
+                sent = {
+                    "source_mac": points([mac_number(port.mac_address)]),
+                    "source": points([ip_number(ip.ip_address)]),
+                }
                 yield from self._near(port, ip.ip_address, sent)
+                yield from self._group(port, ip.ip_address, sent)
                 for leg in self.view.legs_on(port.network_id):
                     router = self.view.routers.get(leg.router_id) if leg.router_id is not None else None
                     mine = any(one.subnet_id == ip.subnet_id for one in leg.fixed_ips)
@@ -61,18 +68,57 @@ class Promises:
                 if address.version(its.ip_address) == version:
                     to: Box = {**by, "destination": points([ip_number(its.ip_address)])}
                     answered = self._back(port, other)
-                    yield from self._to(port, other, version, to, Form(), answered=answered, told=answered, untracked=True)
+                    yield from self._to(
+                        port, other, version, to, Form(), answered=answered, told=answered, untracked=True
+                    )
 
-    def _to(self, port: Port | None, other: Port, version: int, box: Box, form: Form, **more: bool) -> Iterator[Promise]:
+    def _group(self, port: Port, ip: str, sent: Box) -> Iterator[Promise]:
+        """Everybody on a network hears what is sent to all: broadcast, and who listens to which group."""
+        version = address.version(ip)
+        if self.view.networks[port.network_id].network_type == "flat":
+            return
+        four: Box = {"destination": points([(1 << 32) - 1]), "protocol": points([17]), "dport": points([9999])}
+        six: Box = {"destination": points([ip_number("ff02::16")]), "protocol": points([58]), "type": points([143])}
+        kind = four if version == 4 else six
+        for box in all_of([{**sent, "destination_mac": GROUPS}], [kind], self.groups.outwards(port, version)):
+            box = whole(box, version)  # the same, with all dimensions
+            others = [p for p in self._ports if p.network_id == port.network_id and p.id != port.id]
+            hear = [
+                other.id
+                for other in others
+                if any(not remainder(box, [lets]) for lets in self.groups.inwards(other, version))
+            ]
+            if hear:
+                yield Promise(
+                    source=_source(port),
+                    version=version,
+                    box=box,
+                    to="",
+                    answered=False,
+                    all=frozenset(hear),
+                )
+
+    def _to(
+        self, port: Port | None, other: Port, version: int, box: Box, form: Form, **more: bool
+    ) -> Iterator[Promise]:
         """To another port, of what the groups of both let pass."""
         out = [{}] if port is None else self.groups.outwards(port, version)
         for kind in KINDS[version]:
             for found in all_of([box], [kind], out, let_in(self.groups, other, version, form)):
-                yield Promise(source=_source(port), version=version, box=_whole(found, version), to=other.id, form=form, **more)  # type: ignore[arg-type]
+                plain = Promise(
+                    source=_source(port),
+                    version=version,
+                    box=whole(found, version),
+                    to=other.id,
+                    form=form,
+                    answered=more["answered"],
+                    told=more["told"],
+                    untracked=more.get("untracked", False),
+                )
+                yield by_rules(self.groups, port, other, found, plain)
 
     def _back(self, port: Port | None, other: Port) -> bool:
-        """Whether an answer surely comes back, by the groups: both know of connections, or let everything pass."""
-        return all(one is None or self.groups.knows(one) for one in (port, other))
+        return self.groups.know(port, other)
 
     def _routed(self, port: Port, ip: str, router: Router, by: Box) -> Iterator[Promise]:
         version, source = address.version(ip), _source(port)
@@ -82,8 +128,10 @@ class Promises:
                     to: Box = {**by, "destination": points([ip_number(own.ip_address)])}
                     for found in all_of([to], list(KINDS[version][2:3]), self.groups.outwards(port, version)):
                         if self.groups.knows(port):
-                            box = _whole(found, version)
-                            yield Promise(source=source, version=version, box=box, to="router", told=False, untracked=True)
+                            box = whole(found, version)
+                            yield Promise(
+                                source=source, version=version, box=box, to="router", told=False, untracked=True
+                            )
         for other in self._ports:
             for its in other.fixed_ips:
                 if address.version(its.ip_address) != version or other.network_id == port.network_id:
@@ -93,8 +141,21 @@ class Promises:
                     back = self._returns(other, its.ip_address, port, ip) and self._back(port, other)
                     yield from self._to(port, other, version, to, Form(), answered=back, told=back, untracked=True)
         yield from self._outwards(port, ip, router, by)
+        yield from self._behind(port, version, router, by)
         for published in self.published if version == 4 else ():
             yield from self._called(port, ip, router, by, published)
+
+    def _behind(self, port: Port, version: int, router: Router, by: Box) -> Iterator[Promise]:
+        """What lies behind an instance, by an extra route: the instance gets it, and is trusted with it."""
+        for route in router.routes:
+            if address.version(route.destination) != version:
+                continue
+            led = both(nobodys(self.view, version), span_of(route.destination))
+            for other in self._ports:
+                if led and any(ip.ip_address == route.nexthop for ip in other.fixed_ips) and other.id != port.id:
+                    yield from self._to(
+                        port, other, version, {**by, "destination": led}, Form(), answered=False, told=False
+                    )
 
     def _returns(self, other: Port, its: str, port: Port, ip: str) -> bool:
         """Whether the other's own gateway leads back."""
@@ -124,7 +185,7 @@ class Promises:
                 yield Promise(
                     source=_source(port),
                     version=version,
-                    box=_whole(found, version),
+                    box=whole(found, version),
                     to="",
                     form=form,
                     answered=known,
@@ -133,15 +194,17 @@ class Promises:
                 )
         late: Box = {"protocol": points([6]), "flags": _NO_BEGIN}
         own = gateway.owner == port.host or (gateway.distributed and self.external.has_block(router, port))
-        if version == 4 and gateway.enable_snat and own and self.external.floating_of(router, port, ip) is None:
-            if self.groups.of(port) is None or self.groups.outwards(port, version) == [{}]:
-                box = _whole(meet(to, late) or {}, version)
-                yield Promise(source=_source(port), version=version, box=box, to="", answered=False, reset=True)
+        alone = self.external.floating_of(router, port, ip) is None
+        free = self.groups.outwards(port, version) == [{}]
+        if version == 4 and gateway.enable_snat and own and alone and free:
+            box = whole(meet(to, late) or {}, version)
+            yield Promise(source=_source(port), version=version, box=box, to="", answered=False, reset=True)
 
     def _is_default(self, port: Port, ip: str, router: Router) -> bool:
-        for fixed in port.fixed_ips:
-            subnet = self.view.subnets.get(fixed.subnet_id)
-            if fixed.ip_address == ip and subnet is not None:
+        """Whether an instance answers by a router: it has the gateway's address on the subnet of this address."""
+        subnets = {fixed.subnet_id for fixed in port.fixed_ips}
+        for subnet in self.view.subnets_of(port.network_id):
+            if subnet.id in subnets and address.contains(subnet.cidr, ip):
                 own = {one.ip_address for leg in self.view.interfaces_of(router.id) for one in leg.fixed_ips}
                 return subnet.gateway_ip in own
         return False
@@ -166,9 +229,17 @@ class Promises:
                 # Which of two ports is the larger is no box: of who calls himself, one port and id.
                 to = {**to, "sport": points([40_000])}
             for found in all_of([to], [kind], self.groups.outwards(port, 4), lets):
-                box = _whole(found, 4)
+                box = whole(found, 4)
                 to_ = published.target.id
-                yield Promise(source=_source(port), version=4, box=box, to=to_, form=form, answered=back, told=back and self._told(published))
+                yield Promise(
+                    source=_source(port),
+                    version=4,
+                    box=box,
+                    to=to_,
+                    form=form,
+                    answered=back,
+                    told=back and self._told(published),
+                )
 
     def _told(self, published: Published) -> bool:
         """Whether errors are told too: of a forwarded port they are lost on hosts without a block of ports."""
@@ -189,7 +260,7 @@ class Promises:
                 mine = [one.ip_address for one in gateway.fixed_ips if address.version(one.ip_address) == version]
                 for ip in mine:
                     to: Box = {"destination": points([ip_number(ip)]), "source": public(self.view, version)}
-                    echo = _whole(meet(to, KINDS[version][2]) or {}, version)
+                    echo = whole(meet(to, KINDS[version][2]) or {}, version)
                     yield Promise(source=Source(None), version=version, box=echo, to="router", told=False)
                 if mine and not (version == 4 and gateway.enable_snat):
                     yield from self._plain(router, version)
@@ -203,7 +274,9 @@ class Promises:
                     to: Box = {"destination": points([ip_number(its.ip_address)]), "source": public(self.view, version)}
                     back = self._back(None, target) and self._is_default(target, its.ip_address, router)
                     floating = version == 4 and self.external.floating_of(router, target, its.ip_address) is not None
-                    yield from self._to(None, target, version, to, Form(), answered=back, told=back, untracked=not floating)
+                    yield from self._to(
+                        None, target, version, to, Form(), answered=back, told=back, untracked=not floating
+                    )
 
 
 def _source(port: Port | None) -> Source:
@@ -211,20 +284,8 @@ def _source(port: Port | None) -> Source:
 
 
 def _translating(router: Router) -> Router:
-    from msgspec.structs import replace
-
     return router if router.gateway is None else replace(router, gateway=replace(router.gateway, enable_snat=True))
 
 
 def _text(published: Published) -> str:
-    from onehop.verify.proof.sample import ip_text
-
     return ip_text(published.destination, 4)
-
-
-def _whole(box: Box, version: int) -> Box:
-    """The box with all dimensions."""
-    return meet(PACKETS[version], box) or {}
-
-
-__all__ = ["Promises", "without"]

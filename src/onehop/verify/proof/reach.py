@@ -63,5 +63,3 @@ def _sent(walk: Probe, source: Source, frame: Frame) -> list[End]:
 def tracks(walk: Probe) -> bool:
     """Whether a router has a connection of what was walked."""
     return any(h.space.name.startswith("qrouter-") and not h.tracker.is_empty for h in walk.known_hooks())
-
-

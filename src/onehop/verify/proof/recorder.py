@@ -12,7 +12,7 @@ from onehop.errors import UnknownRuleError
 from onehop.net.address import version
 from onehop.verify.conntrack import begins_tcp
 from onehop.verify.nft.value import Atom, Field, Members, Span
-from onehop.verify.packet import ECHO, Arp, Packet
+from onehop.verify.packet import ECHO, UNTRACKABLE, Arp, Packet
 from onehop.verify.proof.alike import WHOLE, alike, masked, same
 from onehop.verify.proof.pieces import around
 from onehop.verify.proof.routes import same_route
@@ -134,7 +134,7 @@ class Recorder(Watch):
         for name in self._named(("protocol",), packet.protocol):
             self._keep(name, _DISCOVERS if packet.protocol == 58 else without(((0, 255),), _DISCOVERS))
         if packet.protocol == 58 and self.values.get("type") == packet.type:
-            self._keep("type", same(packet.type, iter([points([135]), points([136])])))
+            self._keep("type", same(packet.type, iter([points([135]), points([136]), points(UNTRACKABLE)])))
 
     def protocol(self, packet: Packet) -> None:
         """See `Watch`."""
@@ -162,14 +162,14 @@ class Recorder(Watch):
     def flow(self, mine: tuple[Atom, ...], known: tuple[Atom, ...]) -> None:
         """See `Watch`: of flows that differ, a part that does goes on to differ; of several the one that is freest."""
         apart = [
-            (kind, *(ip_number(x) if isinstance(x, str) else x for x in (one, other)))
+            (kind, _as_number(one), _as_number(other))
             for kind, one, other in zip(_FLOW, mine, known, strict=True)
             if one != other
         ]
         if apart:
-            self._apart(*min(apart, key=lambda part: sum(map(self._moves, part[1:], (part[0], part[0])))))
+            self._apart(*min(apart, key=lambda part: self._moves(part[0], part[1]) + self._moves(part[0], part[2])))
 
-    def _moves(self, value: int, kind: str) -> bool:
+    def _moves(self, kind: str, value: int) -> bool:
         return any(map(self._varies, self._named(_BY_KIND[kind], value)))
 
     def _apart(self, kind: str, first: int, second: int) -> None:
@@ -262,6 +262,10 @@ class Recorder(Watch):
         if field.kind == "tcp_flag" and self.values.get("flags") == found:
             fitting = (value for value in range(256) if bool(value & bits) == bool(found & bits))
             self._keep("flags", points(fitting))
+
+
+def _as_number(atom: Atom) -> int:
+    return ip_number(atom) if isinstance(atom, str) else atom
 
 
 def _number_of(mac: int) -> int:

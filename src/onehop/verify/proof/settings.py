@@ -1,4 +1,4 @@
-"""What a router's namespace must be set to, whatever comes: `dataplane.md` has it as a list, and no walk would show it."""
+"""What no walk shows: settings of routers' namespaces, and that a host's own traffic is nobody's matter."""
 
 from collections.abc import Iterator
 
@@ -57,6 +57,7 @@ class _Judge:
     def __call__(self, world: World, box: Box) -> Iterator[Judged]:
         for network in self.view.networks.values():
             yield from self._silent(world, naming.bridge(network.id), box)
+        yield from self._untouched(world, box)
         for name, space in sorted(world.spaces(self.host).items()):
             if not name.startswith("qrouter-"):
                 continue
@@ -76,6 +77,18 @@ class _Judge:
                 death, _, _ = Hooks(host, listener).device(hook, bridge, Passing(frame))
                 wrong = None if death else Violation(f"{bridge} on {self.host} lets the host take part, by {hook}", "")
                 yield Judged(box, frozenset(listener.seen | {("link", self.host, naming.HOST, bridge)}), wrong)
+
+    def _untouched(self, world: World, box: Box) -> Iterator[Judged]:
+        """What is none of our networks goes through the host's own hooks as if we were not there."""
+        host = world.spaces(self.host).get(naming.HOST)
+        if host is None:
+            return
+        listener, passing = Listener({}, 0), Passing(_FRAMES[0], incoming="foreign0")
+        passing.mark = 5
+        death, _ = Hooks(host, listener).ip("prerouting", passing)
+        touched = death is not None or passing.mark != 5 or passing.untracked or passing.zone
+        wrong = Violation(f"what is others' on {self.host} is touched", "") if touched else None
+        yield Judged(box, frozenset(listener.seen), wrong)
 
     def _wrong(self, name: str, space: Space) -> Iterator[str]:
         router = next(r for r in self.view.routers.values() if naming.router_namespace(r.id) == name)
