@@ -131,7 +131,7 @@ def roving() -> Scenario:
     world = Northern(2)
     world.network(1, six=False)
     world.router(1, [1])
-    world.gateway(1, 1)
+    world.gateway(1, 2)
     vip = world.port(1, None)
     address = vip.fixed_ips[0].ip_address
     for host in (1, 2):
