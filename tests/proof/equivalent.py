@@ -13,6 +13,8 @@ _DEAD = "led to by nothing: every port of the group lets everything out, and has
 _PROXY = "the bridge answers only for MACs that it has an entry of; else the question reaches who has the address"
 _GATEWAY = "the leg on the same host answers itself; the guard keeps the question from other hosts"
 
+_NO_PAIRS = "of ports without address pairs only, whose @wide sets are empty; the chain's last rule drops"
+
 REASONS: tuple[tuple[str, str, str], ...] = (
     ("drop_a_rule", r" from-tap\S+: @ll,48,64 ", _SHORT),
     ("drop_a_rule", r" ipv[46]-first: (ip|udp|ip6) .* accept$", _SHORT),
@@ -25,6 +27,8 @@ REASONS: tuple[tuple[str, str, str], ...] = (
     ("drop_a_rule", r" from-tap\S+: ether type \{ 8021q, 8021ad \}", _LAST),
     ("turn_a_policy", r"ingress device \"tap", "every chain of port protection ends in a drop of its own"),
     ("drop_a_rule", r" out-\S+: meta protocol ip6? goto inward$", _DEAD),
+    ("drop_a_rule", r" arp-frame: arp saddr ip @wide4 accept$| ipv6-source: \S+ @wide6 accept$", _NO_PAIRS),
+    ("turn_a_verdict", r" arp-frame: arp saddr ip @wide4 accept$| ipv6-source: \S+ @wide6 accept$", _NO_PAIRS),
     ("turn_a_policy", r"bridge onehop-security", "the last rule of its way accepts"),
     ("drop_a_rule", r"bridge onehop-security inward: accept$", "the policy of the base chain accepts"),
     ("turn_a_verdict", r"state: ct mark ", "barred is dropped here or, by its mark, at the bridge"),
