@@ -106,6 +106,8 @@ class Judge:
             numbers = set(self._touched(mutant, old, world))
             for number in sorted(numbers):
                 case, judged = self.judged[number]
+                if judged.violation is not None:
+                    continue  # wrong before anybody broke anything
                 for again in case.judge(world, judged.box):
                     if again.violation is not None:
                         return case.kind, again.violation.what

@@ -91,9 +91,17 @@ class Leaving:
             return [{}]
         inside = [s for leg in self._legs(target) for s in self._subnets(leg.router_id) if ":" not in s]
         never = numbers(span for cidr in (*inside, "169.254.0.0/16") for span in span_of(cidr))
-        others = without(without(every(32), never), self._external)
+        routers = {leg.router_id for leg in self._legs(target)}
+        mine = points(ip_number(ip) for router in routers if router for ip in self._outer(router) if ":" not in ip)
+        others = without(without(every(32), never), mine)
         macs = points(mac_number(mac) for mac in self._asked)
-        return [{"source": others}, {"source": self._external, "source_mac": macs}] if macs else [{"source": others}]
+        return [{"source": others}, {"source": mine, "source_mac": macs}] if macs and mine else [{"source": others}]
+
+    def _outer(self, router: RouterId) -> list[str]:
+        """A router's addresses outside."""
+        known = self.view.routers.get(router)
+        gateway = known.gateway if known is not None else None
+        return self._own(router) + [one.ip_address for one in gateway.fixed_ips] if gateway is not None else []
 
     def _legs(self, target: Port) -> list[Port]:
         return [leg for leg in self.view.legs_on(target.network_id) if leg.router_id is not None]
