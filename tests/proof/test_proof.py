@@ -82,7 +82,7 @@ def test_every_packet_of_a_class_is_heard_by_those_who_hear_its_representative()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [5, 10])
 def test_random_tenants_are_isolated_say_who_they_are_and_are_served(seed: int) -> None:
     view = Tenants(seed).topology()
     proof = prove(view, world_of(view, states_of(view)))

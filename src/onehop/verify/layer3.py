@@ -13,7 +13,7 @@ from onehop.verify.conntrack import RELATED, Tracked
 from onehop.verify.hook import Hooks
 from onehop.verify.packet import Frame, Packet
 from onehop.verify.quote import EXCEEDED, about, is_error
-from onehop.verify.route import Way, is_linked, is_nobodys, lookup, source_for
+from onehop.verify.route import Way, is_linked, is_nobodys, is_of_link, lookup, source_for
 from onehop.verify.space import Space
 from onehop.verify.subject import Passing
 from onehop.verify.trail import Death, End, Trail, ended, step
@@ -43,8 +43,8 @@ class Layer3(ABC):
         """The hooks of a namespace with its connections."""
 
     @abstractmethod
-    def transmit(self, space: Space, link: Link, frame: Frame, trail: Trail) -> list[End]:
-        """A frame leaves by a link of a namespace."""
+    def transmit(self, space: Space, link: Link, frame: Frame, trail: Trail, mark: int = 0) -> list[End]:
+        """A frame leaves by a link of a namespace, with a mark."""
 
     def input(self, space: Space, link: Link, passing: Passing, trail: Trail) -> list[End]:
         """An IP packet comes in by a link that is no bridge's port."""
@@ -59,10 +59,13 @@ class Layer3(ABC):
         trail += tuple(steps)
         if death is not None:
             return [ended(trail, space, link.name, passing, death)]
-        self.watch.discovery(passing.packet)
-        if neighbour.is_discovery(passing.packet):
-            return self._local(space, link.name, passing, trail)
         packet = passing.packet
+        self.watch.discovery(packet)
+        if neighbour.is_discovery(packet):
+            # Of one link where it says so; else it is routed like any packet (RFC 4861, 7.1 is the hearer's matter).
+            self.watch.linked(packet)
+            if is_of_link(packet.destination):
+                return self._local(space, link.name, passing, trail)
         way = self._way(space, passing, link.name)
         trail += (step(space, link.name, "route", way.text),)
         if way.type not in ("local", "unicast"):
@@ -113,7 +116,6 @@ class Layer3(ABC):
         trail += tuple(steps)
         if death is not None:
             return [ended(trail, space, way.link, passing, death)]
-        self.watch.left(space, way.link, passing.mark)
         self.watch.used("link", space.host, space.name, way.link)
         if way.link not in space.links:
             return [ended(trail, space, way.link, passing, Death(f"{way.link} is not there"))]
@@ -123,7 +125,7 @@ class Layer3(ABC):
         if mac is None:
             return [ended(trail, space, way.link, passing, Death(how))]
         trail += (step(space, way.link, "neighbour", how),)
-        return self.transmit(space, link, Frame(link.mac or "", mac, passing.packet), trail)
+        return self.transmit(space, link, Frame(link.mac or "", mac, passing.packet), trail, passing.mark)
 
     def _local(self, space: Space, link: str, passing: Passing, trail: Trail) -> list[End]:
         death, steps = self.hooks(space).ip("input", passing)

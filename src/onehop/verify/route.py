@@ -11,6 +11,7 @@ from onehop.verify.watch import SILENT, Watch
 
 _TABLES = {naming.LOCAL_TABLE: "local", naming.MAIN_TABLE: "main", naming.DEFAULT_TABLE: "default"}
 LINK_LOCALS = "fe80::/10"
+OF_LINK = (LINK_LOCALS, "ff00::/8")
 _KERNEL_METRIC = {4: 0, 6: 256}
 
 
@@ -85,6 +86,11 @@ def is_linked(ip: str) -> bool:
     return ip.startswith("fe") and address.contains(LINK_LOCALS, ip)
 
 
+def is_of_link(ip: str) -> bool:
+    """Whether an IPv6 destination is on the link for sure: link-local, or a group."""
+    return any(address.contains(prefix, ip) for prefix in OF_LINK)
+
+
 def _best(space: Space, table: int, destination: str, incoming: str) -> Route | None:
     strict = incoming if is_linked(destination) else ""  # rt6_need_strict in net/ipv6/route.c
     version = address.version(destination)
@@ -102,7 +108,9 @@ def _best(space: Space, table: int, destination: str, incoming: str) -> Route | 
 
 def routes_of(space: Space, table: int) -> list[Route]:
     """What is in a table, with what the kernel puts there for addresses."""
-    return [*space.routes.get(table, ()), *_of_addresses(space, table)]
+    if table not in space.known_routes:
+        space.known_routes[table] = [*space.routes.get(table, ()), *_of_addresses(space, table)]
+    return space.known_routes[table]
 
 
 def _up(space: Space, link: str) -> bool:

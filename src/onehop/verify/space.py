@@ -39,6 +39,8 @@ class Space:
         tables: of nftables.
         forwards: IP versions that it forwards.
         outer: it stands for somebody else: an instance, or the outside.
+        known_routes: by table, with those of addresses: kept by `onehop.verify.route`, which first asks for them when
+            nothing is added any more.
         everything: any address is its own: it is the rest of the world.
     """
 
@@ -55,6 +57,7 @@ class Space:
         self.everything = False
         self._sysctls: dict[str, str] = {}
         self._tracks: dict[int, bool] = {}
+        self.known_routes: dict[int, list[Route]] = {}
         rules: list[Rule] = []
         for one in objects:
             self._add(one, rules)

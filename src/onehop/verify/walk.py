@@ -104,14 +104,14 @@ class Walk(Layer3):
             return ends + neighbour.arp(self, space, link, passing, trail)
         return ends + self.input(space, link, passing, trail)
 
-    def transmit(self, space: Space, link: Link, frame: Frame, trail: Trail) -> list[End]:
-        """A frame leaves by a link of a namespace."""
+    def transmit(self, space: Space, link: Link, frame: Frame, trail: Trail, mark: int = 0) -> list[End]:
+        """A frame leaves by a link of a namespace, with a mark."""
         self._depth += 1
         try:
             if self._depth > _DEEPEST:
                 death = Death("it goes in a circle")
                 return [ended(trail, space, link.name, Passing(frame), death)]
-            return self._transmit(space, link, frame, trail)
+            return self._transmit(space, link, frame, trail, mark)
         finally:
             self._depth -= 1
 
@@ -119,8 +119,9 @@ class Walk(Layer3):
         """A frame came to a host's own stack by a bridge; what that makes of it is nobody's business here."""
         return [End(trail, space, link.name, frame.payload if isinstance(frame.payload, Packet) else None)]
 
-    def _transmit(self, space: Space, link: Link, frame: Frame, trail: Trail) -> list[End]:
+    def _transmit(self, space: Space, link: Link, frame: Frame, trail: Trail, mark: int) -> list[End]:
         passing = Passing(frame, outgoing=link.name)
+        passing.mark = mark
         self.watch.used("link", space.host, space.name, link.name)
         if not link.up:
             return [ended(trail, space, link.name, passing, Death(f"{link.name} is down"))]
@@ -128,6 +129,7 @@ class Walk(Layer3):
         trail += tuple(steps)
         if death is not None:
             return [ended(trail, space, link.name, passing, death)]
+        self.watch.left(space, link.name, passing.mark)
         frame = passing.frame
         if space.outer:
             return self._from_outer(space, link, frame, trail)

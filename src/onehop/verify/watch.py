@@ -54,6 +54,9 @@ class Watch:
     def discovery(self, packet: Packet) -> None:
         """It was asked whether it is a neighbour solicitation or advertisement."""
 
+    def linked(self, packet: Packet) -> None:
+        """It was asked whether an IPv6 packet goes to a link-local address or a group."""
+
     def protocol(self, packet: Packet) -> None:
         """It was asked whether it is neighbour discovery, or what connection it may begin: protocol, type, flags."""
 

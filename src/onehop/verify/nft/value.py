@@ -54,8 +54,8 @@ class Verdict(msgspec.Struct, frozen=True):
     chain: str = ""
 
 
-class Members(msgspec.Struct, frozen=True):
-    """The elements of a set or a map: key → value (of a set: none).
+class Members(msgspec.Struct, frozen=True, dict=True):
+    """The elements of a set or a map: key → value (of a set: none). What is reckoned of them is kept with them.
 
     Attributes:
         exact: those whose key is one value for each part.

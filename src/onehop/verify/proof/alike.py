@@ -23,7 +23,11 @@ def alike(members: Members, key: tuple[Atom, ...], free: Callable[[int], bool]) 
     """
     if len(key) == 1 and isinstance(key[0], int):
         if free(0):
-            yield 0, _leading_to(members, members.find(key))
+            found = members.find(key)
+            known: dict[Value | None, Numbers] = members.__dict__.setdefault("leading", {})
+            if found not in known:
+                known[found] = _leading_to(members, found)
+            yield 0, known[found]
         return
     elements: list[tuple[Item, ...]] = [*members.exact, *(items for items, _ in members.wide)]
     for part, atom in enumerate(key):

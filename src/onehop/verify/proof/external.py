@@ -129,6 +129,39 @@ class External:
         places = gateway.hosts if gateway is not None and gateway.distributed else ()
         return any(place.host == port.host and place.blocks for place in places)
 
+    def is_default(self, port: Port, ip: str, router: Router) -> bool:
+        """Whether an instance answers by a router: it has the gateway's address on the subnet of this address."""
+        subnets = {fixed.subnet_id for fixed in port.fixed_ips}
+        for subnet in self.view.subnets_of(port.network_id):
+            if subnet.id in subnets and address.contains(subnet.cidr, ip):
+                own = {one.ip_address for leg in self.view.interfaces_of(router.id) for one in leg.fixed_ips}
+                return subnet.gateway_ip in own
+        return False
+
+    def tells(self, published: Published) -> bool:
+        """Whether errors are told too: of a forwarded port only where its host translates by a block of ports."""
+        gateway = published.router.gateway
+        translates = gateway is not None and gateway.enable_snat
+        return published.port is None or (translates and self.has_block(published.router, published.target))
+
+    def answering(self, router: Router, ip: str) -> list[Box]:
+        """What an address may send as the answer of a forwarded port."""
+        rules = (rule for floating in self.view.floating_ips_of(router.id) for rule in floating.forwardings)
+        return [
+            {
+                "protocol": points([PROTOCOLS[rule.protocol]]),
+                "sport": ((rule.internal_first, rule.internal_first + rule.external_last - rule.external_first),),
+            }
+            for rule in rules
+            if rule.internal_ip == ip
+        ]
+
+    def is_inside(self, router: Router, ip: str) -> bool:
+        """Whether an address is of a router's subnets, or of what its extra routes lead to."""
+        legs = (fixed.subnet_id for leg in self.view.interfaces_of(router.id) for fixed in leg.fixed_ips)
+        known = [subnet.cidr for id in legs if (subnet := self.view.subnets.get(id)) is not None]
+        return any(address.contains(cidr, ip) for cidr in (*known, *(route.destination for route in router.routes)))
+
     def seen_as(self, router: Router, port: Port, ip: str, *, ported: bool) -> Form:
         """As whom a router shows an instance to the outside (`ported`: by TCP, UDP or echo)."""
         gateway = router.gateway

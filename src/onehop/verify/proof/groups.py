@@ -1,8 +1,8 @@
 """What security groups let pass, as boxes over packets: by the API's values, not by rules.
 
-Neighbour discovery, group membership and the questions and answers of DHCP pass always; a port without protection, and
-the network's own services without groups, have none. The other end's address is that of the packet where it is judged:
-its destination as the port sends it, its source as it arrives there.
+Neighbour discovery, group membership and the questions and answers of DHCP pass always within a network; a port without
+protection, and the network's own services without groups, have none. The other end's address is that of the packet
+where it is judged: its destination as the port sends it, its source as it arrives there.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from onehop.verify.proof.sample import ip_number
 from onehop.verify.proof.spans import Box, Numbers, numbers, points
 
 _DISCOVERY: Box = {"protocol": points([58]), "type": points([130, 131, 132, 133, 134, 135, 136, 143])}
+_NEIGHBOUR: Box = {"protocol": points([58]), "type": points([135, 136])}
 _ASKS = {4: (68, 67), 6: (546, 547)}
 _ICMP = {4: 1, 6: 58}
 _ANY = ("", "0.0.0.0/0", "::/0")
@@ -49,22 +50,25 @@ class Groups:
         """Whether that is so of all these; the outside (None) has no groups."""
         return all(port is None or self.knows(port) for port in ports)
 
-    def outwards(self, port: Port, version: int) -> list[Box]:
-        """New packets that a port may send."""
-        return self._boxes(port, version, "egress")
+    def outwards(self, port: Port, version: int, *, near: bool = False) -> list[Box]:
+        """New packets that a port may send (`near`: within its network)."""
+        return self._boxes(port, version, "egress", near)
 
-    def inwards(self, port: Port, version: int) -> list[Box]:
-        """New packets that may come to a port."""
-        return self._boxes(port, version, "ingress")
+    def inwards(self, port: Port, version: int, *, near: bool = False) -> list[Box]:
+        """New packets that may come to a port (`near`: from within its network)."""
+        return self._boxes(port, version, "ingress", near)
 
-    def _boxes(self, port: Port, version: int, direction: str) -> list[Box]:
+    def _boxes(self, port: Port, version: int, direction: str, near: bool) -> list[Box]:
         groups = self.of(port)
         if groups is None:
             return [{}]
         client, server = _ASKS[version]
         ends = (client, server) if direction == "egress" else (server, client)
         dhcp: Box = {"protocol": points([17]), "sport": points(ends[:1]), "dport": points(ends[1:])}
-        found = [dhcp] if version == 4 else [dhcp, _DISCOVERY]
+        found = [dhcp] if near else []
+        if version == 6 and near:
+            found += [{**_DISCOVERY, "destination": span_of(some)} for some in ("fe80::/10", "ff00::/8")]
+            found.append(_NEIGHBOUR)
         other = "destination" if direction == "egress" else "source"
         for rule in (rule for group in groups for rule in group.rules):
             if rule.direction == direction and rule.version == version:

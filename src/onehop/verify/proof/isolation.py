@@ -22,6 +22,7 @@ from onehop.verify.proof.promise import Form, all_of, may_come_in
 from onehop.verify.proof.reach import Source, probe, send
 from onehop.verify.proof.sample import ARPS, PACKETS, ip_number, mac_number
 from onehop.verify.proof.spans import Box, meet, minus, points, remainder, size
+from onehop.verify.proof.speech import SERVED
 from onehop.verify.subject import Passing
 from onehop.verify.world import World
 
@@ -101,7 +102,7 @@ class Isolation:
                     self.leaving.taken(box) if family == 4 else [],
                     arrival,
                 )
-            elif arrival.kind == "outside" and arrival.packet is not None and port is not None:
+            elif arrival.kind == "outside" and arrival.packet is not None and arrival.asked and port is not None:
                 yield (
                     "goes out as nobody who may be seen there",
                     self.leaving.unseen(port, sent, arrival.packet, box),
@@ -122,8 +123,11 @@ class Isolation:
             destination=ip_number(came.destination) if came.destination != was.destination else None,
             dport=came.destination_port if moved else None,
         )
-        out = self.leaving.from_outside(target, family) if port is None else self.groups.outwards(port, family)
-        return all_of(ways, out, may_come_in(self.groups, target, family, form))
+        near = port is not None and port.network_id == target.network_id
+        out = (
+            self.leaving.from_outside(target, family) if port is None else self.groups.outwards(port, family, near=near)
+        )
+        return all_of(ways, out, may_come_in(self.groups, target, family, form, near=near))
 
 
 class _Judge:
@@ -177,7 +181,8 @@ def said(view: Topology, port: Port) -> Iterator[tuple[int, Box]]:
     who = identity(view, port)
     macs = points(mac_number(mac) for mac in who.macs)
     for version in (4, 6):
-        yield version, {**PACKETS[version], "source_mac": macs, "source": who.sources(version)}
+        every_ = {**PACKETS[version], "source_mac": macs, "source": who.sources(version)}
+        yield from ((version, box) for box in remainder(every_, list(SERVED[version])))
     arps = {**ARPS, "source_mac": macs, "sender_mac": macs, "sender": who.sources(4)}
     yield from ((0, box) for box in _arps(arps))
 

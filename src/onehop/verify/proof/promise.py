@@ -80,18 +80,18 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     all: frozenset[str] = frozenset()
 
 
-def let_in(groups: Groups, target: Port, version: int, form: Form) -> list[Box]:
+def let_in(groups: Groups, target: Port, version: int, form: Form, *, near: bool = False) -> list[Box]:
     """The packets, as they were sent, that a port's groups surely let in when they come in a form."""
-    return list(_in(groups, target, version, form, sure=True))
+    return list(_in(groups, target, version, form, sure=True, near=near))
 
 
-def may_come_in(groups: Groups, target: Port, version: int, form: Form) -> list[Box]:
+def may_come_in(groups: Groups, target: Port, version: int, form: Form, *, near: bool = False) -> list[Box]:
     """The packets, as they were sent, that a port's groups may let in when they come in a form."""
-    return list(_in(groups, target, version, form, sure=False))
+    return list(_in(groups, target, version, form, sure=False, near=near))
 
 
-def _in(groups: Groups, target: Port, version: int, form: Form, *, sure: bool) -> Iterator[Box]:
-    for box in groups.inwards(target, version):
+def _in(groups: Groups, target: Port, version: int, form: Form, *, sure: bool, near: bool) -> Iterator[Box]:
+    for box in groups.inwards(target, version, near=near):
         left, source = dict(box), form.source
         if source is not None:
             met = both(source, left.pop("source", source))
@@ -123,7 +123,11 @@ def by_rules(groups: Groups, port: Port | None, other: Port, box: Box, promise: 
         return promise
     names = [name for name in box if name != "type" and _TURNED.get(name, name) in box]
     turned = whole({name: box[_TURNED.get(name, name)] for name in names}, promise.version)
-    sides = ((other, groups.outwards(other, promise.version)), (port, groups.inwards(port, promise.version)))
+    near, version = port.network_id == other.network_id, promise.version
+    sides = (
+        (other, groups.outwards(other, version, near=near)),
+        (port, groups.inwards(port, version, near=near)),
+    )
     judged = [boxes for one, boxes in sides if not groups.knows(one)]
     sure = all(any(not remainder(turned, [lets]) for lets in boxes) for boxes in judged)
     never = any(all(meet(turned, lets) is None for lets in boxes) for boxes in judged)

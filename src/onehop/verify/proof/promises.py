@@ -80,13 +80,15 @@ class Promises:
         four: Box = {"destination": points([(1 << 32) - 1]), "protocol": points([17]), "dport": points([9999])}
         six: Box = {"destination": points([ip_number("ff02::16")]), "protocol": points([58]), "type": points([143])}
         kind = four if version == 4 else six
-        for box in all_of([{**sent, "destination_mac": GROUPS}], [kind], self.groups.outwards(port, version)):
+        for box in all_of(
+            [{**sent, "destination_mac": GROUPS}], [kind], self.groups.outwards(port, version, near=True)
+        ):
             box = whole(box, version)  # the same, with all dimensions
             others = [p for p in self._ports if p.network_id == port.network_id and p.id != port.id]
             hear = [
                 other.id
                 for other in others
-                if any(not remainder(box, [lets]) for lets in self.groups.inwards(other, version))
+                if any(not remainder(box, [lets]) for lets in self.groups.inwards(other, version, near=True))
             ]
             if hear:
                 yield Promise(
@@ -102,9 +104,10 @@ class Promises:
         self, port: Port | None, other: Port, version: int, box: Box, form: Form, **more: bool
     ) -> Iterator[Promise]:
         """To another port, of what the groups of both let pass."""
-        out = [{}] if port is None else self.groups.outwards(port, version)
+        near = port is not None and port.network_id == other.network_id
+        out = [{}] if port is None else self.groups.outwards(port, version, near=near)
         for kind in KINDS[version]:
-            for found in all_of([box], [kind], out, let_in(self.groups, other, version, form)):
+            for found in all_of([box], [kind], out, let_in(self.groups, other, version, form, near=near)):
                 plain = Promise(
                     source=_source(port),
                     version=version,
@@ -177,11 +180,14 @@ class Promises:
         if version == 6 and not any(address.version(one.ip_address) == 6 for one in gateway.fixed_ips):
             return
         to: Box = {**by, "destination": public(self.view, version)}
-        back = self._is_default(port, ip, router)
+        back = self.external.is_default(port, ip, router)
         for number, kind in enumerate(KINDS[version]):
             form = self.external.seen_as(router, port, ip, ported=number < PORTED)
             known = back and self.groups.knows(port)
+            answering = [] if not form.is_plain else self.external.answering(router, ip)
             for found in all_of([to], [kind], self.groups.outwards(port, version)):
+                # What might be the answer of a forwarded port is looked up among connections.
+                mixed = any(meet(found, one) is not None for one in answering)
                 yield Promise(
                     source=_source(port),
                     version=version,
@@ -190,7 +196,7 @@ class Promises:
                     form=form,
                     answered=known,
                     told=known and number < PORTED,
-                    untracked=form.is_plain,
+                    untracked=form.is_plain and not mixed,
                 )
         late: Box = {"protocol": points([6]), "flags": _NO_BEGIN}
         own = gateway.owner == port.host or (gateway.distributed and self.external.has_block(router, port))
@@ -199,15 +205,6 @@ class Promises:
         if version == 4 and gateway.enable_snat and own and alone and free:
             box = whole(meet(to, late) or {}, version)
             yield Promise(source=_source(port), version=version, box=box, to="", answered=False, reset=True)
-
-    def _is_default(self, port: Port, ip: str, router: Router) -> bool:
-        """Whether an instance answers by a router: it has the gateway's address on the subnet of this address."""
-        subnets = {fixed.subnet_id for fixed in port.fixed_ips}
-        for subnet in self.view.subnets_of(port.network_id):
-            if subnet.id in subnets and address.contains(subnet.cidr, ip):
-                own = {one.ip_address for leg in self.view.interfaces_of(router.id) for one in leg.fixed_ips}
-                return subnet.gateway_ip in own
-        return False
 
     def _called(self, port: Port, ip: str, router: Router, by: Box, published: Published) -> Iterator[Promise]:
         """An external address, from inside: the caller is seen as the outside would see it, by its own router."""
@@ -219,9 +216,11 @@ class Promises:
         if published.router.id == router.id and seen.is_plain:
             # Its answer would find another way: so it is translated, too.
             seen = self.external.seen_as(_translating(router), port, ip, ported=True)
+        if seen.is_plain and self.external.is_inside(published.router, ip):
+            return  # By that router's extra routes the caller is inside, and so never comes from outside.
         form = Form(seen.source, seen.sport, published.destination, published.port)
-        back = self._is_default(port, ip, router) and not seen.is_plain and self._back(port, published.target)
-        back = back and self._is_default(published.target, _text(published), published.router)
+        back = self.external.is_default(port, ip, router) and not seen.is_plain and self._back(port, published.target)
+        back = back and self.external.is_default(published.target, _text(published), published.router)
         for kind in kinds:
             lets = let_in(self.groups, published.target, 4, form)
             to: Box = {**by, **published.box}
@@ -238,20 +237,16 @@ class Promises:
                     to=to_,
                     form=form,
                     answered=back,
-                    told=back and self._told(published),
+                    told=back and self.external.tells(published),
                 )
-
-    def _told(self, published: Published) -> bool:
-        """Whether errors are told too: of a forwarded port they are lost on hosts without a block of ports."""
-        return published.port is None or self.external.has_block(published.router, published.target)
 
     def _inwards(self) -> Iterator[Promise]:
         for published in self.published:
             form = Form(destination=published.destination, dport=published.port)
             target = published.target
-            back = self._back(None, target) and self._is_default(target, _text(published), published.router)
+            back = self._back(None, target) and self.external.is_default(target, _text(published), published.router)
             box: Box = {**published.box, "source": public(self.view, 4)}
-            yield from self._to(None, target, 4, box, form, answered=back, told=back and self._told(published))
+            yield from self._to(None, target, 4, box, form, answered=back, told=back and self.external.tells(published))
         for router in self.view.routers.values():
             gateway = router.gateway
             if gateway is None or not answers(router):
@@ -272,7 +267,7 @@ class Promises:
                 direct = self.allowed.is_connected(router, target, its.ip_address)
                 if address.version(its.ip_address) == version and direct:
                     to: Box = {"destination": points([ip_number(its.ip_address)]), "source": public(self.view, version)}
-                    back = self._back(None, target) and self._is_default(target, its.ip_address, router)
+                    back = self._back(None, target) and self.external.is_default(target, its.ip_address, router)
                     floating = version == 4 and self.external.floating_of(router, target, its.ip_address) is not None
                     yield from self._to(
                         None, target, version, to, Form(), answered=back, told=back, untracked=not floating

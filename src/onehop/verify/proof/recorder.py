@@ -15,10 +15,11 @@ from onehop.verify.nft.value import Atom, Field, Members, Span
 from onehop.verify.packet import ECHO, UNTRACKABLE, Arp, Packet
 from onehop.verify.proof.alike import WHOLE, alike, masked, same
 from onehop.verify.proof.pieces import around
-from onehop.verify.proof.routes import same_route
+from onehop.verify.proof.routes import same_route, span_of
 from onehop.verify.proof.sample import GROUPS, RAW, UNICAST, ip_number, is_part, mac_number
 from onehop.verify.proof.spans import Box, Numbers, both, every, holds, points, size, without
 from onehop.verify.proof.utterance import Piece
+from onehop.verify.route import OF_LINK
 from onehop.verify.space import Space
 from onehop.verify.watch import Readable, Watch
 
@@ -81,7 +82,8 @@ class Recorder(Watch):
         self.box: dict[str, Numbers] = {}
 
     def _keep(self, name: str, some: Numbers) -> None:
-        self.box[name] = both(self.box.get(name, WHOLE), some)
+        known = self.box.get(name)
+        self.box[name] = some if known is None else both(known, some)
 
     def _named(self, names: tuple[str, ...], value: int) -> Iterator[str]:
         return (name for name in names if self.values.get(name) == value)
@@ -135,6 +137,10 @@ class Recorder(Watch):
             self._keep(name, _DISCOVERS if packet.protocol == 58 else without(((0, 255),), _DISCOVERS))
         if packet.protocol == 58 and self.values.get("type") == packet.type:
             self._keep("type", same(packet.type, iter([points([135]), points([136]), points(UNTRACKABLE)])))
+
+    def linked(self, packet: Packet) -> None:
+        """See `Watch`."""
+        self._ip(packet.destination, same(ip_number(packet.destination), map(span_of, OF_LINK)))
 
     def protocol(self, packet: Packet) -> None:
         """See `Watch`."""

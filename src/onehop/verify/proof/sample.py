@@ -13,12 +13,13 @@
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from msgspec.structs import replace
 
 from onehop.net.address import pack, pack_mac, unpack, unpack_mac
-from onehop.verify.packet import Arp, Frame, Packet
+from onehop.verify.packet import ADVERTISE, SOLICIT, Arp, Frame, Packet
 from onehop.verify.proof.spans import Box, Numbers, every
 
 _GROUP, _LOW = 1 << 47, (1 << 40) - 1
@@ -92,6 +93,8 @@ ARPS: Box = MappingProxyType(
 """All ARP frames whose sender and target differ; without a `target` those where they are one."""
 
 
+DISCOVERS = frozenset({SOLICIT, ADVERTISE})
+
 _ALWAYS = frozenset({*_ETHERNET, "source", "destination", "protocol"})
 _ERROR = frozenset({"type", "code", "id"})
 
@@ -106,23 +109,27 @@ def is_part(name: str, protocol: int | None, family: int) -> bool:
     return name in ("sport", "dport") or (name == "flags" and protocol == 6)
 
 
+@lru_cache(maxsize=65536)
 def mac_number(mac: str) -> int:
     """A MAC as a number whose highest bit tells a group: so groups are one span."""
     number = int.from_bytes(pack_mac(mac))
     return (number >> 40 & 1) << 47 | (number >> 41) << 40 | number & _LOW
 
 
+@lru_cache(maxsize=65536)
 def mac_text(number: int) -> str:
     """The MAC of a number of `mac_number`."""
     whole = (number >> 40 & 0x7F) << 41 | (number >> 47) << 40 | number & _LOW
     return unpack_mac(whole.to_bytes(6))
 
 
+@lru_cache(maxsize=65536)
 def ip_number(ip: str) -> int:
     """An address as a number."""
     return int.from_bytes(pack(ip))
 
 
+@lru_cache(maxsize=65536)
 def ip_text(number: int, version: int) -> str:
     """The address of a number."""
     return unpack(number.to_bytes(4 if version == 4 else 16))
@@ -156,6 +163,9 @@ def _packet(values: Mapping[str, int], version: int) -> Packet:
         return replace(fixed, source_port=values["sport"], destination_port=values["dport"], flags=flags)
     if protocol not in (1, 58):
         return replace(fixed, rest=values["sport"].to_bytes(2) + values["dport"].to_bytes(2) + bytes(4))
+    if version == 6 and protocol == 58 and values["type"] in DISCOVERS:
+        # With any other hop limit nobody heeds it, and no rule lets pass more of it.
+        fixed = replace(fixed, ttl=255)
     rest = bytearray(_SIZES[protocol] if (protocol == 1) == (version == 4) else 0)
     for name, (at, length) in (_QUOTED if version == 4 else _DISCOVERY).items():
         if rest:

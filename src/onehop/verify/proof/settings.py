@@ -93,13 +93,15 @@ class _Judge:
     def _wrong(self, name: str, space: Space) -> Iterator[str]:
         router = next(r for r in self.view.routers.values() if naming.router_namespace(r.id) == name)
         wanted = dict(_ROUTER)
+        places = router.gateway.hosts if router.gateway is not None else ()
+        wanted["net/ipv4/conf/all/accept_local"] = str(int(any(place.host == self.host for place in places)))
         for leg in self.view.interfaces_of(router.id):
             wanted[f"net/ipv4/conf/{naming.leg(leg.id)}/rp_filter"] = "0"
         if router.gateway is not None:
             wanted |= _NORTH
             legs = (naming.external_leg(router.gateway.port_id), naming.transit_leg(router.gateway.port_id))
             for link in (one for one in legs if one in space.links):
-                wanted |= {f"net/ipv4/conf/{link}/rp_filter": "0", f"net/ipv4/conf/{link}/accept_local": "1"}
+                wanted[f"net/ipv4/conf/{link}/rp_filter"] = "0"
             if legs[0] in space.links:
                 anchors = [a for a in space.addresses.get(legs[0], ()) if a.scope == "link" and ":" not in a.address]
                 if not any(address.contains(_ANCHORS, a.address.partition("/")[0]) for a in anchors):

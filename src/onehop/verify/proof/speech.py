@@ -19,6 +19,11 @@ _ROUTERS = points([134, 137])
 _CARRIED = without(every(8), points([0, 43, 44, 51, 60]))
 _PROTOCOLS = ((0, 254),)
 """255 is reserved, and is how a rule tells headers that do not end."""
+SERVED: dict[int, tuple[Box, ...]] = {
+    4: ({"protocol": points([17]), "dport": points([68])},),
+    6: ({"protocol": points([17]), "dport": points([546])}, {"protocol": points([58]), "type": _ROUTERS}),
+}
+"""By IP version: what only those say who serve a network, and no protected port."""
 _OF_NEIGHBOURS = points([133, 135, 136])
 
 
