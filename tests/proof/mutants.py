@@ -32,6 +32,7 @@ from onehop.objects import (
     VxlanFdb,
 )
 from onehop.verify.nft.parse import parse
+from onehop.verify.nft.value import Atom
 from onehop.verify.proof.case import Case, Judged, Violation
 from onehop.verify.proof.prove import cases
 from onehop.verify.space import Space
@@ -88,6 +89,7 @@ class Judge:
         self.world = world_of(made, made.states)
         self.judged: list[tuple[Case, Judged]] = []
         self._by_key: dict[Key, list[int]] = defaultdict(list)
+        self._asked: dict[Key, set[tuple[Atom, ...]]] = defaultdict(set)
         self.violations: list[Violation] = []
         for case in cases(made.view):
             for judged in case.judge(self.world, case.box):
@@ -95,6 +97,8 @@ class Judge:
                     self.violations.append(judged.violation)
                 for key in judged.used:
                     self._by_key[key].append(len(self.judged))
+                    if key[0] == "set":
+                        self._asked[key[1:3]].add(key[3])
                 self.judged.append((case, judged))
 
     def caught(self, mutant: Mutant) -> tuple[str, str]:
@@ -119,10 +123,26 @@ class Judge:
         for key in touched(mutant.host, old, mutant.instead):
             yield from self._by_key.get(key, ())
         if isinstance(old, Ruleset):
+            if isinstance(mutant.instead, Ruleset):
+                yield from self._looked_up(mutant.host, old, mutant.instead)
             before, after = (one.spaces(mutant.host).get(old.namespace) for one in (self.world, world))
             for version in (4, 6):
                 if _tracks(before, version) != _tracks(after, version):
                     yield from self._by_key.get(("tracks", mutant.host, old.namespace, version), ())
+
+    def _looked_up(self, host: HostName, old: Ruleset, new: Ruleset) -> Iterator[int]:
+        """Classes of which a changed set says something else, or, where it has a new element, may."""
+        was, now = parse(old), parse(new)
+        for name, members in was.sets.items():
+            other = now.sets[name]
+            more = bool({*other.exact, *(items for items, _ in other.wide)} - {*members.exact, *dict(members.wide)})
+            if members == other:
+                continue
+            at: Key = ((host, old.namespace, old.family, old.table), name)
+            for key in self._asked[at]:
+                before = members.find(key)
+                if before != other.find(key) or (more and before is None):
+                    yield from self._by_key["set", *at, key]
 
 
 def _tracks(space: Space | None, version: int) -> bool:
@@ -140,7 +160,7 @@ def touched(host: HostName, old: KernelObject, new: KernelObject | None) -> Iter
     """What a walk would have looked at, had the change mattered to it."""
     both = [one for one in (old, new) if one is not None]
     if isinstance(old, Ruleset):
-        yield from _of_table(old, new if isinstance(new, Ruleset) else None)
+        yield from _of_table(host, old, new if isinstance(new, Ruleset) else None)
     for one in both:
         space = one.namespace
         if isinstance(one, Link):
@@ -173,27 +193,36 @@ def _of_link(host: HostName, one: Link) -> Iterator[Key]:
         yield "setting", host, one.namespace
 
 
-def _of_table(old: Ruleset, new: Ruleset | None) -> Iterator[Key]:
-    was = parse(old)
+def _of_table(host: HostName, old: Ruleset, new: Ruleset | None) -> Iterator[Key]:
+    was, name = parse(old), (host, old.namespace, old.family, old.table)
     if new is None:
-        yield from (("chain", id(was), name) for name, chain in was.chains.items() if chain.hook is not None)
+        yield from (("chain", name, one) for one, chain in was.chains.items() if chain.hook is not None)
         return
     now = parse(new)
-    for name, chain in was.chains.items():
-        other = now.chains.get(name)
+    for one, chain in was.chains.items():
+        other = now.chains.get(one)
         if other is None or other.hook != chain.hook:
-            yield "chain", id(was), name
-        if other is None:
-            continue
-        texts, others = ([rule.text for rule in one.rules] for one in (chain, other))
-        if texts != others:
-            first = next(
-                (n for n, pair in enumerate(zip(texts, others, strict=False)) if pair[0] != pair[1]), len(others)
+            turned = other is not None and other.hook is not None and chain.hook is not None
+            only = turned and replace(other.hook, policy=chain.hook.policy) == chain.hook
+            yield "policy" if only else "chain", name, one
+        if other is not None:
+            yield from (
+                (kind, name, one, number)
+                for kind, number in _changed([r.text for r in chain.rules], [r.text for r in other.rules])
             )
-            yield "rule", id(was), name, first
-    for name, members in was.sets.items():
-        if members != now.sets[name]:
-            yield from (("set", id(was), name, found) for found in (True, False))
+
+
+def _changed(was: list[str], now: list[str]) -> Iterator[tuple[str, int]]:
+    """What matters of a chain's rules: those that go, or do something else, only where they did something."""
+    if was == now:
+        return
+    first = next((n for n, pair in enumerate(zip(was, now, strict=False)) if pair[0] != pair[1]), len(now))
+    if was[:first] + was[first + 1 :] == now:
+        yield "fired", first
+        return
+    for number, (before, after) in enumerate(zip(was, now, strict=True)):
+        if before != after:
+            yield "fired" if before.rpartition(" ")[0] == after.rpartition(" ")[0] else "rule", number
 
 
 def unbroken(judges: Iterable[Judge]) -> list[Violation]:

@@ -99,7 +99,7 @@ class Hooks:
         return work
 
     def _ruled(self, table: Table, chain: Chain, passing: Passing, steps: list[Step]) -> Ruling:
-        ruling = evaluate(table, chain, passing, self.watch)
+        ruling = evaluate(table, chain, passing, self.watch, (self.space.host, self.space.name))
         steps.extend(self._step(table, said, passing) for said in ruling.said if said.before != said.after)
         return ruling
 

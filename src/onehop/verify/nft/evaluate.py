@@ -38,6 +38,9 @@ from onehop.verify.nft.value import (
 )
 from onehop.verify.watch import SILENT, Watch
 
+_ASKS = Match | Flags | Chance | Counter | Limit | Log
+"""Parts that change nothing by themselves."""
+
 _DEEPEST = 16
 """Jumps that the kernel allows (NFT_JUMP_STACK_SIZE)."""
 
@@ -66,8 +69,7 @@ class Said(msgspec.Struct, frozen=True):
     """What a rule did to a packet: the packet before and after, in words.
 
     Attributes:
-        chain: its chain.
-        rule: its text.
+        chain, rule: its chain, its text.
         before, after: equal where it changed nothing that is shown.
     """
 
@@ -107,17 +109,25 @@ class _Decided(msgspec.Struct, frozen=True):
     rule: str
 
 
-def evaluate(table: Table, chain: Chain, subject: Subject, watch: Watch = SILENT) -> Ruling:
+def evaluate(
+    table: Table, chain: Chain, subject: Subject, watch: Watch = SILENT, where: tuple[str, ...] = ()
+) -> Ruling:
     """Show a packet to a base chain.
+
+    Args:
+        table, chain: the table, and the chain of it.
+        subject: the packet; it is changed.
+        watch: is told what was asked, and (with `where`: host and namespace) which rules did something.
 
     Raises:
         UnknownRuleError: a rule names a chain or set that is not there.
     """
-    watch.used("chain", id(table), chain.name)
-    run = _Run(table, subject, watch)
+    run = _Run(table, subject, watch, where)
+    watch.used("chain", run.name, chain.name)
     decided = run.chain(chain, 0)
     said, copies = tuple(run.said), tuple(run.copies)
     if decided is None:
+        watch.used("policy", run.name, chain.name)
         return Ruling(chain.hook.policy if chain.hook else "accept", chain.name, said=said, copies=copies)
     name, text, part = decided.chain, decided.rule, decided.part
     if isinstance(part, Reject):
@@ -132,8 +142,9 @@ def evaluate(table: Table, chain: Chain, subject: Subject, watch: Watch = SILENT
 class _Run:
     """One packet in one base chain."""
 
-    def __init__(self, table: Table, subject: Subject, watch: Watch) -> None:
+    def __init__(self, table: Table, subject: Subject, watch: Watch, where: tuple[str, ...]) -> None:
         self.table = table
+        self.name = (*where, table.family, table.name)
         self.subject = subject
         self.watch = watch
         self.said: list[Said] = []
@@ -145,8 +156,8 @@ class _Run:
         if depth > _DEEPEST:
             raise UnknownRuleError(f"chains of table {self.table.name} lead to each other without end")
         for number, rule in enumerate(chain.rules):
-            self.watch.used("rule", id(self.table), chain.name, number)
-            decided = self.rule(chain, rule, depth)
+            self.watch.used("rule", self.name, chain.name, number)
+            decided = self.rule(chain, rule, number, depth)
             if decided is None:
                 continue
             if isinstance(decided.part, Verdict) and decided.part.word == "return":
@@ -155,16 +166,20 @@ class _Run:
             return decided
         return None
 
-    def rule(self, chain: Chain, rule: Rule, depth: int) -> _Decided | None:
+    def rule(self, chain: Chain, rule: Rule, number: int, depth: int) -> _Decided | None:
+        fired = False
         for part in rule.parts:
+            if not fired and not isinstance(part, _ASKS):
+                self.watch.used("fired", self.name, chain.name, number)
+                fired = True
             changes = isinstance(part, Assign | Notrack)
             before = str(self.subject) if changes else ""
             go_on = self.part(part)
             if changes and go_on:
                 self.said.append(Said(chain.name, rule.text, before, str(self.subject)))
-            if isinstance(go_on, bool):
-                if not go_on:
-                    return None
+            if go_on is False:
+                return None
+            if go_on is True:
                 continue
             if isinstance(go_on, Verdict) and go_on.word in ("jump", "goto"):
                 decided = self.chain(self._named(go_on.chain), depth + 1)
@@ -226,7 +241,7 @@ class _Run:
     def find(self, which: Members | str, members: Members, key: tuple[Atom, ...]) -> Value | None:
         found = members.find(key)
         if isinstance(which, str):
-            self.watch.used("set", id(self.table), which, found is not None)
+            self.watch.used("set", self.name, which, key)
         return found
 
     def value(self, source: Source) -> int | None:
@@ -250,17 +265,15 @@ class _Run:
 
     def flags(self, part: Flags) -> bool:
         found = self.read(part.field)
-        if not isinstance(found, int):
-            return False
-        self.watch.flags(part.field, found, part.bits)
-        return bool(found & part.bits) != part.negated
+        if isinstance(found, int):
+            self.watch.flags(part.field, found, part.bits)
+        return isinstance(found, int) and bool(found & part.bits) != part.negated
 
     def assign(self, part: Assign) -> bool:
         value = self.value(part.source)
-        if value is None:
-            return False
-        self.subject.write(part.field, value)
-        return True
+        if value is not None:
+            self.subject.write(part.field, value)
+        return value is not None
 
     def translate(self, part: Translate) -> bool | Translate:
         self.ports = part.ports

@@ -103,7 +103,7 @@ class _Judge:
             listener, copies, passes = _Listener(self.form), set[str](), True
             listener.used("link", host.host, host.name, tap)
             for table, chain in host.chains(frozenset({"netdev"}), "ingress", tap):
-                ruling = evaluate(table, chain, Utterance(self.form, values), listener)
+                ruling = evaluate(table, chain, Utterance(self.form, values), listener, (host.host, host.name))
                 copies.update(ruling.copies)
                 passes = passes and ruling.verdict == "accept"
                 if not passes:
