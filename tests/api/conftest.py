@@ -71,7 +71,7 @@ def stranger(api: Api) -> Api:
 @pytest.fixture
 def host(store: Store) -> str:
     """A host that was added."""
-    return store.run(lambda tx: tx.add_host("host-1")).name
+    return store.run(lambda tx: tx.add_host("host-1", physical_networks=["external"])).name
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from onehop.lab import config, fabric, host, plan, power, process
 from onehop.lab.controller import program
 from onehop.lab.namespace import inside
 from onehop.lab.state import Directory
+from onehop.settings import load_controller
+from onehop.store import Store
 from tests.dataplane.site import Site
 
 PHYSICAL = "lan"
@@ -50,6 +52,9 @@ def _on_switch(directory: Directory, *lines: str) -> None:
 def _teach(directory: Directory, name: str) -> None:
     """Start the host's agent anew with a bridge for the second physical network."""
     power.agent(directory, name, "stop")
+    store = Store.open(load_controller(directory.controller / "controller.toml").database_url)
+    store.run(lambda tx: tx.approve_host(name, physical_networks=(plan.PHYSICAL_NETWORK, PHYSICAL)))
+    store.close()
     home = directory.host(name)
     record = directory.read().hosts[name]
     config.write_agent(directory, record)

@@ -79,16 +79,20 @@ def gateway(tx: Transaction, router_id: str, network: Row, vnis: tuple[int, int]
 def say_hello(
     store: Store, name: str, number: int, *physical: str, gateway_host: bool = True, reached: bool = True
 ) -> int:
-    """A host's hello; the session's number."""
-    return store.run(
-        lambda tx: tx.open_session(
+    """A host's hello, for which it is approved; the session's number."""
+
+    def hello(tx: Transaction) -> int:
+        networks = physical or ("external",)
+        tx.approve_host(name, gateway_host=True, physical_networks=networks)
+        return tx.open_session(
             name,
             vtep=f"192.0.2.{number}",
             underlay_mtu=1500,
-            physical_networks=(physical or ("external",)) if reached else (),
+            physical_networks=networks if reached else (),
             details={"gateway_host": gateway_host},
         )
-    )
+
+    return store.run(hello)
 
 
 def add_gateway_host(store: Store, number: int, *physical: str) -> str:

@@ -31,7 +31,7 @@ def clock() -> Clock:
 def store(database_url: str, clock: Clock) -> Iterator[Store]:
     """A store with that clock and host h1."""
     opened = Store.open(database_url, clock=clock)
-    opened.run(lambda tx: tx.add_host("h1"))
+    opened.run(lambda tx: tx.add_host("h1", gateway_host=True, physical_networks=["campus", "external"]))
     yield opened
     opened.close()
 

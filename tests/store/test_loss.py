@@ -98,11 +98,39 @@ def test_a_host_is_handed_over_once_and_not_while_its_agent_speaks(world: World)
     assert owners.judge({owner}) == 0
 
 
+def _judged(world: World, *speakers: tuple[str, tuple[str, ...], tuple[str, ...]]) -> int:
+    """How many routers are handed over because of what some hosts say of others: name, answering, silent."""
+    liveness = Liveness(0.0001, 0.0)
+    owners = Owners(world.store, liveness)
+    # In the future, so that they have just spoken, whenever it is looked.
+    for name, answering, silent in speakers:
+        liveness.hear(HostName(name), float("inf"), answering, silent)
+    return owners.judge(liveness.suspects())
+
+
+def test_only_a_candidate_of_its_routers_says_that_a_host_is_lost(world: World) -> None:
+    owner = str(world.gateway["owner"])
+    heir = TWO if owner == ONE else ONE
+    stranger = "thief"
+    world.store.run(lambda tx: tx.add_host(stranger))
+    assert _judged(world, (stranger, (), (owner,))) == 0
+    assert world.gateway["owner"] == owner
+    assert _judged(world, (heir, (), (owner,))) == 1
+    assert world.gateway["owner"] == heir
+
+
+def test_a_stranger_who_says_that_a_lost_host_answers_keeps_nobody_from_following(world: World) -> None:
+    owner = str(world.gateway["owner"])
+    heir = TWO if owner == ONE else ONE
+    assert _judged(world, ("thief", (owner,), ()), (heir, (), (owner,))) == 1
+    assert world.gateway["owner"] == heir
+
+
 def test_a_floating_ip_is_down_while_the_host_of_its_instance_is_lost_though_the_owner_publishes_it(
     world: World,
 ) -> None:
     owner, far = str(world.gateway["owner"]), "far"
-    world.store.run(lambda tx: tx.add_host(far))
+    world.store.run(lambda tx: tx.add_host(far, physical_networks=["external"]))
     world.store.run(lambda tx: tx.open_session(far, vtep="192.0.2.77", underlay_mtu=1500, physical_networks=[]))
     with world.store.read() as tx:
         port = str((tx.get("floatingip", world.floating_ip) or {})["port_id"])
@@ -119,7 +147,7 @@ def test_a_floating_ip_is_down_while_the_host_of_its_instance_is_lost_though_the
 
 def test_a_floating_ip_needs_the_owner_only_while_the_host_of_its_instance_reaches_nothing(world: World) -> None:
     owner, far = str(world.gateway["owner"]), "far"
-    world.store.run(lambda tx: tx.add_host(far))
+    world.store.run(lambda tx: tx.add_host(far, physical_networks=["external"]))
     world.store.run(lambda tx: tx.open_session(far, vtep="192.0.2.77", underlay_mtu=1500, physical_networks=[]))
     with world.store.read() as tx:
         port = str((tx.get("floatingip", world.floating_ip) or {})["port_id"])
@@ -156,6 +184,13 @@ def test_a_choice_of_hosts_that_comes_late_or_from_elsewhere_changes_nothing(wor
     before = world.gateway
     assert _adopt(world, TWO, before["generation"] - 1) is None
     assert _adopt(world, TWO, host="gw-9") is None
+    world.store.run(lambda tx: tx.add_host("near"))
+    legs = {"device_id": [world.router], "device_owner": ["network:router_interface_distributed"]}
+    network = world.store.run(lambda tx: tx.select("port", legs))[0]["network_id"]
+    world.store.run(lambda tx: rows.port(tx, network, host="near"))
+    before = world.gateway
+    assert "near" in {place["host"] for place in before["hosts"]}
+    assert _adopt(world, TWO, host="near") is None
     assert world.gateway == before
 
 

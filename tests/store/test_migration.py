@@ -11,6 +11,7 @@ from alembic.config import Config
 
 from onehop.errors import NewerDatabaseError, SettingsError, StoreError
 from onehop.store import Store, Transaction, migration
+from onehop.store.record import Approval
 from tests.conftest import POSTGRESQL, SQLITE
 from tests.store import rows
 
@@ -198,7 +199,7 @@ def _back_to_0002(url: str) -> None:
         blocks = [row._asdict() for row in found]
         connection.execute(sa.insert(held), [{**block, "freed_at": None} for block in blocks])
         connection.execute(sa.insert(held), {**blocks[0], "first": 2048, "host": "h", "freed_at": 5.5})
-        for table in ("rbac_policy", "security_group_port", "security_group_rule", "security_group"):
+        for table in ("approval", "rbac_policy", "security_group_port", "security_group_rule", "security_group"):
             connection.exec_driver_sql(f"DROP TABLE {table}")
         connection.exec_driver_sql("ALTER TABLE port DROP COLUMN security_groups")
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0002'")
@@ -249,6 +250,25 @@ def test_ports_made_before_security_groups_get_their_projects_default_group(
         said = {(rule["direction"], rule["ethertype"], rule["remote_group_id"]) for rule in rules}
         both = ("IPv4", "IPv6")
         assert said == {("egress", v, None) for v in both} | {("ingress", v, a) for v in both}
+    store.close()
+
+
+@pytest.mark.parametrize("kind", [SQLITE, POSTGRESQL])
+def test_hosts_of_an_older_database_may_be_what_they_are(new_database_url: NewDatabase, kind: str) -> None:
+    url = new_database_url(kind, False)
+    engine = sa.create_engine(url)
+    said = '{"vtep": "192.0.2.1", "gateway_host": true, "physical_networks": ["lan", "external"]}'
+    with engine.begin() as connection:
+        migration.run(connection, "0005")
+        for name, words in (("gw", said), ("never-spoke", "{}")):
+            _insert(connection, "agent", id=name, host=name, configurations=words)
+            _insert(connection, "liveness", host=name)
+    engine.dispose()
+    store = Store.open(url)
+    with store.read() as tx:
+        assert migration.differences(tx.connection) == []
+        approved = {host.name: host.approved for host in tx.hosts()}
+    assert approved == {"gw": Approval(True, ("external", "lan")), "never-spoke": Approval()}
     store.close()
 
 

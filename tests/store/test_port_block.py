@@ -166,6 +166,30 @@ def test_a_host_that_uses_three_quarters_of_its_ports_is_given_a_further_block(s
         assert all(first % size == 0 for first, _ in found)
 
 
+def test_a_host_that_always_asks_for_more_is_given_half_of_the_ports(store: Store) -> None:
+    add_gateway_host(store, 1)
+    external = store.run(rows.external)
+    _, router = store.run(lambda tx: routed(tx, port_block_size=8192))
+    store.run(lambda tx: rows.gateway(tx, router["id"], external))
+    for _ in range(9):
+        store.run(lambda tx: tx.use_ports([("gw-1", router["id"], 10**6, 0, "")]))
+    assert len(blocks_of(store, router["id"])["gw-1"]) == (65_536 - 1024) // 2 // 8192
+
+
+def test_a_host_that_does_not_need_a_router_any_more_is_given_no_further_ports(store: Store) -> None:
+    add_gateway_host(store, 1)
+    external = store.run(rows.external)
+    network, router = store.run(routed)
+    store.run(lambda tx: rows.gateway(tx, router["id"], external))
+    port = store.run(lambda tx: rows.port(tx, network["id"], host="h1"))
+    asked = [("h1", router["id"], 10**6, 0, "")]
+    store.run(lambda tx: tx.use_ports(asked))
+    assert len(blocks_of(store, router["id"])["h1"]) == 2
+    store.run(lambda tx: tx.delete("port", port["id"]))
+    store.run(lambda tx: tx.use_ports(asked))
+    assert len(blocks_of(store, router["id"])["h1"]) == 2
+
+
 def test_a_router_that_lacks_ports_is_active_with_a_reason_and_an_error_outweighs_it(store: Store) -> None:
     add_gateway_host(store, 1)
     add_gateway_host(store, 2)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onehop.cli.app import console, new, show_json
+from onehop.cli.app import new, show_json
 from onehop.settings import DEFAULT_CONTROLLER_FILE
 
 if TYPE_CHECKING:
@@ -25,6 +25,13 @@ LOOK_SECONDS = 0.2
 Config = Annotated[Path, typer.Option(help="The controller's configuration file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Name = Annotated[str, typer.Argument(help="The host's name.")]
+Gateway = Annotated[
+    bool | None, typer.Option("--gateway/--no-gateway", help="Whether it may own routers' external addresses.")
+]
+Networks = Annotated[
+    list[str] | None,
+    typer.Option("--physical-network", help="A physical network that it may reach; give it for each. Replaces all."),
+]
 Address = Annotated[
     str, typer.Option(help="Address and port at which the host reaches the controller's stream, if not the configured.")
 ]
@@ -36,18 +43,28 @@ def host() -> None:
 
 
 @app.command()
-def add(name: Name, config: Config = DEFAULT_CONTROLLER_FILE, address: Address = "", json: Json = False) -> None:
-    """Add a host and print a token with which it joins, once: `onehop agent join TOKEN`."""
+def add(
+    name: Name,
+    config: Config = DEFAULT_CONTROLLER_FILE,
+    address: Address = "",
+    gateway: Gateway = None,
+    physical_network: Networks = None,
+    json: Json = False,
+) -> None:
+    """Add a host and print a token with which it joins, once: `onehop agent join TOKEN`.
+
+    What is not named here it cannot be, whatever its agent says: no gateway host, and on no physical network.
+    """
     from onehop.controller.join import add_host
 
     with _store(config) as (settings, store):
-        token = add_host(store, settings, name, address)
+        token = add_host(store, settings, name, address, bool(gateway), physical_network or ())
         _show_token(name, token, settings.join_token_seconds, json)
 
 
 @app.command()
 def token(name: Name, config: Config = DEFAULT_CONTROLLER_FILE, address: Address = "", json: Json = False) -> None:
-    """Print a new token for a host that was added before; the earlier ones end."""
+    """Print a new token for a host that was added before; the earlier ones end. What it may be stays (`host set`)."""
     from onehop.controller.join import new_token
     from onehop.net.identifier import parse_host
 
@@ -56,26 +73,50 @@ def token(name: Name, config: Config = DEFAULT_CONTROLLER_FILE, address: Address
         _show_token(name, word, settings.join_token_seconds, json)
 
 
+@app.command(name="set")
+def set_(
+    name: Name,
+    config: Config = DEFAULT_CONTROLLER_FILE,
+    gateway: Gateway = None,
+    physical_network: Networks = None,
+    no_physical_network: Annotated[
+        bool, typer.Option("--no-physical-network", help="It may reach none, but for those named beside it.")
+    ] = False,
+) -> None:
+    """Change what a host may be. Takes effect at once, also on what its agent has said already."""
+    networks = physical_network or ([] if no_physical_network else None)
+    with _store(config) as (_, store):
+        store.run(lambda tx: tx.approve_host(name, gateway_host=gateway, physical_networks=networks))
+    typer.echo(f"{name} may be what `onehop host show {name}` says")
+
+
+@app.command()
+def show(name: Name, config: Config = DEFAULT_CONTROLLER_FILE, json: Json = False) -> None:
+    """Show a host: what it is, what it may be, and what its agent claims beyond that."""
+    from onehop.cli.host_show import show_host
+    from onehop.errors import NotFoundError
+
+    with _store(config) as (_, store), store.read() as tx:
+        found, revision = tx.host(name), tx.revision()
+    if found is None:
+        raise NotFoundError(f"there is no host {name}; `onehop host list` shows those there are")
+    if json:
+        show_json({"revision": revision, "host": found})
+    else:
+        show_host(found, revision)
+
+
 @app.command(name="list")
 def list_(config: Config = DEFAULT_CONTROLLER_FILE, json: Json = False) -> None:
     """List the hosts."""
-    import datetime as dt
+    from onehop.cli.host_show import show_hosts
 
     with _store(config) as (_, store), store.read() as tx:
         hosts, revision = tx.hosts(), tx.revision()
     if json:
         show_json({"revision": revision, "hosts": hosts})
-        return
-    from rich.table import Table
-
-    table = Table("host", "connected", "VTEP", "revision", "last sign of life", box=None)
-    for found in hosts:
-        seen = "never"
-        if found.heartbeat_at is not None:
-            seen = dt.datetime.fromtimestamp(found.heartbeat_at, dt.UTC).isoformat(" ", "seconds")
-        connected = "yes" if found.connected else "no"
-        table.add_row(found.name, connected, found.vtep or "not known yet", f"{found.applied} of {revision}", seen)
-    console().print(table)
+    else:
+        show_hosts(hosts, revision)
 
 
 @app.command()

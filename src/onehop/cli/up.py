@@ -112,7 +112,7 @@ def _address() -> str:
 
 
 def _join(directory: Path) -> None:
-    """Give this host its certificate, unless it has one."""
+    """Let this host be what its configuration says, and give it its certificate, unless it has one."""
     from onehop.agent import credential
     from onehop.agent.join import join
     from onehop.controller.join import add_host, new_token
@@ -121,17 +121,20 @@ def _join(directory: Path) -> None:
     from onehop.store import Store
 
     settings, agent = load_controller(directory / "controller.toml"), load_agent(directory / "agent.toml")
-    if (Path(agent.state_dir) / credential.CERTIFICATE).exists():
-        return
     store = Store.open(settings.database_url)
     try:
-        with store.read() as tx:
-            known = tx.host(agent.host) is not None
+        # Both are the same operator's: what agent.toml says now is approved.
+        own, reach = agent.gateway_host, sorted(agent.physical_networks)
+        known = store.run(lambda tx: tx.host(agent.host)) is not None
+        if known:
+            store.run(lambda tx: tx.approve_host(agent.host, gateway_host=own, physical_networks=reach))
+        if (Path(agent.state_dir) / credential.CERTIFICATE).exists():
+            return
         address = agent.controllers[0]
         if known:
             token = new_token(store, settings, parse_host(agent.host), address)
         else:
-            token = add_host(store, settings, agent.host, address)
+            token = add_host(store, settings, agent.host, address, own, reach)
     finally:
         store.close()
     join(token, Path(agent.state_dir), agent.host)

@@ -15,6 +15,7 @@ from onehop.log import logger
 from onehop.metric.tally import Tally
 from onehop.net.identifier import HostName
 from onehop.store import Store, Transaction
+from onehop.store.record import Approval
 from onehop.wire import Acting, PortUse
 
 LOG = logger("stream")
@@ -39,8 +40,8 @@ class Attention:
         self._liveness = liveness
         self._reached: dict[HostName, tuple[str, ...]] = {}
         self._uses: dict[tuple[HostName, str, str], PortUse] = {}
-        self._acting: dict[str, tuple[HostName, Acting]] = {}
-        self._vacant: dict[tuple[str, int, int], float] = {}
+        self._acting: dict[tuple[HostName, str], Acting] = {}
+        self._vacant: dict[HostName, dict[tuple[str, int, int], float]] = {}
         self._wake = asyncio.Event()
         self.shortages = Tally([()])
 
@@ -51,11 +52,14 @@ class Attention:
     def acting(self, host: HostName, acting: tuple[Acting, ...]) -> None:
         """Hosts agreed on these owners; what they say until it is taken up is the same again and again."""
         now = time.monotonic()
+        before = self._vacant.get(host, {})
+        # Only what this host still says: nobody makes this grow.
+        self._vacant[host] = {_reign(said): before.get(_reign(said), now) for said in acting if said.vacant}
         for said in acting:
-            since = self._vacant.setdefault((said.router, said.generation, said.epoch), now) if said.vacant else 0.0
-            known = self._acting.get(said.router)
-            if now - since >= VACANT_SECONDS and (known is None or _order(known[1]) <= _order(said)):
-                self._acting[said.router] = (host, said)
+            since = self._vacant[host].get(_reign(said), 0.0) if said.vacant else 0.0
+            known = self._acting.get((host, said.router))
+            if now - since >= VACANT_SECONDS and (known is None or _order(known) <= _order(said)):
+                self._acting[host, said.router] = said
         if self._acting:
             self._wake.set()
 
@@ -75,6 +79,7 @@ class Attention:
     def forget(self, host: HostName) -> None:
         """A host said hello: what it said before is of the past."""
         self._reached.pop(host, None)
+        self._vacant.pop(host, None)
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -83,14 +88,18 @@ class Attention:
             self._wake.clear()
             reached, self._reached = self._reached, {}
             for host, networks in reached.items():
-                LOG.info("a host reaches other physical networks", host=host, networks=networks)
+                LOG.info("a host says that it reaches other physical networks", host=host, networks=networks)
                 if not await self._write(_reaching(host, networks)):
                     self._reached = {host: networks, **self._reached}
                     self._wake.set()
             acting, self._acting = self._acting, {}
             if acting:
-                await self._write(_adopting([(host, said) for host, said in acting.values()]))
-                self._vacant = {key: at for key, at in self._vacant.items() if key[0] not in acting}
+                # The latest reign first; whether its host may speak of it is seen there, so that no stranger's word
+                # hides one that counts.
+                latest = sorted(acting.items(), key=lambda found: _order(found[1]), reverse=True)
+                await self._write(_adopting([(host, said) for (host, _), said in latest]))
+                for (host, _), said in latest:
+                    self._vacant.get(host, {}).pop(_reign(said), None)
             uses, self._uses = self._uses, {}
             if uses:
                 await self._write(_using([(key[0], use) for key, use in uses.items()]))
@@ -108,8 +117,27 @@ class Attention:
         return True
 
 
+def warn_of_claims(host: HostName, refused: Approval) -> None:
+    """Tell that an agent claims for its host what no operator let it be."""
+    LOG.warning(
+        "an agent claims what its host was not approved for, and it is ignored; `onehop host set` approves",
+        host=host,
+        gateway_host=refused.gateway_host,
+        physical_networks=refused.physical_networks,
+    )
+
+
 def _reaching(host: HostName, networks: tuple[str, ...]) -> Callable[[Transaction], object]:
-    return lambda tx: tx.reach(host, networks)
+    def reach(tx: Transaction) -> None:
+        refused = tx.reach(host, networks).refused
+        if set(refused.physical_networks) & set(networks):
+            warn_of_claims(host, refused)
+
+    return reach
+
+
+def _reign(said: Acting) -> tuple[str, int, int]:
+    return (said.router, said.generation, said.epoch)
 
 
 def _order(said: Acting) -> tuple[int, int]:

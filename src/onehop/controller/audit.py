@@ -19,6 +19,7 @@ def results(facts: Facts) -> list[Result]:
     return [
         *audit_access.access(facts),
         *audit_access.certificates(facts),
+        audit_access.approvals(facts),
         judged(
             "CWE-435",
             "VNIs",

@@ -12,6 +12,7 @@ from onehop.controller import auth, pki, policy_file
 from onehop.controller.audit_facts import Facts
 from onehop.errors import SettingsError
 from onehop.settings import ControllerSettings, split_address
+from onehop.store.record import Approval
 
 SHORT_DAYS = 30
 
@@ -42,6 +43,26 @@ def access(facts: Facts) -> Iterator[Result]:
         "chmod o= on them; a key that others could read is to be made anew",
     )
     yield _policy(settings)
+
+
+def approvals(facts: Facts) -> Result:
+    """Whether agents claim that their hosts are what nobody let them be."""
+    claims = [
+        f"{host.name} claims to be {' and '.join(claimed)}"
+        for host in facts.hosts
+        if (claimed := [*(["a gateway host"] if host.refused.gateway_host else ()), *_on(host.refused)])
+    ]
+    return judged(
+        "CWE-284",
+        "claims of hosts",
+        claims,
+        "what was approved",
+        "`onehop host show HOST`: let it be that by `onehop host set`, or find out who speaks for it",
+    )
+
+
+def _on(claimed: Approval) -> list[str]:
+    return [f"on physical network {name}" for name in claimed.physical_networks]
 
 
 def _policy(settings: ControllerSettings) -> Result:

@@ -1,6 +1,7 @@
 """Joining: a one-time token becomes a certificate."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -18,15 +19,22 @@ from onehop.wire.token import JoinToken
 LOG = logger("join")
 
 
-def add_host(store: Store, settings: ControllerSettings, name: str, address: str = "") -> str:
-    """Add a host; returns a join token for it. Arguments and errors as for `new_token`.
+def add_host(
+    store: Store,
+    settings: ControllerSettings,
+    name: str,
+    address: str = "",
+    gateway_host: bool = False,
+    physical_networks: Sequence[str] = (),
+) -> str:
+    """Add a host; returns a join token for it. Arguments and errors as for `new_token`, and `Transaction.add_host`.
 
     Raises:
         ConflictError: there is a host of this name.
     """
     pki.authority(Path(settings.pki_dir))
     reachable = stream_address(settings, address)
-    store.run(lambda tx: tx.add_host(name))
+    store.run(lambda tx: tx.add_host(name, gateway_host=gateway_host, physical_networks=physical_networks))
     return new_token(store, settings, parse_host(name), reachable)
 
 

@@ -6,7 +6,7 @@ is degraded, and keeps its addresses. After its own start a controller judges no
 everybody was silent to it until then.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -62,7 +62,11 @@ class Liveness:
         return {host for seen in self._seen.values() for host in seen.silent}
 
     def lost(
-        self, hosts: Iterable[HostName], now: float, elsewhere: Mapping[HostName, float] | None = None
+        self,
+        hosts: Iterable[HostName],
+        now: float,
+        elsewhere: Mapping[HostName, float] | None = None,
+        entitled: Mapping[str, Collection[str]] | None = None,
     ) -> set[HostName]:
         """Those of some hosts that are lost.
 
@@ -70,6 +74,7 @@ class Liveness:
             hosts: whom to judge.
             now: seconds, by the same clock.
             elsewhere: host → when its agent last spoke to another controller.
+            entitled: host → those whose word about it counts; None is everybody's.
         """
         if now - self._start < self._detection:
             return set()
@@ -80,10 +85,16 @@ class Liveness:
             for host in hosts
             if self.silent(host, now)
             and now - spoken.get(host, self._start) >= self._detection
-            and self._nobody_reaches(host, observers)
+            and self._nobody_reaches(
+                host,
+                [
+                    seen
+                    for name, seen in observers.items()
+                    if name != host and (entitled is None or name in entitled.get(host, ()))
+                ],
+            )
         }
 
     @staticmethod
-    def _nobody_reaches(host: HostName, observers: Mapping[HostName, Seen]) -> bool:
-        others = [seen for name, seen in observers.items() if name != host]
+    def _nobody_reaches(host: HostName, others: Sequence[Seen]) -> bool:
         return any(host in seen.silent for seen in others) and not any(host in seen.answering for seen in others)

@@ -7,7 +7,7 @@ old and a new owner; the store raises them with each change.
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from onehop.controller.liveness import Liveness
 from onehop.errors import StoreError
@@ -27,6 +27,9 @@ PATIENCE_SECONDS = 2.0
 
 PARTING_SECONDS = 1.5
 """After it owns nothing, a drained host steers on for so long what still comes to it (an ARP interval, and the way)."""
+
+ENTITLED_SECONDS = 1.0
+"""Which hosts may speak of which is at most so old."""
 
 WRITTEN_SECONDS = 0.6
 """A sign of life is written down at most so much later than it was heard."""
@@ -63,6 +66,9 @@ class Owners:
         self._moved_to = 0
         self.moves = Tally([("lost",), ("drained",)])
         self.lost = Tally([()])
+        self._entitled: Mapping[str, Collection[str]] = {}
+        self._asked_of: set[HostName] = set()
+        self._asked_at = -math.inf
 
     async def run(self) -> None:
         """Judge, and relieve drained hosts, until cancelled."""
@@ -126,10 +132,12 @@ class Owners:
             StoreError: the database cannot be used now.
         """
         now = time.monotonic()
-        self._handled &= self._liveness.lost(suspects, now)
-        if self._liveness.lost(suspects, now) <= self._handled:
+        silent = {host for host in suspects if self._liveness.silent(host, now)}
+        entitled = self._observers(silent, now)
+        self._handled &= self._liveness.lost(silent, now, entitled=entitled)
+        if self._liveness.lost(silent, now, entitled=entitled) <= self._handled:
             return 0
-        lost = frozenset(self._liveness.lost(suspects, now, self._elsewhere(now)))
+        lost = frozenset(self._liveness.lost(silent, now, self._elsewhere(now), entitled))
         if lost <= self._handled:
             return 0
         moved = self._store.run(lambda tx: tx.hand_over(lost))
@@ -139,6 +147,14 @@ class Owners:
         for host in sorted(lost):
             LOG.warning("a host is lost; others own what it owned, and no floating IP answers there", lost=host)
         return moved
+
+    def _observers(self, hosts: set[HostName], now: float) -> Mapping[str, Collection[str]]:
+        """Whose word about these counts; asked for anew when they change, and now and then."""
+        if hosts != self._asked_of or now >= self._asked_at + ENTITLED_SECONDS:
+            with self._store.read() as tx:
+                self._entitled = tx.observers(hosts) if hosts else {}
+            self._asked_of, self._asked_at = hosts, now
+        return self._entitled
 
     def _elsewhere(self, now: float) -> dict[HostName, float]:
         """When each host last spoke to another controller, by our clock; what was written here is left out."""

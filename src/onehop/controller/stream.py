@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 
 from onehop import __version__
 from onehop.controller import pki
-from onehop.controller.attention import Attention
+from onehop.controller.attention import Attention, warn_of_claims
 from onehop.controller.feed import Feed
 from onehop.controller.gate import Gate, Peer, is_renewal
 from onehop.controller.join import join, renew, why_not
@@ -26,6 +26,7 @@ from onehop.model.topology import Ref, Topology
 from onehop.net.identifier import HostName
 from onehop.settings import ControllerSettings
 from onehop.store import Heartbeat, Store, Transaction
+from onehop.store.record import Approval, HostRow
 from onehop.wire import MAX_FRAME, PROTOCOL_VERSION, Hello, Refused, Welcome, decode_from_agent, encode
 from onehop.wire.digest import digest_of
 
@@ -230,20 +231,24 @@ class Stream:
         if hello.host != host:
             raise WireError(f"the agent calls itself {hello.host}, but its certificate is {host}'s")
 
-        def open_session(tx: Transaction) -> int:
+        def open_session(tx: Transaction) -> tuple[int, HostRow | None]:
             # Once more, in the transaction that counts: it may have been removed, and added again, since it came in.
             reason = why_not(tx, host, peer.serial)
             if reason is not None:
                 raise StateError(reason)
-            return tx.open_session(
+            number = tx.open_session(
                 host,
                 vtep=hello.vtep,
                 underlay_mtu=hello.underlay_mtu,
                 physical_networks=sorted(set(hello.physical_networks)),
                 details={"version": hello.software, "gateway_host": hello.gateway_host},
             )
+            return number, tx.host(host)
 
-        return self._store.run(open_session)
+        number, row = self._store.run(open_session)
+        if row is not None and row.refused != Approval():
+            warn_of_claims(host, row.refused)
+        return number
 
     def _part(self, host: HostName) -> None:
         if host in self._sessions:

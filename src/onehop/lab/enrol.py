@@ -20,21 +20,27 @@ def make_authority(directory: Directory) -> None:
 
 
 def add_hosts(directory: Directory) -> Mapping[str, str]:
-    """Add every host that has no certificate yet, as ``onehop host add`` does; returns their join tokens by name."""
-    new = [name for name in directory.read().hosts if not _certificate(directory, name)]
+    """Add every host that has no certificate yet, as ``onehop host add`` does; returns their join tokens by name.
+
+    Every host may be what its record says.
+    """
+    new = [record for name, record in directory.read().hosts.items() if not _certificate(directory, name)]
     if not new:
         return {}
     settings = load_controller(directory.controller / "controller.toml")
     store = Store.open(settings.database_url)
     try:
-        return {name: _add(store, HostName(name), directory) for name in new}
+        return {record.name: _add(store, record, directory) for record in new}
     finally:
         store.close()
 
 
-def _add(store: Store, name: HostName, directory: Directory) -> str:
+def _add(store: Store, record: HostRecord, directory: Directory) -> str:
+    name = HostName(record.name)
     if store.run(lambda tx: tx.host(name)) is None:
         store.run(lambda tx: tx.add_host(name))
+    reached = (plan.PHYSICAL_NETWORK,) if record.external else ()
+    store.run(lambda tx: tx.approve_host(name, gateway_host=record.gateway, physical_networks=reached))
     settings = load_controller(directory.controller / "controller.toml")
     return new_token(store, settings, name, join_address(plan.STREAM, plan.STREAM_PORT))
 

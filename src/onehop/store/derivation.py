@@ -15,7 +15,7 @@ from onehop.store.table import GATEWAY, HOST_STATUS, TABLES
 REASON_LENGTH = 1024
 UNREACHED = (
     "no gateway host reaches the external network, physical network {}: set gateway_host and physical_networks in an "
-    "agent's configuration, and see that bridge and cable there are up"
+    "agent's configuration, let the host be that (`onehop host set`), and see that bridge and cable there are up"
 )
 CHUNK = 500
 """Ids in one statement."""

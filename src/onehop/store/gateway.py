@@ -100,7 +100,7 @@ def assign_owner(session: Session, router_id: str, host: str | None) -> int:
 def adopt_owner(session: Session, router_id: str, generation: int, owner: str, host: str) -> str | None:
     """Take up the owner that hosts chose by themselves; see `Transaction.adopt_owner`."""
     row = session.read(sa.select(_G.generation, _G.candidates).where(_G.router_id == router_id)).first()
-    if row is None or row.generation != generation or not place.has(session, router_id, host):
+    if row is None or row.generation != generation or host not in row.candidates:
         return None
     leaving = drained(session)
     choice = sorted(row.candidates, key=lambda found: (found != owner, found in leaving))
@@ -161,8 +161,21 @@ def use_ports(session: Session, uses: Iterable[tuple[str, str, int, int, str]]) 
     """Give another block to whoever has used three quarters of what it has; see `Transaction.use_ports`."""
     for host, router_id, used, _, address in uses:
         had = place.room(session, router_id, host, address)
-        if had and used >= had * ENOUGH and place.add_block(session, router_id, host, address) is not None:
+        if not had or used < had * ENOUGH or not place.may_grow(session, router_id, host):
+            continue
+        if place.add_block(session, router_id, host, address) is not None:
             changed(session, [router_id])
+
+
+def observers(session: Session, hosts: Collection[str]) -> dict[str, set[str]]:
+    """Who may say of hosts that they answer or not; see `Transaction.observers`."""
+    placed = sa.select(PLACE.c.host, _G.candidates).join_from(PLACE, GATEWAY, PLACE.c.router_id == _G.router_id)
+    found: dict[str, set[str]] = {host: set() for host in hosts}
+    listed = sorted(hosts)
+    for start in range(0, len(listed), _CHUNK):
+        for host, candidates in session.read(placed.where(PLACE.c.host.in_(listed[start : start + _CHUNK]))):
+            found[host].update(candidates)
+    return found
 
 
 def bound(session: Session, port_id: str, host: str) -> None:

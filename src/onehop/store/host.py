@@ -1,4 +1,8 @@
-"""Hosts: the rows of resource ``agent``, and what changes with every sign of life."""
+"""Hosts: the rows of resource ``agent``, what an operator approved of them, what changes with every sign of life.
+
+An agent says what its host is; an operator says what it may be. What both say is in the row's ``configurations``, from
+where everybody reads it; what only the agent says is beside it, under ``refused``, and counts for nothing.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,11 +12,12 @@ import sqlalchemy as sa
 from onehop.errors import NotFoundError, TakenError
 from onehop.net.identifier import parse_host
 from onehop.store import gateway, presence, row
-from onehop.store.record import Heartbeat, HostRow, Row
+from onehop.store.record import Approval, Heartbeat, HostRow, Row
 from onehop.store.session import Session
-from onehop.store.table import LIVENESS, TABLES
+from onehop.store.table import APPROVAL, LIVENESS, TABLES
 
 _AGENT = TABLES["agent"].c
+_APPROVED = APPROVAL.c
 _SELECT = sa.select(
     _AGENT.id,
     _AGENT.host,
@@ -25,14 +30,38 @@ _SELECT = sa.select(
     LIVENESS.c.heartbeat_at,
     LIVENESS.c.connected,
     LIVENESS.c.applied,
-).join_from(TABLES["agent"], LIVENESS, _AGENT.host == LIVENESS.c.host)
+    _APPROVED.gateway_host.label("may_own"),
+    _APPROVED.physical_networks.label("may_reach"),
+).select_from(
+    TABLES["agent"].join(LIVENESS, _AGENT.host == LIVENESS.c.host).join(APPROVAL, _AGENT.host == _APPROVED.host)
+)
 _BY_NAME = _SELECT.where(_AGENT.host == sa.bindparam("name"))
 
 
-def add(session: Session, name: str) -> HostRow:
+def add(session: Session, name: str, approved: Approval) -> HostRow:
     """Add a host; see `Transaction.add_host`."""
     row.insert(session, "agent", {"host": parse_host(name)})
     session.write(sa.insert(LIVENESS).values(host=name, session=0, connected=False, applied=0, heartbeat_at=None))
+    session.write(
+        sa.insert(APPROVAL).values(
+            host=name, gateway_host=approved.gateway_host, physical_networks=sorted(approved.physical_networks)
+        )
+    )
+    return _existing(session, name)
+
+
+def approve(session: Session, name: str, gateway_host: bool | None, physical_networks: Sequence[str] | None) -> HostRow:
+    """Change what a host may be; see `Transaction.approve_host`."""
+    host = _existing(session, name)
+    may_own = host.approved.gateway_host if gateway_host is None else gateway_host
+    may_reach = host.approved.physical_networks if physical_networks is None else sorted(set(physical_networks))
+    session.write(
+        sa.update(APPROVAL)
+        .where(_APPROVED.host == name)
+        .values(gateway_host=may_own, physical_networks=list(may_reach))
+    )
+    if host.vtep is not None:
+        _say(session, host, _claims(host), {})
     return _existing(session, name)
 
 
@@ -62,11 +91,8 @@ def open_session(
             raise TakenError(
                 f"host {other.name} has VTEP {vtep}: give {name} an address of its own", "agent", ("vtep",)
             )
-    said = {"vtep": vtep, "underlay_mtu": underlay_mtu, "physical_networks": sorted(physical_networks)}
-    row.update(session, "agent", host.id, {"configurations": {**details, **said}})
-    if _reach(_existing(session, name)) != _reach(host):
-        gateway.host_changed(session)
-        presence.follow_host(session, name)
+    claimed = Approval(bool(details.get("gateway_host")), tuple(sorted(physical_networks)))
+    _say(session, host, claimed, {**details, "vtep": vtep, "underlay_mtu": underlay_mtu})
     session.write(
         sa.update(TABLES["agent"])
         .where(_AGENT.host == name)
@@ -80,15 +106,12 @@ def open_session(
     return host.session + 1
 
 
-def reach(session: Session, name: str, physical_networks: Sequence[str]) -> None:
+def reach(session: Session, name: str, physical_networks: Sequence[str]) -> HostRow:
     """A host reaches other physical networks now; see `Transaction.reach`."""
     host = _existing(session, name)
-    if host.vtep is None or tuple(sorted(physical_networks)) == host.physical_networks:
-        return
-    said = session.read(sa.select(_AGENT.configurations).where(_AGENT.host == name)).scalar_one()
-    row.update(session, "agent", host.id, {"configurations": {**said, "physical_networks": sorted(physical_networks)}})
-    gateway.host_changed(session)
-    presence.follow_host(session, name)
+    if host.vtep is not None:
+        _say(session, host, Approval(_claims(host).gateway_host, tuple(sorted(physical_networks))), {})
+    return _existing(session, name)
 
 
 def beat(session: Session, beats: Sequence[Heartbeat]) -> None:
@@ -112,6 +135,40 @@ def beat(session: Session, beats: Sequence[Heartbeat]) -> None:
     )
 
 
+def _say(session: Session, before: HostRow, claimed: Approval, details: Row) -> None:
+    """Write down what an agent says of its host, as far as it may be, and draw the conclusions.
+
+    Args:
+        session: of the transaction; what is approved is read in it.
+        before: the host as it was, with a `vtep` or with one among `details`.
+        claimed: what the agent says that its host is.
+        details: everything else that it said; empty keeps what there is.
+    """
+    approved = _existing(session, before.name).approved
+    known = details or session.read(sa.select(_AGENT.configurations).where(_AGENT.host == before.name)).scalar_one()
+    counts, refused = claimed & approved, claimed - approved
+    said = {name: value for name, value in known.items() if name != "refused"}
+    said.update(_words(counts))
+    if refused != Approval():
+        said["refused"] = _words(refused)
+    row.update(session, "agent", before.id, {"configurations": said})
+    if _reach(_existing(session, before.name)) != _reach(before):
+        gateway.host_changed(session)
+        presence.follow_host(session, before.name)
+
+
+def _words(claim: Approval) -> Row:
+    return {"gateway_host": claim.gateway_host, "physical_networks": list(claim.physical_networks)}
+
+
+def _claims(host: HostRow) -> Approval:
+    """All that a host's agent said last."""
+    return Approval(
+        host.gateway_host or host.refused.gateway_host,
+        tuple(sorted({*host.physical_networks, *host.refused.physical_networks})),
+    )
+
+
 def _reach(host: HostRow) -> tuple[bool, tuple[str, ...]]:
     """What decides whether a host may own external addresses."""
     return host.gateway_host and host.vtep is not None, host.physical_networks
@@ -126,6 +183,7 @@ def _existing(session: Session, name: str) -> HostRow:
 
 def _of(found: sa.Row[*tuple[Any, ...]]) -> HostRow:
     said: dict[str, Any] = found.configurations
+    refused = said.get("refused", {})
     return HostRow(
         id=found.id,
         name=found.host,
@@ -133,6 +191,8 @@ def _of(found: sa.Row[*tuple[Any, ...]]) -> HostRow:
         underlay_mtu=said.get("underlay_mtu"),
         physical_networks=tuple(said.get("physical_networks", ())),
         gateway_host=bool(said.get("gateway_host")),
+        approved=Approval(found.may_own, tuple(found.may_reach)),
+        refused=Approval(bool(refused.get("gateway_host")), tuple(refused.get("physical_networks", ()))),
         admin_state_up=found.admin_state_up,
         description=found.description or "",
         created_at=found.created_at,

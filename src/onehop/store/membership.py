@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from onehop.model.topology import Ref
 from onehop.store import host, presence, secret
-from onehop.store.record import Certificate, HostRow, Row, Status
+from onehop.store.record import Approval, Certificate, HostRow, Row, Status
 from onehop.store.session import Session
 
 
@@ -46,14 +46,24 @@ class Membership:
         """What each host says of a resource, by host."""
         return presence.of(self.session, kind, id)
 
-    def add_host(self, name: str) -> HostRow:
-        """Add a host (a row of resource ``agent``).
+    def add_host(self, name: str, *, gateway_host: bool = False, physical_networks: Sequence[str] = ()) -> HostRow:
+        """Add a host (a row of resource ``agent``), and say what it may be; see `approve_host`.
 
         Raises:
             TakenError: there is one of this name.
             IdentifierError: not a host name.
         """
-        return host.add(self.session, name)
+        return host.add(self.session, name, Approval(gateway_host, tuple(physical_networks)))
+
+    def approve_host(
+        self, name: str, *, gateway_host: bool | None = None, physical_networks: Sequence[str] | None = None
+    ) -> HostRow:
+        """Say what a host may be, whatever its agent says that it is; takes effect at once. None leaves it as it is.
+
+        Raises:
+            NotFoundError: there is no such host.
+        """
+        return host.approve(self.session, name, gateway_host, physical_networks)
 
     def remove_host(self, name: str) -> None:
         """Remove a host with its statuses and join tokens, and revoke its certificates.
@@ -77,6 +87,7 @@ class Membership:
     ) -> int:
         """An agent said hello: keep what it said (as the agent's ``configurations``, with `details`), begin a session.
 
+        That its host is a gateway host (`details`) and reaches physical networks counts as far as it was approved.
         Only a hello that differs from the last one is a change with a revision.
 
         Returns:
@@ -88,13 +99,14 @@ class Membership:
         """
         return host.open_session(self.session, name, vtep, underlay_mtu, physical_networks, details or {})
 
-    def reach(self, name: str, physical_networks: Sequence[str]) -> None:
-        """A host reaches these physical networks now: who may own routers' external addresses follows from it.
+    def reach(self, name: str, physical_networks: Sequence[str]) -> HostRow:
+        """A host says that it reaches these physical networks now: who may own routers' external addresses follows
+        from those of them that were approved.
 
         Raises:
             NotFoundError: there is no such host.
         """
-        host.reach(self.session, name, physical_networks)
+        return host.reach(self.session, name, physical_networks)
 
     # joining --------------------------------------------------------------------------------------------------------
 

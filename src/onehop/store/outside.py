@@ -56,9 +56,13 @@ class Gateways:
         """Take up the owner that a router's hosts chose by themselves, as one of them says; who owns it then.
 
         That begins a new generation, whoever it is: if it can be no owner (any more), another candidate is. A late word
-        (another generation) and one of a host that does not hold the router change nothing: None.
+        (another generation) and one of a host that is no candidate change nothing: None.
         """
         return gateway.adopt_owner(self.session, router_id, generation, owner, host)
+
+    def observers(self, hosts: Collection[str]) -> dict[str, set[str]]:
+        """Host → the candidates of routers that it holds: who may say whether it answers over the underlay."""
+        return gateway.observers(self.session, hosts)
 
     def hand_over(self, lost: Collection[str]) -> int:
         """Give every router that these hosts own to a candidate that is none of them, spread by load; how many.
@@ -98,7 +102,8 @@ class Gateways:
         """Hosts say how far they use their port blocks: host, router id, ports used, connections that found none,
         and the gateway address whose ports they are ("" of all of them).
 
-        Who uses three quarters of what it has is given a further block.
+        Who uses three quarters of what it has is given a further block, if it needs the router (it is a candidate, or
+        instances are there) and has less than its part (`Rules.port_share`) of the ports.
         """
         gateway.use_ports(self.session, uses)
 

@@ -187,6 +187,14 @@ def room(session: Session, router_id: str, host: str, ip: str = "") -> int:
     return int(session.read(sa.select(sa.func.coalesce(sa.func.sum(_BLOCK.size), 0)).where(*mine)).scalar_one())
 
 
+def may_grow(session: Session, router_id: str, host: str) -> bool:
+    """Whether a host that asks for it is given a further block: it needs the router, and has not had its part yet."""
+    if host not in _needing(session, router_id):
+        return False
+    total = len(addresses_of(session, router_id)) * (LAST_PORT + 1 - FIRST_PORT)
+    return room(session, router_id, host) + _block_size(session, router_id) <= total * session.rules.port_share
+
+
 def has(session: Session, router_id: str, host: str) -> bool:
     """Whether the host has a place in the router."""
     mine = sa.select(PLACE.c.number).where(PLACE.c.router_id == router_id, PLACE.c.host == host)
@@ -207,14 +215,19 @@ def remove(session: Session, host: str, router_ids: Collection[str]) -> None:
 
 def _reclaim(session: Session, router_id: str, keep: Collection[str]) -> set[int]:
     """Take away the places of hosts that hold nothing of the router any more; the numbers that came free."""
-    networks, _ = component.component(session, component.networks_of(session, router_id))
-    candidates = session.read(sa.select(GATEWAY.c.candidates).where(GATEWAY.c.router_id == router_id)).scalar_one()
-    needed = {*component.hosts_on(session, networks), *candidates, *keep}
+    needed = {*_needing(session, router_id), *keep}
     rows = session.read(sa.select(PLACE.c.host, PLACE.c.number).where(PLACE.c.router_id == router_id)).all()
     idle = {host: number for host, number in rows if host not in needed}
     for host in idle:
         remove(session, host, [router_id])
     return set(idle.values())
+
+
+def _needing(session: Session, router_id: str) -> set[str]:
+    """Hosts that a router is needed on: candidates, and those with an instance in its component."""
+    networks, _ = component.component(session, component.networks_of(session, router_id))
+    candidates = session.read(sa.select(GATEWAY.c.candidates).where(GATEWAY.c.router_id == router_id)).scalar_one()
+    return {*component.hosts_on(session, networks), *candidates}
 
 
 def _taken(session: Session, router_id: str) -> Sequence[Any]:

@@ -14,10 +14,12 @@ class Rules(msgspec.Struct, frozen=True):
     Attributes:
         mac_prefix: first three octets of the MACs given to routers' external legs.
         quarantine_seconds: how long a port block that was given back is given to no other host.
+        port_share: the part of a gateway address's ports beyond which one host is given no further block.
     """
 
     mac_prefix: str = "fa:16:3e"
     quarantine_seconds: float = 600.0
+    port_share: float = 0.5
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -52,6 +54,28 @@ class Status(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class Approval(msgspec.Struct, frozen=True):
+    """What a host may be beyond instances' host: what an operator approved, or what an agent claims.
+
+    Attributes:
+        gateway_host: it may own routers' external addresses.
+        physical_networks: that it may reach, sorted.
+    """
+
+    gateway_host: bool = False
+    physical_networks: tuple[str, ...] = ()
+
+    def __and__(self, other: "Approval") -> "Approval":
+        """What both allow."""
+        common = tuple(name for name in self.physical_networks if name in other.physical_networks)
+        return Approval(self.gateway_host and other.gateway_host, common)
+
+    def __sub__(self, other: "Approval") -> "Approval":
+        """What this one has beyond the other."""
+        more = tuple(name for name in self.physical_networks if name not in other.physical_networks)
+        return Approval(self.gateway_host and not other.gateway_host, more)
+
+
 class HostRow(msgspec.Struct, frozen=True, kw_only=True):
     """A host as the controller knows it.
 
@@ -60,8 +84,10 @@ class HostRow(msgspec.Struct, frozen=True, kw_only=True):
         name: unique; the name in its certificate.
         vtep: None until its agent said hello for the first time.
         underlay_mtu: in octets; None likewise.
-        physical_networks: that it reaches, sorted.
-        gateway_host: whether it may own routers' external addresses.
+        physical_networks: that it reaches and may, sorted.
+        gateway_host: whether it may own routers' external addresses, and says so.
+        approved: what an operator lets it be.
+        refused: what its agent claims beyond that; it counts for nothing.
         admin_state_up, description: as set through the API.
         created_at, started_at: ``YYYY-MM-DDTHH:MM:SSZ``; of the row, and of the agent's present session (None before).
         session: number of the agent's sessions so far; reports of an older one are dropped.
@@ -76,6 +102,8 @@ class HostRow(msgspec.Struct, frozen=True, kw_only=True):
     underlay_mtu: int | None
     physical_networks: tuple[str, ...]
     gateway_host: bool
+    approved: Approval
+    refused: Approval
     admin_state_up: bool
     description: str
     created_at: str

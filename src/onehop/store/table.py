@@ -4,53 +4,16 @@ A resource's table has a column for each stored attribute (``provider:network_ty
 columns of the store's own that rows never show. Migrations are written by hand; a test holds them equal to this.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from onehop.model.attribute import Attribute
 from onehop.model.resource import Resource
 from onehop.model.resources import RESOURCES
-
-_DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
-
-
-class Json(TypeDecorator[Any]):
-    """A JSON value, kept as its text."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], str]:  # noqa: ARG002  # SQLAlchemy's signature
-        """Encode; None is JSON's null, since no JSON column may be NULL."""
-        return _encode
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], Any]:  # noqa: ARG002  # as above
-        """Decode; an outer join may find nothing."""
-        return _decode
-
-
-def _encode(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _decode(value: str | None) -> Any:
-    if value == "[]":
-        return []  # what most are; a list of many ports decodes thousands
-    return None if value is None else _DECODER.decode(value)
-
-
-TEXT: TypeEngine[str] = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-"""Text that sorts and compares by code point on both databases."""
-
-TYPES: Mapping[str, TypeEngine[Any]] = MappingProxyType(
-    {"text": TEXT, "int": sa.BigInteger(), "bool": sa.Boolean(), "json": Json()}
-)
+from onehop.store.column import TEXT, TYPES, Json
 
 METADATA = sa.MetaData(
     naming_convention={
@@ -272,6 +235,16 @@ LIVENESS = sa.Table(
     sa.PrimaryKeyConstraint("host"),
 )
 """What changes with every sign of life, apart from the agent's row."""
+
+APPROVAL = sa.Table(
+    "approval",
+    METADATA,
+    sa.Column("host", TEXT, sa.ForeignKey("agent.host", ondelete="CASCADE"), nullable=False),
+    sa.Column("gateway_host", sa.Boolean(), nullable=False),
+    sa.Column("physical_networks", Json(), nullable=False),
+    sa.PrimaryKeyConstraint("host"),
+)
+"""What an operator lets a host be; its agent's words are in the agent's row."""
 
 JOIN_TOKEN = sa.Table(
     "join_token",

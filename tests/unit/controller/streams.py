@@ -70,9 +70,12 @@ class Site:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    def host(self, name: str) -> Path:
-        """Add a host, with a certificate; returns the directory with its files."""
-        self.store.run(lambda tx: tx.add_host(name))
+    def host(self, name: str, *physical: str) -> Path:
+        """Add a host, with a certificate; returns the directory with its files.
+
+        Where it may reach physical networks, it may be a gateway host too.
+        """
+        self.store.run(lambda tx: tx.add_host(name, gateway_host=bool(physical), physical_networks=physical))
         return self.certify(name)
 
     def certify(self, name: str, into: str | None = None, days: float = pki.CERTIFICATE_DAYS) -> Path:

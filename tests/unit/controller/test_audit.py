@@ -13,6 +13,7 @@ from onehop.controller.audit_facts import Facts, gather
 from onehop.controller.users import hash_password
 from onehop.settings import ControllerSettings
 from onehop.store import Heartbeat, Store, Transaction
+from onehop.store.record import Approval
 from tests.store import rows
 
 NOW = 1_800_000_000.0
@@ -30,7 +31,7 @@ def facts(tmp_path: Path, new_database_url: Callable[[str, bool], str]) -> Facts
 
     def fill(tx: Transaction) -> None:
         for number, name in enumerate(("host-1", "host-2"), 1):
-            tx.add_host(name)
+            tx.add_host(name, gateway_host=True, physical_networks=["external"])
             reach = {"underlay_mtu": 1500, "physical_networks": ["external"]}
             tx.open_session(name, vtep=f"192.0.2.{number}", **reach, details={"gateway_host": True})
             tx.add_certificate(name, f"{number}", NOW + 1000 * 86_400)
@@ -94,6 +95,10 @@ def policy(facts: Facts, text: str) -> Facts:
     return replace(facts, settings=replace(facts.settings, policy_file=str(path)))
 
 
+def claiming(facts: Facts, refused: Approval) -> Facts:
+    return replace(facts, hosts=[replace(facts.hosts[0], refused=refused), *facts.hosts[1:]])
+
+
 def settings(**values: Any) -> Callable[[Facts], Facts]:
     return lambda facts: replace(facts, settings=replace(facts.settings, **values))
 
@@ -112,6 +117,8 @@ BROKEN: list[tuple[str, Callable[[Facts], Facts]]] = [
         lambda facts: replace(facts, certificates=[replace(facts.certificates[0], not_after=NOW)]),
     ),
     ("certificates of hosts", lambda facts: replace(facts, hosts=facts.hosts[1:])),
+    ("claims of hosts", lambda facts: claiming(facts, Approval(gateway_host=True))),
+    ("claims of hosts", lambda facts: claiming(facts, Approval(physical_networks=("lan",)))),
     ("VNIs", lambda facts: gateway(facts, lambda g: g.update(vni=next(audit._segments(facts))))),
     ("ports of what is gone", lambda facts: replace(facts, rows={**facts.rows, "router": []})),
     ("addresses", lambda facts: changed(facts, "port", instance(facts), fixed_ips=[elsewhere(facts, "10.9.0.1")])),

@@ -34,7 +34,7 @@ def owner(agent: FakeAgent, router: str) -> str | None:
 
 def test_a_gateway_host_is_sent_what_it_may_own_though_no_port_is_bound_there(site: Site) -> None:
     async def scenario() -> None:
-        one, two = site.host("host-1"), site.host("host-2")
+        one, two = (site.host(name, "external") for name in ("host-1", "host-2"))
         router, floating = floating_ip(site)
         reach = {"gateway_host": True, "physical_networks": ("external",)}
         async with site.running(), site.agent("host-1", one) as a:
@@ -52,7 +52,7 @@ def test_a_gateway_host_is_sent_what_it_may_own_though_no_port_is_bound_there(si
 
 def test_a_floating_ip_is_active_when_its_host_says_so(site: Site) -> None:
     async def scenario() -> None:
-        directory = site.host("host-1")
+        directory = site.host("host-1", "external")
         _, floating = floating_ip(site)
 
         def status() -> str:
@@ -72,7 +72,7 @@ def test_a_floating_ip_is_active_when_its_host_says_so(site: Site) -> None:
 
 def test_the_owner_that_hosts_chose_without_a_controller_is_taken_up(site: Site) -> None:
     async def scenario() -> None:
-        one, two = site.host("host-1"), site.host("host-2")
+        one, two = (site.host(name, "external") for name in ("host-1", "host-2"))
         router, _ = floating_ip(site)
         reach = {"gateway_host": True, "physical_networks": ("external",)}
         async with site.running(), site.agent("host-1", one, **reach) as a:
@@ -94,7 +94,7 @@ def test_the_owner_that_hosts_chose_without_a_controller_is_taken_up(site: Site)
 
 def test_a_router_that_its_owner_laid_down_waits_for_whoever_followed_to_say_so(site: Site) -> None:
     async def scenario() -> None:
-        one, two = site.host("host-1"), site.host("host-2")
+        one, two = (site.host(name, "external") for name in ("host-1", "host-2"))
         router, _ = floating_ip(site)
         reach = {"gateway_host": True, "physical_networks": ("external",)}
         async with site.running(), site.agent("host-1", one, **reach) as a, site.agent("host-2", two, **reach) as b:
