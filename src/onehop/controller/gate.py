@@ -8,8 +8,9 @@ Paths: ``/v1/stream`` needs a certificate that the store knows and has not revok
 import asyncio
 import http
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from websockets.asyncio.server import ServerConnection
@@ -39,6 +40,9 @@ class Peer(NamedTuple):
 class Gate:
     """Whoever is let in, and as whom.
 
+    Attributes:
+        known: told the address of whoever has shown a good certificate.
+
     Args:
         store: open.
         settings: limits and directories.
@@ -48,6 +52,7 @@ class Gate:
         self._store = store
         self._settings = settings
         self._pki = Path(settings.pki_dir)
+        self.known: Callable[[tuple[Any, ...]], None] = lambda _peer: None
         self._peers: WeakKeyDictionary[ServerConnection, Peer] = WeakKeyDictionary()
         self._strangers = Allowance(settings.stream_joins_per_second, time.monotonic, burst=STRANGERS_AT_ONCE)
 
@@ -99,6 +104,7 @@ class Gate:
         refusal = await asyncio.to_thread(look)
         if refusal is None:
             self._peers[connection] = Peer(host, serial)
+            self.known(connection.remote_address)
         return refusal
 
 

@@ -72,14 +72,20 @@ def stream_address(settings: ControllerSettings, given: str = "") -> str:
     return address
 
 
-async def join(connection: ServerConnection, store: Store, directory: Path) -> None:
+async def join(connection: ServerConnection, store: Store, directory: Path, places: asyncio.Semaphore) -> None:
     """Talk to somebody who has a token instead of a certificate, once.
+
+    Args:
+        connection: theirs.
+        store, directory: where hosts and the CA are.
+        places: who has said all takes one, for the moment that an answer takes; to say nothing takes none.
 
     Raises:
         OnehopError: why there is no certificate.
     """
     request = await _request(connection)
-    host, certificate = await asyncio.to_thread(_issue, store, directory, request.token, request.request.encode())
+    async with places:
+        host, certificate = await asyncio.to_thread(_issue, store, directory, request.token, request.request.encode())
     LOG.info("host joined", host=host)
     await connection.send(encode(Joined(host=host, certificate=certificate)))
     await connection.close()

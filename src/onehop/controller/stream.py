@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from onehop import __version__
 from onehop.controller import pki
 from onehop.controller.attention import Attention, warn_of_claims
+from onehop.controller.door import Door
 from onehop.controller.feed import Feed
 from onehop.controller.gate import Gate, Peer, is_renewal
 from onehop.controller.join import join, renew, why_not
@@ -90,17 +91,20 @@ class Stream:
         """Serve until cancelled.
 
         Args:
-            listener: bound and listening.
+            listener: bound and listening; it is closed, and a `Door` takes its place.
             ready: called once agents are let in.
         """
         context = pki.server_context(self._pki)
+        door = listener if isinstance(listener, Door) else Door(listener)
+        self._gate.known = door.known
         await self._feed.start()
         async with (
             asyncio.TaskGroup() as group,
             serve(
                 self._handle,
-                sock=listener,
+                sock=door,
                 ssl=context,
+                ssl_handshake_timeout=HELLO_SECONDS,
                 process_request=self._gate.admit,
                 compression=None,
                 max_size=MAX_FRAME,
@@ -156,11 +160,11 @@ class Stream:
             if peer is not None and not is_renewal(connection):
                 await self._talk(connection, peer)
                 return
-            async with self._joins, asyncio.timeout(HELLO_SECONDS):
+            async with asyncio.timeout(HELLO_SECONDS):
                 if peer is not None:
                     await renew(connection, self._store, self._pki, peer.host, peer.serial)
                 else:
-                    await join(connection, self._store, self._pki)
+                    await join(connection, self._store, self._pki, self._joins)
         except (OnehopError, TimeoutError) as error:
             reason = str(error) or "it took too long"
             LOG.warning("ended a connection", host=host, reason=reason, peer=str(connection.remote_address))

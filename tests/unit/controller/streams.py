@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 from websockets.asyncio.client import ClientConnection, connect
 
 from onehop.controller import pki
+from onehop.controller.door import Door
 from onehop.controller.stream import Stream
 from onehop.model.topology import Ref, Value, ref
 from onehop.net.identifier import HostName
@@ -52,10 +53,13 @@ class Site:
         self.settings = ControllerSettings(pki_dir=str(self.pki), **given)  # type: ignore[arg-type]  # fields by name
         self.stream = Stream(store, self.settings)
         self.address = ""
+        self.strangers: int | None = None
 
     @asynccontextmanager
     async def running(self, port: int = 0) -> AsyncIterator["Site"]:
         listener = listen("127.0.0.1", port)
+        if self.strangers is not None:
+            listener = Door(listener, self.strangers, self.strangers)
         # Small, so that a slow reader is felt after little data; accepted connections inherit it.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32_768)
         self.address = f"127.0.0.1:{listener.getsockname()[1]}"
