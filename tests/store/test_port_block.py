@@ -166,14 +166,14 @@ def test_a_host_that_uses_three_quarters_of_its_ports_is_given_a_further_block(s
         assert all(first % size == 0 for first, _ in found)
 
 
-def test_a_host_that_always_asks_for_more_is_given_half_of_the_ports(store: Store) -> None:
+def test_a_host_that_always_asks_for_more_is_given_three_quarters_of_the_ports(store: Store) -> None:
     add_gateway_host(store, 1)
     external = store.run(rows.external)
     _, router = store.run(lambda tx: routed(tx, port_block_size=8192))
     store.run(lambda tx: rows.gateway(tx, router["id"], external))
     for _ in range(9):
         store.run(lambda tx: tx.use_ports([("gw-1", router["id"], 10**6, 0, "")]))
-    assert len(blocks_of(store, router["id"])["gw-1"]) == (65_536 - 1024) // 2 // 8192
+    assert len(blocks_of(store, router["id"])["gw-1"]) == (65_536 - 1024) * 3 // 4 // 8192
 
 
 def test_a_host_that_does_not_need_a_router_any_more_is_given_no_further_ports(store: Store) -> None:

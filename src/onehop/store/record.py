@@ -19,7 +19,7 @@ class Rules(msgspec.Struct, frozen=True):
 
     mac_prefix: str = "fa:16:3e"
     quarantine_seconds: float = 600.0
-    port_share: float = 0.5
+    port_share: float = 0.75
 
 
 class Change(msgspec.Struct, frozen=True):
