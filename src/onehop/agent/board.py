@@ -13,7 +13,7 @@ from onehop.model.topology import Ref, Topology
 from onehop.net import naming
 from onehop.net.identifier import NetworkId, RouterId
 from onehop.objects import Key
-from onehop.wire import ResourceStatus, State
+from onehop.wire import MAX_VALUES, ResourceStatus, State, Status
 
 RANK: dict[State, int] = {"ERROR": 0, "DOWN": 1, "ACTIVE": 2, "GONE": 3}
 REPORTED = frozenset({"network", "subnet", "port", "router", "floatingip"})
@@ -81,6 +81,15 @@ def status_of(ref: Ref, entry: Entry | None) -> ResourceStatus | None:
     if entry is None:
         return ResourceStatus(kind=kind, id=identifier, state="GONE")  # type: ignore[arg-type]  # one of REPORTED
     return ResourceStatus(kind=kind, id=identifier, state=entry.state, reason=entry.reason[:REASON_LENGTH])  # type: ignore[arg-type]  # one of REPORTED
+
+
+def statuses_of(revision: int, entries: Mapping[Ref, Entry | None], full: bool) -> list[Status]:
+    """What is told to the controller, as messages: of a full list at least one."""
+    said = [s for s in (status_of(ref, entry) for ref, entry in entries.items()) if s is not None]
+    return [
+        Status(revision=revision, full=full, statuses=tuple(said[start : start + MAX_VALUES]))
+        for start in range(0, len(said) or int(full), MAX_VALUES)
+    ]
 
 
 Failing = Mapping[str, Mapping[Key, str]]

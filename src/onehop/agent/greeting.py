@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import InvalidHandshake, InvalidStatus
 
 from onehop import __version__
 from onehop.agent import credential
-from onehop.errors import StateError, WireError
+from onehop.errors import OnehopError, StateError, WireError
 from onehop.settings import AgentSettings
 from onehop.wire import MAX_FRAME, PROTOCOL_VERSION, Hello, Refused, Welcome, decode_from_controller
 
@@ -38,6 +38,15 @@ def call(controller: str, state_dir: Path) -> connect:
         close_timeout=2,
         user_agent_header=None,
     )
+
+
+async def answers(controller: str, state_dir: Path) -> bool:
+    """Whether a controller's stream lets this host in just now; nothing is said there."""
+    try:
+        async with call(controller, state_dir):
+            return True
+    except (InvalidHandshake, OnehopError, OSError, TimeoutError):
+        return False
 
 
 def hello(settings: AgentSettings, underlay_mtu: int, reached: Iterable[str]) -> Hello:

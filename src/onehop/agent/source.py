@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import secrets
+import random
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,10 +11,11 @@ import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from onehop.agent.board import Entry, status_of
-from onehop.agent.greeting import call, hello, welcomed, why
+from onehop.agent.board import Entry, statuses_of
+from onehop.agent.greeting import answers, call, hello, welcomed, why
 from onehop.agent.outcome import Outcome
 from onehop.agent.reach import Verdict
+from onehop.agent.roster import Roster
 from onehop.errors import OnehopError, StateError, WireError
 from onehop.log import logger
 from onehop.model.reign import Reign
@@ -33,9 +34,7 @@ from onehop.wire import (
     PortUse,
     Reach,
     Refused,
-    ResourceStatus,
     Snapshot,
-    Status,
     Usage,
     Welcome,
     decode_from_controller,
@@ -44,7 +43,6 @@ from onehop.wire import (
 from onehop.wire.digest import digest_of
 
 LOG = logger("agent")
-FIRST_SECONDS = 0.2
 MAX_ACTING = 1000
 """Of more, the rest is told once these were taken up."""
 
@@ -80,7 +78,10 @@ class Source:
         snapshot: Callable[[int, list[Value], tuple[str, ...]], None],
         delta: Callable[[int, list[Value], list[Ref], tuple[str, ...]], None],
     ) -> None:
-        self.controller = settings.controllers[0]
+        self._roster = Roster(
+            settings.host, settings.controllers, settings.reconnect_seconds, random.SystemRandom().random
+        )
+        self.controller = self._roster.address
         self.connected = False
         self.error = "not connected yet"
         self.wanted = self.synced = 0
@@ -100,6 +101,7 @@ class Source:
         self._revision = 0
         self._settled = False
         self._full_due = True
+        self._homeward = False
         self._synced: int | None = None
         self._said_applied: tuple[int, int] | None = None
         self._connection: ClientConnection | None = None
@@ -170,25 +172,23 @@ class Source:
 
     async def run(self) -> None:
         """Keep a session open until cancelled."""
-        wait = FIRST_SECONDS
-        turn = 0
+        roster = self._roster
         while True:
-            self.controller = self._settings.controllers[turn % len(self._settings.controllers)]
-            turn += 1
+            self.controller, self._homeward = roster.address, False
             try:
                 await self._session()
                 self.error = "the controller closed the connection"
             except (ConnectionClosed, InvalidHandshake, OnehopError, OSError, TimeoutError) as error:
                 self.error = why(error)
             self._connection, self._asked, self._answered = None, 0, 0
-            if self._synced is not None:
-                wait = FIRST_SECONDS
-            if self.connected or wait == FIRST_SECONDS:
-                LOG.warning("not connected to a controller", address=self.controller, why=self.error)
-            self.connected = False
-            self._synced = None
-            await asyncio.sleep(wait * (0.5 + secrets.randbelow(1000) / 1000))
-            wait = min(wait * 2, self._settings.reconnect_seconds)
+            whole, self._synced, self.connected = self._synced is not None, None, False
+            if self._homeward:
+                wait = roster.home()
+            else:
+                wait = roster.ended() if whole else roster.failed()
+                if roster.failures == 1:
+                    LOG.warning("not connected to a controller", address=self.controller, why=self.error)
+            await asyncio.sleep(wait)
 
     async def _session(self) -> None:
         async with call(self.controller, Path(self._settings.state_dir)) as connection:
@@ -198,8 +198,19 @@ class Source:
             if self._acting:
                 self._judged.set()
             await until_one_ends(
-                self._listen(connection), self._say(connection), self._live(connection, welcome.heartbeat_seconds)
+                self._listen(connection),
+                self._say(connection),
+                self._live(connection, welcome.heartbeat_seconds),
+                self._look_home(),
             )
+
+    async def _look_home(self) -> None:
+        """Return once the controller that this host prefers answers; never while it is the present one."""
+        home = self._roster.order[0]
+        while not self._homeward:
+            await asyncio.sleep(self._roster.patience())
+            self._homeward = self._roster.away and await answers(home, Path(self._settings.state_dir))
+        LOG.info("goes back to its first controller", address=home)
 
     async def _greet(self, connection: ClientConnection) -> Welcome:
         view = await self._view()
@@ -258,26 +269,16 @@ class Source:
             if self._full_due and self._settled:
                 self._unsaid.clear()
                 self._full_due = False
-                await self._statuses(connection, revision, dict(self.entries), full=True)
+                for status in statuses_of(revision, self.entries, full=True):
+                    await connection.send(encode(status))
                 self._said_applied = None
             elif self._unsaid:
                 unsaid, self._unsaid = self._unsaid, {}
-                await self._statuses(connection, revision, unsaid, full=False)
+                for status in statuses_of(revision, unsaid, full=False):
+                    await connection.send(encode(status))
             if self._settled and not self._full_due and self._said_applied != (revision, self.errors):
                 self._said_applied = (revision, self.errors)
                 await connection.send(encode(Applied(revision=revision, errors=self.errors)))
-
-    async def _statuses(
-        self,
-        connection: ClientConnection,
-        revision: int,
-        said: "dict[Ref, Entry] | dict[Ref, Entry | None]",
-        full: bool,
-    ) -> None:
-        statuses: list[ResourceStatus] = [s for s in (status_of(r, e) for r, e in said.items()) if s is not None]
-        for start in range(0, len(statuses) or int(full), MAX_VALUES):
-            part = tuple(statuses[start : start + MAX_VALUES])
-            await connection.send(encode(Status(revision=revision, full=full, statuses=part)))
 
     async def _live(self, connection: ClientConnection, seconds: float) -> None:
         while True:

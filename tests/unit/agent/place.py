@@ -42,7 +42,7 @@ class Place:
         await asyncio.to_thread(join, token, self.state_dir)
 
     @asynccontextmanager
-    async def running(self, address: str = "") -> AsyncIterator[Agent]:
+    async def running(self, address: str | tuple[str, ...] = "") -> AsyncIterator[Agent]:
         settings = AgentSettings(
             host="host-1",
             controller=address or self.site.address,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from onehop.agent import roster
 from onehop.agent.call import call
 from onehop.agent.localcopy import FILE
 from onehop.agent.request import (
@@ -26,7 +27,7 @@ from onehop.net import naming
 from onehop.objects import Link, Tap
 from tests.store import rows
 from tests.unit.agent.place import Place
-from tests.unit.controller.streams import LIMIT, eventually
+from tests.unit.controller.streams import LIMIT, Site, eventually
 
 pytestmark = pytest.mark.slow
 
@@ -238,6 +239,32 @@ def test_the_controller_comes_and_goes_and_the_agent_catches_up(place: Place) ->
             async with place.site.running(int(number)):
                 await place.ask(PlugRequest(port_id=port), PortAnswer)
                 await eventually(lambda: place.port_status(port) == "ACTIVE")
+
+    asyncio.run(scenario())
+
+
+def test_an_agent_whose_first_controller_was_away_goes_back_to_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roster, "HOME_SECONDS", 0.2)
+
+    async def scenario() -> None:
+        other = Site(place.site.store, place.site.directory)
+        async with other.running(), place.site.running():
+            await place.join()
+            addresses = (place.site.address, other.address)
+        home = roster.Roster("host-1", addresses, 1.0, lambda: 0.5).order[0]
+        for site in (place.site, other):
+            site.stream = Stream(site.store, site.settings)
+        away, first = (other, place.site) if home == place.site.address else (place.site, other)
+        async with away.running(port_of(away)), place.running(addresses):
+            await place.until(lambda answer: answer.connected and answer.controller == away.address)
+            async with first.running(port_of(first)):
+                await place.until(lambda answer: answer.connected and answer.controller == home)
+                await eventually(lambda: not away.stream.sessions)
+
+    def port_of(site: Site) -> int:
+        return int(site.address.rpartition(":")[2])
 
     asyncio.run(scenario())
 
