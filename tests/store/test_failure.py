@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from onehop.errors import BusyError, StoreError, UnusableError
-from onehop.store import Store, Transaction
+from onehop.store import Store, Transaction, postgresql
 from tests.conftest import POSTGRESQL, SQLITE
 from tests.store import rows
 from tests.store.test_migration import NewDatabase
@@ -136,4 +136,45 @@ def test_what_a_database_refuses_otherwise_is_a_sentence(new_database_url: NewDa
     with pytest.raises(StoreError, match="the database cannot be used"), store.read() as tx:
         tx.connection.execute(sa.text("SELECT * FROM nowhere"))
     store.run(rows.network)
+    store.close()
+
+
+@pytest.mark.postgresql
+def test_a_controller_that_is_paused_in_a_transaction_loses_its_turn_and_nothing_else(
+    new_database_url: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgresql, "PAUSE_MS", 200)
+    url = new_database_url("postgresql", True)
+    paused, other = Store.open(url), Store.open(url)
+    tries = []
+
+    def slow(tx: Transaction) -> None:
+        rows.network(tx, name="slow")
+        tries.append(tx)
+        if len(tries) == 1:
+            # Another gets its turn while this one says nothing, and would not otherwise.
+            other.run(lambda tx: rows.network(tx, name="other"))
+
+    paused.run(slow)
+    with other.read() as tx:
+        assert sorted(row["name"] for row in tx.select("network")) == ["other", "slow"]
+        assert tx.revision() == 2
+    assert len(tries) == 2
+    paused.close()
+    other.close()
+
+
+@pytest.mark.postgresql
+def test_others_are_told_later_when_no_connection_is_left_to_tell_them(
+    new_database_url: NewDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("_POOL", 1), ("_MORE", 0), ("WRITE_TIMEOUT", 0.2)):
+        monkeypatch.setattr(postgresql, name, value)
+    store = Store.open(new_database_url("postgresql", True))
+    bell = Bell()
+    store.subscribe(bell)
+    with store.read():
+        store._database.announce(1)
+    store.run(rows.network)
+    assert bell.wait_for(1)
     store.close()

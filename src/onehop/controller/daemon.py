@@ -18,7 +18,7 @@ from onehop.controller.gauges import Gauges
 from onehop.controller.parser import protocol
 from onehop.controller.requests import Requests
 from onehop.controller.stream import Stream
-from onehop.errors import SettingsError
+from onehop.errors import OnehopError, SettingsError
 from onehop.log import logger
 from onehop.metric.listener import Listener, token_of
 from onehop.settings import ControllerSettings, join_address, split_address
@@ -172,7 +172,10 @@ async def _prune(store: Store) -> None:
     """Keep the change log from growing without bound."""
     while True:
         await asyncio.sleep(PRUNE_SECONDS)
-        await asyncio.to_thread(store.prune)
+        try:
+            await asyncio.to_thread(store.prune)
+        except (OnehopError, OSError) as error:
+            LOG.error("the change log could not be cut and is cut later", error=str(error))
 
 
 def _listen(key: str, address: str) -> socket.socket:

@@ -34,6 +34,10 @@ class Memory(msgspec.Struct):
         """Superset of what changed since a view of that revision; None where that is not known."""
         return set(self.refs) if self.base is not None and revision >= self.base else None
 
+    def handed_on(self) -> "Memory":
+        """A copy for the next session: what an older one still hears of its agent does not change it."""
+        return Memory(self.base, set(self.refs))
+
 
 class Causes:
     """The newest requests that what a host is owed comes from."""

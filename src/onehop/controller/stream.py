@@ -183,7 +183,7 @@ class Stream:
         if not isinstance(hello, Hello):
             raise WireError("a session begins with a Hello")
         await self._feed.catch_up()
-        memory = self._memories.setdefault(host, Memory())
+        memory = self._memories[host] = self._memories.get(host, Memory()).handed_on()
         session = Session(
             connection,
             host,

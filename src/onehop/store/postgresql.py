@@ -2,20 +2,37 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy import URL, Connection
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from onehop.errors import BusyError, StoreError, UnusableError
+from onehop.log import logger
 from onehop.store.database import WRITE_TIMEOUT, Database
 
 WRITER = 0x6F6E65686F7001
 """Key of the advisory lock that makes one writer ("onehop" and 1)."""
 
 CHANNEL = "onehop_revision"
+
+PAUSE_MS = 5_000
+"""Milliseconds without a word from a writer after which the database ends its transaction."""
+
+_LOCK_MS = int(WRITE_TIMEOUT * 1000)
+_REACH: dict[str, Any] = {
+    "application_name": "onehop",
+    "connect_timeout": 10,
+    # A database whose machine is gone says nothing: without these a connection to it waits for many minutes.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+_LOG = logger("store")
 
 _POOL = 8
 _MORE = 24
@@ -43,12 +60,12 @@ class Postgresql(Database):
             url,
             pool_size=_POOL,
             max_overflow=_MORE,
+            pool_timeout=WRITE_TIMEOUT,
             pool_pre_ping=True,
+            # A controller that is paused in a transaction may not keep the others from writing.
             connect_args={
-                "connect_timeout": 10,
-                "application_name": "onehop",
-                # A controller that hangs in a transaction may not keep the others from writing.
-                "options": "-c idle_in_transaction_session_timeout=60000 -c lock_timeout=30000",
+                **_REACH,
+                "options": f"-c idle_in_transaction_session_timeout={PAUSE_MS} -c lock_timeout={_LOCK_MS}",
             },
         )
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -91,15 +108,15 @@ class Postgresql(Database):
         try:
             with self._side.connect() as connection:
                 connection.execute(sa.select(sa.func.pg_notify(CHANNEL, str(revision))))
-        except DBAPIError:
+        except SQLAlchemyError as error:
             # Others look by themselves when nothing was heard for a while.
-            return
+            _LOG.info("other controllers were not told of a revision", revision=revision, reason=str(error))
 
     def heard(self, timeout: float) -> bool:
         """See `Database.heard`."""
         try:
             if self._ear is None:
-                self._ear = psycopg.connect(self._conninfo(), autocommit=True)
+                self._ear = psycopg.connect(self._conninfo(), autocommit=True, **_REACH)
                 self._ear.execute(f"LISTEN {CHANNEL}")
                 return True
             for _ in self._ear.notifies(timeout=timeout, stop_after=1):

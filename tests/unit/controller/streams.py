@@ -48,7 +48,8 @@ class Site:
         self.store = store
         self.directory = directory
         self.pki = directory / "pki"
-        pki.init(self.pki)
+        if not self.pki.exists():
+            pki.init(self.pki)
         given = {"heartbeat_seconds": 1.0, "agent_down_seconds": 10.0, **settings}
         self.settings = ControllerSettings(pki_dir=str(self.pki), **given)  # type: ignore[arg-type]  # fields by name
         self.stream = Stream(store, self.settings)

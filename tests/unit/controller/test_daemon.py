@@ -1,5 +1,6 @@
 """`onehop controller` as a process: ready, reachable, and ended by SIGTERM."""
 
+import asyncio
 import json
 import os
 import signal
@@ -13,7 +14,8 @@ from urllib.request import urlopen
 import pytest
 
 from onehop.controller import daemon, pki
-from onehop.errors import SettingsError
+from onehop.errors import BusyError, SettingsError
+from onehop.store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -118,6 +120,27 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(controller: Controller) -> N
     assert ran.returncode == 1
     assert "api_listen" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_a_database_that_is_away_when_the_log_is_to_be_cut_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(daemon, "PRUNE_SECONDS", 0.0)
+
+    class Away(Store):
+        """Cannot be reached the first time, and is asked again."""
+
+        def __init__(self) -> None:
+            self.asked = 0
+
+        def prune(self, keep: int | None = None) -> int:  # noqa: ARG002 - as it is called
+            self.asked += 1
+            if self.asked == 1:
+                raise BusyError("the database was restarted")
+            raise KeyboardInterrupt
+
+    store = Away()
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(daemon._prune(store))
+    assert store.asked == 2
 
 
 def test_an_address_that_is_not_ours_is_said_in_few_words() -> None:

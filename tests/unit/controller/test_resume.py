@@ -2,8 +2,11 @@
 
 import asyncio
 
+from onehop.controller.memory import Memory
 from onehop.controller.stream import Stream
-from tests.unit.controller.streams import Site, bound_port, eventually
+from onehop.model.topology import Ref
+from onehop.wire import Applied, encode
+from tests.unit.controller.streams import Site, bound_port, eventually, hello_of
 
 
 def test_an_agent_that_comes_back_with_the_view_of_now_is_sent_nothing(site: Site) -> None:
@@ -50,5 +53,41 @@ def test_an_agent_with_an_unknown_view_is_sent_everything(site: Site) -> None:
         async with site.running(), site.agent("host-1", directory, revision=10_000, digest="0" * 32) as agent:
             await agent.until(lambda: port in agent.ids("port"))
             assert agent.snapshots == 1
+
+    asyncio.run(scenario())
+
+
+def test_what_an_older_session_hears_is_nothing_to_the_next_one() -> None:
+    one: Ref = ("port", "1")
+    two: Ref = ("port", "2")
+    older = Memory(5, {one})
+    next_ = older.handed_on()
+    next_.add({two})
+    older.base, older.refs = 9, set()
+    assert next_.since(5) == {one, two}
+
+
+def test_a_late_word_of_a_cut_session_takes_nothing_from_an_agent_that_came_back(site: Site) -> None:
+    async def scenario() -> None:
+        directory = site.host("host-1")
+        network, port = bound_port(site, "host-1")
+        async with site.running(), site.agent("host-1", directory) as first:
+            await first.until(lambda: port in first.ids("port"))
+            view, revision, digest = dict(first.view), first.revision, first.digest
+            # It hears nothing any more, not even that its session ends, but what it says still arrives.
+            first.connection.transport.pause_reading()
+            session = site.stream.sessions["host-1"]
+            async with site.connection(directory) as second:
+                await second.send(encode(hello_of("host-1", revision=revision, digest=digest)))
+                await eventually(lambda: site.stream.sessions["host-1"] is not session)
+                _, added = bound_port(site, "host-1", network_id=network)
+                await eventually(lambda: site.stream._feed.shares.topology.revision > revision)
+                await first.connection.send(encode(Applied(revision=revision)))
+                await eventually(lambda: session.applied >= revision)
+                second.transport.abort()
+            async with site.agent("host-1", directory, revision=revision, digest=digest) as third:
+                third.view = view
+                await third.until(lambda: added in third.ids("port"))
+            first.connection.transport.abort()
 
     asyncio.run(scenario())
