@@ -149,7 +149,8 @@ def _is_first(place: Path) -> bool:
 # The guardian ------------------------------------------------------------------------------------------------
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """Path of one of PostgreSQL's programs, of the newest version there is."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda p: int(p.parts[4]))
     if not found:
         raise NoServerError(
@@ -159,7 +160,7 @@ def _program(name: str) -> str:
     return str(found[-1])
 
 
-def _as_postgres() -> list[str]:
+def as_postgres() -> list[str]:
     """What to put before a command: root may not run PostgreSQL."""
     if os.getuid() != 0:
         return []
@@ -173,11 +174,11 @@ def _serve(place: Path, owner: int) -> None:
         account = pwd.getpwnam("postgres")
         os.chown(place, account.pw_uid, account.pw_gid)
     data = place / "data"
-    initdb = [_program("initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
-    subprocess.run([*_as_postgres(), *initdb, "--no-sync", "--no-instructions"], check=True, cwd="/")
+    initdb = [program("initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"]
+    subprocess.run([*as_postgres(), *initdb, "--no-sync", "--no-instructions"], check=True, cwd="/")
     options = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]
-    command = [_program("postgres"), "-D", str(data), "-k", str(place), *options]
-    server = subprocess.Popen([*_as_postgres(), *command], cwd="/")
+    command = [program("postgres"), "-D", str(data), "-k", str(place), *options]
+    server = subprocess.Popen([*as_postgres(), *command], cwd="/")
     try:
         _await(place, server)
         with _administrate(place) as connection:

@@ -130,7 +130,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         host: this host's name, as in ``onehop host add NAME``.
-        controller: address and port of the controller's stream, or several, tried in turn.
+        controller: address and port of the controller's stream, or several, in any order.
         vtep: this host's IP address for VXLAN.
         underlay_interface: the interface with that address; its MTU is told to the controller. Empty looks it up.
         physical_networks: name of each physical network that this host reaches = the bridge that leads to it.
@@ -166,7 +166,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def controllers(self) -> tuple[str, ...]:
-        """Addresses of the controllers' streams, in the order in which they are tried."""
+        """Addresses of the controllers' streams."""
         return (self.controller,) if isinstance(self.controller, str) else self.controller
 
 

@@ -1,6 +1,5 @@
 """Indexes of a topology after any history."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,7 +32,6 @@ def _answers(view: Topology) -> object:
     )
 
 
-@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sets(st.sampled_from(range(len(ALL)))), st.sets(st.sampled_from(range(len(ALL))))), max_size=5

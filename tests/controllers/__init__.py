@@ -1,0 +1,1 @@
+"""Many controllers on one PostgreSQL, killed, paused and cut off while clients write and agents follow."""
