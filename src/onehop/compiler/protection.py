@@ -15,7 +15,8 @@ the MAC or address of a router's leg or of a bound port; a prefix opens no gatew
 bound or not. Link-local addresses may be chosen freely, but for those that follow from a MAC (EUI-64): these belong to
 the one whose MAC it is.
 
-`Port.port_security_enabled` is the only switch; device_owner, names and profiles are not looked at.
+`Port.port_security_enabled` is the only switch; device_owner, names and profiles are not looked at. Whoever could send
+to a router's leg from an address of another network of that router (pairs, or no protection) is kept from it always.
 """
 
 import ipaddress
@@ -26,7 +27,8 @@ import msgspec
 
 from onehop.compiler import nft
 from onehop.compiler.context import Context, Segment
-from onehop.compiler.protection_rules import COUNTERS, chains
+from onehop.compiler.elsewhere import elsewhere, touched
+from onehop.compiler.protection_rules import COUNTERS, chains, free
 from onehop.compiler.state import Claim, Refusal
 from onehop.model.port import Port
 from onehop.net import address, naming
@@ -75,11 +77,17 @@ def protection(context: Context) -> Iterator[tuple[str, Claim | Refusal]]:
         network = segment.network
         if network.network_type == "flat" and (network.physical_network or "") not in context.local.physical_networks:
             continue  # its ports get no device
-        ports = [p for p in segment.instances if p.port_security_enabled and context.is_local(p)]
-        others = _others(context, segment) if ports else None
+        ports = [p for p in segment.instances if context.is_local(p)]
+        astray = elsewhere(context, segment) if any(_is_loose(port) for port in ports) else ()
+        others = _others(context, segment) if any(port.port_security_enabled for port in ports) else None
         for port in ports:
-            assert others is not None  # noqa: S101  # made where there are ports
-            table = _table(segment, port, _identity(port, others))
+            if port.port_security_enabled:
+                assert others is not None  # noqa: S101  # made where there are such ports
+                table = _table(segment, port, _identity(port, others), astray)
+            elif astray:
+                table = _free_table(segment, port, astray)
+            else:
+                continue
             yield naming.network_partition(network.id), Claim(table, "protection", ("port", port.id))
 
 
@@ -96,6 +104,11 @@ def _others(context: Context, segment: Segment) -> _Others:
     for router in view.gateways_on(network.id):
         macs |= {place.mac_address for place in router.gateway.hosts} if router.gateway is not None else set()
     return _Others(frozenset(macs), frozenset(gateways), held, known)
+
+
+def _is_loose(port: Port) -> bool:
+    """Whether it may send from addresses that are not its own."""
+    return bool(port.allowed_address_pairs) or not port.port_security_enabled
 
 
 def _is_held(port: Port) -> bool:
@@ -135,16 +148,37 @@ def _is_single(prefix: str) -> bool:
     return address.prefix_length(prefix) == (128 if address.version(prefix) == 6 else 32)
 
 
-def _table(segment: Segment, port: Port, identity: _Identity) -> Ruleset:
+def _free_table(segment: Segment, port: Port, astray: tuple[str, ...]) -> Ruleset:
+    tap = naming.tap(port.id)
+    return Ruleset(
+        namespace=naming.HOST,
+        family="netdev",
+        table=naming.tap_table(segment.network.id, port.id),
+        counters=("source-address", "vlan-tag"),
+        sets=tuple(_astray(segment, astray)),
+        body=nft.body(*(nft.chain(name, rules, hook) for name, hook, rules in free(tap))),
+        devices=(tap,),
+    )
+
+
+def _astray(segment: Segment, prefixes: tuple[str, ...]) -> Iterator[NamedSet]:
+    for version in (4, 6):
+        yield nft.prefix_set(f"elsewhere{version}", version, (p for p in prefixes if address.version(p) == version))
+    yield nft.any_set("legs", "ether_addr", (leg.mac_address for leg in segment.legs))
+
+
+def _table(segment: Segment, port: Port, identity: _Identity, prefixes: tuple[str, ...]) -> Ruleset:
     network, tap = segment.network, naming.tap(port.id)
+    opened = [pair.ip_address for pair in port.allowed_address_pairs]
+    astray = prefixes if touched(opened, prefixes) else ()
     vxlan = naming.vxlan(network.vni) if identity.moving and network.vni is not None else None
     return Ruleset(
         namespace=naming.HOST,
         family="netdev",
         table=naming.tap_table(network.id, port.id),
         counters=COUNTERS,
-        sets=tuple(_sets(identity, vxlan is not None)),
-        body=_body(tap, vxlan, port.mac_address, _first(port, 4), _first(port, 6)),
+        sets=(*(_astray(segment, astray) if astray else ()), *_sets(identity, vxlan is not None)),
+        body=_body(tap, vxlan, port.mac_address, _first(port, 4), _first(port, 6), bool(astray)),
         devices=(tap,) if vxlan is None else (tap, vxlan),
     )
 
@@ -154,8 +188,9 @@ def _first(port: Port, version: int) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _body(tap: str, vxlan: str | None, mac: str, first4: str | None, first6: str | None) -> str:
-    return nft.body(*(nft.chain(name, rules, hook) for name, hook, rules in chains(tap, vxlan, mac, first4, first6)))
+def _body(tap: str, vxlan: str | None, mac: str, first4: str | None, first6: str | None, astray: bool) -> str:
+    parts = chains(tap, vxlan, mac, first4, first6, astray)
+    return nft.body(*(nft.chain(name, rules, hook) for name, hook, rules in parts))
 
 
 def _sets(identity: _Identity, moves: bool) -> Iterator[NamedSet]:

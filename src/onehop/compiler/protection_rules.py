@@ -8,6 +8,8 @@
 | wide4, wide6 | prefixes that its address pairs open |
 | foreign4, foreign6 | addresses in these that stay others', and gateways' link-locals |
 | moving4, moving6 | what its pairs say: an address that moved is heard on other hosts |
+| legs | MACs of routers' legs, and |
+| elsewhere4, elsewhere6 | what these lead to on other networks; only where the port could say that it is from there |
 
 Numbers, because nft knows no name for what an ND message holds, and compares only what is of one type: ``@th,64,128``
 is the target of a solicitation or advertisement, ``@th,192,16`` kind and length of its first option and ``@th,208,48``
@@ -43,7 +45,7 @@ _STRANGE_MAC = f"ether saddr != @macs {_drop('source-mac')}"
 
 
 def chains(
-    tap: str, vxlan: str | None, mac: str, first4: str | None, first6: str | None
+    tap: str, vxlan: str | None, mac: str, first4: str | None, first6: str | None, astray: bool
 ) -> Iterator[tuple[str, str, Sequence[str]]]:
     """Names, hooks and rules of the chains.
 
@@ -51,6 +53,7 @@ def chains(
         tap: the instance's link.
         vxlan: the network's tunnel, where addresses of the port may move between hosts; else None.
         mac, first4, first6: the port's own MAC, and its first address of each family.
+        astray: whether its pairs open addresses of other networks of its routers.
     """
     number = mac.replace(":", "")
     source4 = (
@@ -67,11 +70,14 @@ def chains(
         (
             *source4,
             *source6,
+            *((_TO_LEGS,) if astray else ()),
             "ether type vmap { ip : goto ipv4, arp : goto arp-frame, 0x8035 : goto rarp-frame, ip6 : goto ipv6 }",
             f"ether type {{ 8021q, 8021ad }} {_drop('vlan-tag')}",
             _drop("ethernet-type"),
         ),
     )
+    if astray:
+        yield _elsewhere()
     yield from _arp("accept" if vxlan is None else "goto arp-moved")
     yield from _ipv4()
     yield from _ipv6("accept" if vxlan is None else "goto ipv6-moved")
@@ -80,6 +86,22 @@ def chains(
         said = "icmpv6 type nd-neighbor-advert ip6 daddr ff02::1 @th,64,128 @moving6"
         yield "arp-moved", "", (f'arp saddr ip @moving4 arp daddr ip @moving4 dup to "{vxlan}"', "accept")
         yield "ipv6-moved", "", (f'{said} dup to "{vxlan}"', "accept")
+
+
+def free(tap: str) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """The chains of a port without protection: it says what it likes, but to legs not that it is from elsewhere."""
+    yield f"from-{tap}", nft.netdev_hook("ingress", tap), (_TO_LEGS,)
+    yield _elsewhere()
+
+
+_TO_LEGS = "ether daddr @legs jump elsewhere"
+
+
+def _elsewhere() -> tuple[str, str, Sequence[str]]:
+    # Tags first: of a priority tag in another, which a leg would take off, nft sees no address.
+    tagged = f"ether type {{ 8021q, 8021ad }} {_drop('vlan-tag')}"
+    sources = (f"{ip} saddr @elsewhere{version} {_drop('source-address')}" for ip, version in (("ip", 4), ("ip6", 6)))
+    return "elsewhere", "", (tagged, *sources)
 
 
 def _arp(accept: str) -> Iterator[tuple[str, str, Sequence[str]]]:

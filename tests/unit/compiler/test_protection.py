@@ -1,6 +1,6 @@
 """What a port's table holds: its identity as elements, on chains that are everybody's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pytest
 from msgspec.structs import replace
@@ -214,3 +214,58 @@ def test_every_reason_is_counted_and_every_counter_has_words() -> None:
     assert set(table.counters) == set(REASONS) == set(COUNTERS)
     for reason in REASONS:
         assert f'counter name "{reason}" drop' in table.body
+
+
+def _routed(*pairs: tuple[str, str], routes: Iterable[tuple[str, str]] = (), **changes: bool) -> Ruleset | None:
+    """The table of a port on the first of two networks of a router."""
+    world = World(hosts=2)
+    world.network(1)
+    world.network(2)
+    port = world.port(1, 1, pairs=pairs)
+    world.port(2, 1)
+    world.router(1, [1, 2], routes=routes)
+    changed = replace(port, **changes)
+    world.values[world.values.index(port)] = changed
+    return _table(world, changed)
+
+
+def _elsewhere(table: Ruleset | None) -> set[str]:
+    assert table is not None
+    return {e for one in table.sets if one.name.startswith("elsewhere") for e in one.elements}
+
+
+def test_a_port_that_has_its_own_addresses_only_is_not_asked_where_else_it_could_be_from() -> None:
+    near = _routed((MAC, "10.0.1.200"), (MAC, "172.16.0.0/12"))
+    for table in (_routed(), near):
+        assert table is not None
+        assert "elsewhere" not in table.body
+
+
+@pytest.mark.parametrize("pair", ["0.0.0.0/0", "10.0.2.0/25", "10.0.2.77", "fd00:2::/48"])
+def test_a_port_whose_pairs_open_addresses_of_another_network_brings_none_of_them_to_a_leg(pair: str) -> None:
+    table = _routed((MAC, pair))
+    assert _elsewhere(table) == {"10.0.2.0/24", "fd00:2::/64"}
+    assert table is not None
+    assert {e for one in table.sets if one.name == "legs" for e in one.elements} == {"fa:16:3e:00:01:01"}
+    rules = [line.strip() for line in table.body.splitlines()]
+    assert rules.index("ether daddr @legs jump elsewhere") < next(n for n, rule in enumerate(rules) if "vmap" in rule)
+
+
+def test_a_port_without_protection_has_a_table_where_its_network_is_routed_and_only_for_that() -> None:
+    table = _routed(port_security_enabled=False)
+    assert _elsewhere(table) == {"10.0.2.0/24", "fd00:2::/64"}
+    assert table is not None
+    assert "policy accept" in table.body
+    world, port = _world()
+    bare = replace(port, port_security_enabled=False)
+    world.values[world.values.index(port)] = bare
+    assert _table(world, bare) is None
+
+
+def test_what_lies_behind_an_instance_comes_from_its_network_and_no_other() -> None:
+    routes = [("10.0.2.128/25", "10.0.1.10"), ("192.168.7.0/24", "10.0.2.11"), ("0.0.0.0/0", "10.0.2.11")]
+    assert _elsewhere(_routed((MAC, "0.0.0.0/0"), routes=routes)) == {
+        "10.0.2.0/25",
+        "192.168.7.0/24",
+        "fd00:2::/64",
+    }
