@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from onehop.controller import parser
+from onehop.controller import border, parser
 from onehop.controller.allowance import MAXIMUM_SOURCES, Allowance
 from onehop.controller.app import create_app
 from onehop.controller.users import hash_password
@@ -159,6 +159,18 @@ def test_connections_beyond_the_limit_are_503_and_room_comes_back(
         with socket.create_connection(place, timeout=LIMIT) as connection:
             connection.sendall(ask)
             assert answered(connection)[0] == 200
+
+
+def test_a_body_that_never_ends_is_408_and_hung_up(
+    tmp_path: Path, migrated_sqlite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(border, "BODY_SECONDS", 0.1)
+    head = b"POST /v2.0/networks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    with ExitStack() as stack:
+        place = stack.enter_context(served(tmp_path / "db", migrated_sqlite))
+        connection = stack.enter_context(socket.create_connection(place, timeout=LIMIT))
+        connection.sendall(head + b'Content-Length: 1000\r\n\r\n{"network":')
+        assert answered(connection)[0] == 408
 
 
 def test_a_head_that_never_comes_is_not_waited_for(

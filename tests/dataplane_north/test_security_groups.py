@@ -7,16 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations, product
 
 import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
 
 from onehop.model.security_group import SecurityRule
 from onehop.net import naming
 from onehop.objects import Ruleset
 from tests.dataplane_north.agreement import Asked, disagreements, question, world_of
-from tests.dataplane_north.echo import PORT, connected, echoes, ping, tcp, udp
+from tests.dataplane_north.echo import PATIENCE, PORT, connected, echoes, ping, tcp, udp
 from tests.dataplane_north.guarded import FLOATING, MATES, OTHER, OUT, WEB, WHERE, A, Guarded, inwards
 from tests.dataplane_north.places import Place
 from tests.dataplane_north.site import OUTSIDE
-from tests.dataplane_north.wire import ACK, PUSH, RST, SYN, ipv4, send, tcp_segment, udp_segment, watched
+from tests.dataplane_north.wire import ACK, PUSH, RST, SYN, emit, ipv4, send, tcp_segment, udp_segment, watched
 from tests.northern import BLOCK
 from tests.worlds import OPEN
 
@@ -242,3 +245,24 @@ def test_what_dhcp_is_let_off_for_stays_within_the_network(site: Guarded) -> Non
         send(site.at("shut-a"), ipv4(site.address("shut-a"), OUTSIDE, 17, question))
         assert tcp(site.at("open-a"), OUTSIDE) is not None
         assert not [frame for frame in seen.read() if frame.octets[36:38] == question[2:4]]
+
+
+def test_a_frame_of_a_known_connection_says_nothing_to_whom_it_was_sent_astray(site: Guarded) -> None:
+    """Only addresses and ports tell that a connection is known: its frame comes to another's MAC, who drops it."""
+    ends = (site.address("mates-b"), site.address("mates-a"))
+    sock = site.at("mates-b").inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    sock.settimeout(PATIENCE)
+    sock.connect((ends[1], PORT))
+    sock.send(b"known")
+    assert sock.recv(100)
+    packet = IP(src=ends[0], dst=ends[1]) / UDP(sport=sock.getsockname()[1], dport=PORT) / Raw(b"astray")
+    sender, strayed = site.ports["mates-b"].mac_address, site.ports["web-a"].mac_address
+    with watched(site.at("web-a"), "eth0") as seen:
+        emit(site.at("mates-b"), "eth0", bytes(Ether(src=sender, dst=strayed) / packet))
+        # What the victim answers to the next comes after whatever it would say to that.
+        assert tcp(site.at("mates-b"), site.address("web-a")) is not None
+        said = [frame for frame in seen.read() if frame.source == strayed and frame.octets[23] in (1, 17)]
+    assert said == []
+    sock.send(b"known")
+    assert sock.recv(100)
+    sock.close()

@@ -24,7 +24,7 @@ BEHIND4, BEHIND6 = "192.168.77.0/24", "fd77::/64"
 
 
 class Two(Site):
-    """Two networks of a router: on one those who attack and an appliance that others are behind; on the other victims."""
+    """Two networks of a router: on one who attacks, and an appliance that others are behind; on the other victims."""
 
     def __init__(self) -> None:
         world = Northern(hosts=2, six=True)

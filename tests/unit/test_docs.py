@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from onehop.audit import PILLARS
 from onehop.cli.root import COMMANDS
 from scripts import docs
 
@@ -18,6 +19,26 @@ def test_a_derived_page_is_as_make_docs_writes_it(page: Path) -> None:
 
 def test_no_link_is_broken() -> None:
     assert docs.broken_links() == []
+
+
+def test_every_test_that_the_page_on_security_names_exists() -> None:
+    text = (ROOT / "docs/security.md").read_text()
+    modules = {str(path.relative_to(ROOT / "tests")): path.read_text() for path in (ROOT / "tests").rglob("*.py")}
+    there = {
+        name for source in modules.values() for name in re.findall(r"^(?:async )?def (test_\w+)", source, re.MULTILINE)
+    }
+    named = set(re.findall(r"\b(test_\w+)\b(?!\.py)", text))
+    files = {found.removeprefix("tests/") for found in re.findall(r"`([\w/]+\.py)`", text) if "test_" in found}
+    assert len(named) > 100
+    assert named - there == set()
+    assert files - modules.keys() == set()
+
+
+def test_the_page_on_security_names_tests_for_each_pillar() -> None:
+    text = (ROOT / "docs/security.md").read_text()
+    rows = dict(re.findall(r"^\| (CWE-\d+) [a-z ]+ \| [^|]+ \| ([^|]+) \|$", text, re.MULTILINE))
+    assert rows.keys() == PILLARS.keys()
+    assert all(len(re.findall(r"`test_\w+`", tests)) >= 3 for tests in rows.values())
 
 
 def test_decisions_are_numbered_without_a_gap() -> None:

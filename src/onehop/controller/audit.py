@@ -42,6 +42,7 @@ def results(facts: Facts) -> list[Result]:
             [f"{port['id']} of project {port['project_id']}" for port in _instances(facts) if _is_open(port)],
             "none",
         ),
+        noted("CWE-693", "pairs that open groups", _wide(facts), "none"),
         judged(
             "CWE-697",
             "tunnel addresses",
@@ -119,6 +120,15 @@ def _owners(facts: Facts) -> Iterator[str]:
 
 def _instances(facts: Facts) -> Iterator[Row]:
     return (port for port in facts.rows["port"] if not port["device_owner"].startswith("network:"))
+
+
+def _wide(facts: Facts) -> Iterator[str]:
+    """Ports whose pairs make any address a member of a group that others let in."""
+    let_in = {rule["remote_group_id"] for rule in facts.rows["security_group_rule"]} - {None}
+    for port in _instances(facts):
+        groups = sorted(let_in.intersection(port["security_groups"]))
+        if groups and any(pair["ip_address"].endswith("/0") for pair in port["allowed_address_pairs"]):
+            yield f"{port['id']} opens whoever lets group {', '.join(groups)} in to all addresses"
 
 
 def _is_open(port: Row) -> bool:

@@ -159,6 +159,7 @@ class FakeAgent:
         self.view: dict[Ref, Value] = {}
         self.revision = 0
         self.syncs = 0
+        self.answered = 0
         self.snapshots = 0
         self.upserts = 0
         self.requests: list[str] = []
@@ -189,6 +190,7 @@ class FakeAgent:
                     self.revision = message.revision
                     self.requests += message.requests
                     self.syncs += 1
+                    self.answered = message.answers
                     self.changed.notify_all()
 
     async def until(self, condition: Callable[[], bool]) -> None:

@@ -159,7 +159,7 @@ def test_what_is_broken_is_found(facts: Facts, check: str, break_it: Callable[[F
 
 
 def test_every_check_has_a_case_in_which_it_fails(facts: Facts) -> None:
-    noted = {"ports without port security"}
+    noted = {"ports without port security", "pairs that open groups"}
     assert {check for check, _ in BROKEN} | noted == {result.check for result in audit.results(facts)}
 
 
@@ -167,6 +167,13 @@ def test_what_an_operator_has_chosen_is_noted_and_no_finding(facts: Facts) -> No
     at = instance(facts)
     bare = changed(facts, "port", at, port_security_enabled=False)
     assert facts.rows["port"][at]["id"] in findings(bare, "note")["ports without port security"].result
+    group = "77777777-7777-4777-8777-777777777777"
+    rule = {"id": GONE, "remote_group_id": group}
+    pair = {"ip_address": "0.0.0.0/0", "mac_address": "fa:16:3e:00:00:01"}
+    wide = changed(facts, "port", at, allowed_address_pairs=[pair], security_groups=[group])
+    assert "pairs that open groups" not in findings(wide, "note")
+    wide = replace(wide, rows={**wide.rows, "security_group_rule": [rule]})
+    assert group in findings(wide, "note")["pairs that open groups"].result
     chosen = policy(facts, '[network]\ndelete = ["manager"]\n')
     assert "network.delete" in findings(chosen, "note")["policy"].result
-    assert findings(bare) == findings(chosen) == {}
+    assert findings(bare) == findings(chosen) == findings(wide) == {}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from onehop.wire import Ask, Heartbeat, encode
 from tests.unit.controller.streams import LIMIT, Site, eventually
 
 
@@ -25,6 +26,27 @@ def test_strangers_without_a_certificate_are_429_when_they_come_too_often(site: 
             directory = site.host("host-1")
             async with site.agent("host-1", directory) as agent:
                 await agent.until(lambda: agent.syncs > 0)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.slow
+def test_an_agent_that_says_too_much_is_read_no_faster_than_it_may_speak(tmp_path: Path, site: Site) -> None:
+    """Four seconds' worth at once, and the rest as it may come: what is asked behind it is answered after that."""
+    other = tmp_path / "other"
+    other.mkdir()
+    slow = Site(site.store, other, stream_frames_per_second=100)
+
+    async def scenario() -> None:
+        async with slow.running(), slow.agent("host-1", slow.host("host-1")) as agent:
+            await agent.until(lambda: agent.syncs > 0)
+            begun = asyncio.get_running_loop().time()
+            for _ in range(500):
+                await agent.connection.send(encode(Heartbeat(revision=0)))
+            await agent.connection.send(encode(Ask(number=7)))
+            await agent.until(lambda: agent.answered == 7)
+            # 501 frames, less 400 at once and what was saved up for: at 100 a second.
+            assert asyncio.get_running_loop().time() - begun >= 0.9
 
     asyncio.run(scenario())
 
