@@ -8,7 +8,8 @@
     │   ├── IdentifierError   not a UUID, or not a host name we accept
     │   ├── ValidationError   an attribute's value has the wrong form
     │   ├── ConversionError   an attribute's value is not the number or truth value it should be
-    │   └── SettingsError     the configuration file is wrong; names the key
+    │   ├── SettingsError     the configuration file is wrong; names the key
+    │   └── ArchiveError      the file is no backup, or one that is not whole
     ├── StateError            the world's fault: right request, wrong moment
     │   ├── ConflictError     it would clash with what is there
     │   │   ├── TakenError        another row has this value, which no two may share
@@ -59,6 +60,10 @@ class ConversionError(InputError):
 
 class SettingsError(InputError):
     """The configuration is wrong; the message names file and key."""
+
+
+class ArchiveError(InputError):
+    """The file is no backup of ours, or not whole, or of a newer onehop."""
 
 
 class StateError(OnehopError):

@@ -20,6 +20,8 @@ T = TypeVar("T")
 SETTLE_SECONDS = 0.05
 """How long news of the kernel is gathered before it is acted on: one change makes many."""
 
+REPLACED = "a controller sent a whole view, which replaces another here"
+
 
 class Arrival(NamedTuple):
     """Something new that is not carried out yet: its revision, when it came, and the requests that it comes from."""
@@ -72,7 +74,12 @@ class Worker:
         def see() -> None:
             self._speak_of_requests()
             view = Topology(revision, values)
-            self._engine.see(view, changed_between(self._engine.regency.told, view), confirmed=True)
+            before = self._engine.regency.told
+            changed = changed_between(before, view)
+            if changed and self._engine.complete:
+                gone = sum(view.get(*ref(value)) is None for value in before)
+                LOG.warning(REPLACED, revision=revision, before=before.revision, changed=len(changed), gone=gone)
+            self._engine.see(view, changed, confirmed=True)
 
         self._calls.put(see)
 

@@ -28,6 +28,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("up", "onehop.cli.up", "Run controller and agent on this machine: a single host."),
     Command("pki", "onehop.cli.pki", "Make the certificates by which controller and agents know each other."),
     Command("host", "onehop.cli.host", "Add, list and remove hosts."),
+    Command("db", "onehop.cli.db", "Back up and restore the controller's store."),
     Command("agent", "onehop.cli.agent", "Run the agent of this host, or join this host to a controller."),
     Command("plug", "onehop.cli.plug", "Attach an instance on this host to a port."),
     Command("unplug", "onehop.cli.unplug", "Detach the instance of a port on this host."),

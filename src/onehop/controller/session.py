@@ -132,7 +132,7 @@ class Session:
             self._anew = True
             self._memory.base = None
             self._memory.refs.clear()
-            LOG.info("agent gets its whole share", host=self.host)
+            LOG.info("agent gets its whole share", host=self.host, since=hello.revision)
         self._wake.set()
 
     def owe(self, refs: set[Ref], requests: tuple[str, ...] = ()) -> None:

@@ -38,6 +38,7 @@ SIGNS = 3
 """How many signs of life an agent gives in the time of silence after which a host may be lost."""
 
 JOINS_AT_ONCE = 16
+NEWER = "an agent's view is newer than the store: was an older one put in its place without `onehop db restore`?"
 
 
 class Stream:
@@ -215,6 +216,8 @@ class Stream:
                     )
                 )
             )
+            if hello.revision > self.topology.revision:
+                LOG.warning(NEWER, host=host, view=hello.revision, store=self.topology.revision)
             session.begin(hello, await self._same(host, hello))
             await session.run()
         finally:

@@ -11,6 +11,8 @@ from onehop.errors import SettingsError
 WRITE_TIMEOUT = 30.0
 """Seconds that a writer waits for its turn."""
 
+IN_USE = "{}: stop every controller, and whatever else uses the database, and try again"
+
 
 class Database(ABC):
     """One database, from several threads."""
@@ -25,6 +27,14 @@ class Database(ABC):
 
         Raises:
             BusyError: no turn within `timeout` seconds.
+        """
+
+    @abstractmethod
+    def write_alone(self) -> AbstractContextManager[Connection]:
+        """As `write`, for what no controller that runs would understand; before anything else is asked of this object.
+
+        Raises:
+            ConflictError: somebody else has the database open.
         """
 
     @abstractmethod

@@ -29,12 +29,12 @@ def run(connection: Connection, to: str = "head") -> None:
         NewerDatabaseError: the database's schema is unknown here.
     """
     newest, known = _versions()
-    current = MigrationContext.configure(connection).get_current_revision()
-    if current == newest:
+    schema = current(connection)
+    if schema == newest:
         return
-    if current is not None and current not in known:
+    if schema is not None and schema not in known:
         raise NewerDatabaseError(
-            f"the database has schema {current}, but this onehop knows {newest} as the newest: "
+            f"the database has schema {schema}, but this onehop knows {newest} as the newest: "
             "upgrade onehop on this machine, or restore the backup from before the other one was started"
         )
     with _ALEMBIC:
@@ -51,12 +51,22 @@ def require_newest(connection: Connection) -> None:
     Raises:
         StoreError: it is.
     """
-    current = MigrationContext.configure(connection).get_current_revision()
-    if current != head():
+    schema = current(connection)
+    if schema != head():
         raise StoreError(
-            f"the database has schema {current}, but this onehop knows {head()}: another version "
+            f"the database has schema {schema}, but this onehop knows {head()}: another version "
             "migrated it while this one ran; restart this controller with that version"
         )
+
+
+def current(connection: Connection) -> str | None:
+    """The schema version of a database; None of one without tables of ours."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_known(schema: str) -> bool:
+    """Whether this onehop knows a schema version."""
+    return schema in _versions()[1]
 
 
 def head() -> str:

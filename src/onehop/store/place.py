@@ -18,6 +18,9 @@ from onehop.store.session import Session
 from onehop.store.table import GATEWAY, PLACE, PORT_BLOCK, REVISION, TABLES
 
 DEFAULT_BLOCK = 1024
+NOBODY = ""
+"""Who had a block of which that is not known."""
+
 _BLOCK = PORT_BLOCK.c
 _LIVE = _BLOCK.freed_at.is_(None)
 
@@ -139,6 +142,29 @@ def _take(session: Session, router_id: str, host: str, ip: str, taken: Sequence[
     return PortBlock(first, size, ip, since)
 
 
+def quarantine_rest(session: Session, router_id: str, since: int) -> None:
+    """Keep every block of a router that nobody holds from being given out for a while: somebody may have had it."""
+    size, taken = _block_size(session, router_id), _taken(session, router_id)
+    rest = []
+    for ip in addresses_of(session, router_id):
+        held = [(row.first, row.first + row.size - 1) for row in taken if row.address == ip]
+        rest += [
+            {
+                "router_id": router_id,
+                "address": ip,
+                "first": first,
+                "size": size,
+                "host": NOBODY,
+                "since": since,
+                "freed_at": session.time,
+            }
+            for first in _bases(size)
+            if _fits(first, size, held)
+        ]
+    if rest:
+        session.write(sa.insert(PORT_BLOCK), rest)
+
+
 def readdress(session: Session, router_id: str) -> None:
     """A gateway has other addresses now: blocks of those that went are freed, hosts without a block are given one."""
     gone = sa.update(PORT_BLOCK).where(_BLOCK.router_id == router_id, _LIVE)
@@ -238,10 +264,11 @@ def _taken(session: Session, router_id: str) -> Sequence[Any]:
 
 def _free_block(size: int, taken: Sequence[pool.Range]) -> int | None:
     """The lowest multiple of `size` at which a block fits between what is taken."""
-    for first in _bases(size):
-        if all(first > last or first + size - 1 < begin for begin, last in taken):
-            return first
-    return None
+    return next((first for first in _bases(size) if _fits(first, size, taken)), None)
+
+
+def _fits(first: int, size: int, taken: Sequence[pool.Range]) -> bool:
+    return all(first > last or first + size - 1 < begin for begin, last in taken)
 
 
 def _bases(size: int) -> Iterator[int]:

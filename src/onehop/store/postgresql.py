@@ -10,21 +10,28 @@ from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from onehop.errors import BusyError, StoreError, UnusableError
+from onehop.errors import BusyError, ConflictError, StoreError, UnusableError
 from onehop.log import logger
-from onehop.store.database import WRITE_TIMEOUT, Database
+from onehop.store.database import IN_USE, WRITE_TIMEOUT, Database
 
 WRITER = 0x6F6E65686F7001
 """Key of the advisory lock that makes one writer ("onehop" and 1)."""
 
 CHANNEL = "onehop_revision"
 
+_NAME = "onehop"
+"""How our connections are called in ``pg_stat_activity``."""
+
+_OTHERS = sa.text(
+    "SELECT CAST(client_addr AS TEXT) AS client_addr FROM pg_stat_activity "
+    "WHERE datname = current_database() AND application_name = :name AND pid <> pg_backend_pid()"
+)
 PAUSE_MS = 5_000
 """Milliseconds without a word from a writer after which the database ends its transaction."""
 
 _LOCK_MS = int(WRITE_TIMEOUT * 1000)
 _REACH: dict[str, Any] = {
-    "application_name": "onehop",
+    "application_name": _NAME,
     "connect_timeout": 10,
     # A database whose machine is gone says nothing: without these a connection to it waits for many minutes.
     "keepalives_idle": 5,
@@ -92,6 +99,16 @@ class Postgresql(Database):
                 if isinstance(error.orig, psycopg.errors.LockNotAvailable):
                     raise BusyError(f"another controller held the right to write for {timeout:g} s") from error
                 raise
+            yield connection
+
+    @contextmanager
+    def write_alone(self) -> Iterator[Connection]:
+        """See `Database.write_alone`."""
+        with self.write() as connection:
+            other = connection.execute(_OTHERS, {"name": _NAME}).first()
+            if other is not None:
+                where = other.client_addr or "this machine"
+                raise ConflictError(IN_USE.format(f"a process on {where} is connected to the database"))
             yield connection
 
     def is_transient(self, error: DBAPIError) -> bool:

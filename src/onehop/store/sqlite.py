@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from onehop.errors import BusyError, StoreError
-from onehop.store.database import WRITE_TIMEOUT, Database
+from onehop.errors import BusyError, ConflictError, NotFoundError, StoreError
+from onehop.store.database import IN_USE, WRITE_TIMEOUT, Database
 from onehop.store.prepared import Prepared
 from onehop.store.turn import Turn
 
@@ -79,6 +79,14 @@ class Sqlite(Database):
                 time.sleep(_POLL)
             yield connection
 
+    @contextmanager
+    def write_alone(self) -> Iterator[Connection]:
+        """See `Database.write_alone`."""
+        if _is_open(self._path):
+            raise ConflictError(IN_USE.format(f"another process has {self._path} open"))
+        with self.write() as connection:
+            yield connection
+
     def is_transient(self, error: DBAPIError) -> bool:
         """See `Database.is_transient`."""
         code = getattr(error.orig, "sqlite_errorcode", 0)
@@ -106,6 +114,40 @@ class Sqlite(Database):
             self._ear.close()
         self._readers.dispose()
         self._writer.dispose()
+
+
+def copy(source: Path, target: Path) -> None:
+    """Everything in a database as of one moment, into an empty file; others may read and write it meanwhile.
+
+    Raises:
+        NotFoundError: there is no such file.
+        StoreError: it cannot be read, or the other not be written.
+    """
+    if not source.exists():
+        raise NotFoundError(f"there is no database {source}")
+    try:
+        with (
+            closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=rw", uri=True, timeout=WRITE_TIMEOUT)) as here,
+            closing(sqlite3.connect(target)) as there,
+        ):
+            here.backup(there)
+    except sqlite3.Error as error:
+        raise StoreError(f"the database {source} could not be copied: {error}") from error
+
+
+def _is_open(path: Path) -> bool:
+    """Whether anybody has the file open who has read or written it."""
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection:
+        try:
+            # With write-ahead logging only who is alone gets this.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise StoreError(f"cannot open the database {path}: {error}") from error
+            return True
+        connection.execute("ROLLBACK")
+    return False
 
 
 def _create(path: Path) -> None:
