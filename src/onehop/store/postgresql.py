@@ -1,5 +1,6 @@
 """The store on PostgreSQL: for several controllers. One writer at a time in the cluster, by an advisory lock."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +27,9 @@ _OTHERS = sa.text(
     "SELECT CAST(client_addr AS TEXT) AS client_addr FROM pg_stat_activity "
     "WHERE datname = current_database() AND application_name = :name AND pid <> pg_backend_pid()"
 )
+_GONE_SECONDS, _POLL = 2.0, 0.05
+"""The server takes a moment to notice that a client has ended."""
+
 PAUSE_MS = 5_000
 """Milliseconds without a word from a writer after which the database ends its transaction."""
 
@@ -104,9 +108,13 @@ class Postgresql(Database):
     @contextmanager
     def write_alone(self) -> Iterator[Connection]:
         """See `Database.write_alone`."""
+        deadline = time.monotonic() + _GONE_SECONDS
         with self.write() as connection:
-            other = connection.execute(_OTHERS, {"name": _NAME}).first()
-            if other is not None:
+            while (other := connection.execute(_OTHERS, {"name": _NAME}).first()) is not None:
+                if time.monotonic() < deadline:
+                    time.sleep(_POLL)
+                    connection.execute(sa.select(sa.func.pg_stat_clear_snapshot()))
+                    continue
                 where = other.client_addr or "this machine"
                 raise ConflictError(IN_USE.format(f"a process on {where} is connected to the database"))
             yield connection

@@ -58,6 +58,12 @@ class Controller:
         _, log = self.process.communicate(timeout=LIMIT)
         return self.process.returncode, log
 
+    def close(self) -> None:
+        self.systemd.close()
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
 
 @pytest.fixture
 def controller(tmp_path: Path, new_database_url: Callable[[str, bool], str]) -> Iterator[Controller]:
@@ -65,10 +71,7 @@ def controller(tmp_path: Path, new_database_url: Callable[[str, bool], str]) -> 
     try:
         yield made
     finally:
-        made.systemd.close()
-        if made.process is not None and made.process.poll() is None:
-            made.process.kill()
-            made.process.communicate()
+        made.close()
 
 
 def test_it_says_where_it_listens_and_ends_cleanly(controller: Controller) -> None:
