@@ -26,6 +26,7 @@
     ├── KernelError           the kernel refused; carries errno and what was asked
     │   └── MissingFeatureError   this kernel or machine lacks what we need; says which package or option
     ├── WireError             the other side of the stream broke the protocol
+    │   └── UnknownMessageError   it said what only a newer version can know
     ├── LocalCopyError        the saved view is unreadable
     ├── UnknownRuleError      our own fault: a rule of nftables that the model of packets does not know
     └── CompileError          our own fault: two features claim one key with different values
@@ -138,6 +139,10 @@ class MissingFeatureError(KernelError):
 
 class WireError(OnehopError):
     """A peer sent something that the protocol does not allow."""
+
+
+class UnknownMessageError(WireError):
+    """A message of a type that this version does not know: a newer one's."""
 
 
 class LocalCopyError(OnehopError):

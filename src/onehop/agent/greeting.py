@@ -12,7 +12,7 @@ from onehop import __version__
 from onehop.agent import credential
 from onehop.errors import OnehopError, StateError, WireError
 from onehop.settings import AgentSettings
-from onehop.wire import MAX_FRAME, PROTOCOL_VERSION, Hello, Refused, Welcome, decode_from_controller
+from onehop.wire import MAX_FRAME, PROTOCOL_VERSION, Hello, Refused, Welcome, agreed, decode_from_controller
 
 ANSWER_SECONDS = 15
 PING_SECONDS = 5
@@ -82,8 +82,7 @@ async def welcomed(connection: ClientConnection) -> Welcome:
         raise StateError(answer.reason)
     if not isinstance(answer, Welcome):
         raise WireError("the controller did not begin with a Welcome")
-    if answer.version != PROTOCOL_VERSION:
-        raise WireError(f"the controller speaks version {answer.version} of the protocol, not {PROTOCOL_VERSION}")
+    agreed(answer.version, "controller")
     return answer
 
 

@@ -28,6 +28,11 @@ _HEAD = struct.Struct("!I16s")
 _MINIMUM = 1 << 20
 
 
+class _OtherVersionError(ValueError):
+    def __init__(self, version: int) -> None:
+        super().__init__(f"was written by another version of onehop, in form {version}; this one reads form {VERSION}")
+
+
 class _Whole(msgspec.Struct, tag="whole"):
     version: int
     host: HostName
@@ -41,7 +46,12 @@ class _Change(msgspec.Struct, tag="change"):
     removes: list[Ref]
 
 
+class _Form(msgspec.Struct):
+    version: int
+
+
 _ENCODER = msgspec.msgpack.Encoder()
+_FORMS = msgspec.msgpack.Decoder(_Form)
 _DECODER: msgspec.msgpack.Decoder[_Whole | _Change] = msgspec.msgpack.Decoder(_Whole | _Change)
 
 
@@ -69,7 +79,7 @@ class LocalCopy:
         """The last view that was kept, or None where there is none.
 
         Raises:
-            LocalCopyError: it is damaged; it was moved aside.
+            LocalCopyError: it is damaged, or of another version; it was moved aside.
         """
         try:
             content = self._path.read_bytes()
@@ -79,17 +89,23 @@ class LocalCopy:
             raise LocalCopyError(f"the local copy {self._path} cannot be read: {error}") from None
         try:
             view, end = self._parse(content)
+        except _OtherVersionError as error:
+            raise LocalCopyError(self._put_aside(f"is not damaged, but {error}", ".other")) from None
         except (msgspec.DecodeError, InputError, ValueError, KeyError) as error:
-            aside = self._path.with_suffix(".damaged")
-            try:
-                self._path.replace(aside)
-            except OSError as cause:
-                raise LocalCopyError(f"the local copy {self._path} is damaged and stays there: {cause}") from None
-            raise LocalCopyError(f"the local copy is damaged and was moved to {aside}: {error}") from None
+            raise LocalCopyError(self._put_aside(f"is damaged: {error}", ".damaged")) from None
         self._begin = self._size = end
         if end < len(content):
             self._unwritten = view
         return view
+
+    def _put_aside(self, why: str, suffix: str) -> str:
+        """Keep a file that is of no use out of the way; a sentence about it."""
+        aside = self._path.with_suffix(suffix)
+        try:
+            self._path.replace(aside)
+        except OSError as cause:
+            return f"the local copy {self._path} {why}; it stays there: {cause}"
+        return f"the local copy {why}; it was moved to {aside}, and this host waits for a controller"
 
     def snapshot(self, revision: int, values: list[Value]) -> None:
         """Keep a whole view."""
@@ -167,6 +183,11 @@ class LocalCopy:
                     raise ValueError("its first frame is cut short")
                 LOG.warning("the end of the local copy was cut short and is dropped", revision=view.revision)
                 break
+            if at == 0:
+                # First, because what another version wrote may be anything.
+                form = _FORMS.decode(frame).version
+                if form != VERSION:
+                    raise _OtherVersionError(form)
             at += _HEAD.size + len(frame)
             entry = _DECODER.decode(frame)
             view = self._enter(view, entry)
@@ -176,8 +197,6 @@ class LocalCopy:
 
     def _enter(self, view: Topology | None, entry: _Whole | _Change) -> Topology:
         if isinstance(entry, _Whole):
-            if entry.version != VERSION:
-                raise ValueError(f"it is of version {entry.version}, not {VERSION}")
             if entry.host != self._host:
                 raise ValueError(f"it is host {entry.host[:64]!r}'s, not {self._host}'s")
             check_values(entry.values)

@@ -28,7 +28,6 @@ from onehop.wire import (
     Applied,
     Ask,
     Delta,
-    FromController,
     Heartbeat,
     InSync,
     PortUse,
@@ -39,6 +38,7 @@ from onehop.wire import (
     Welcome,
     decode_from_controller,
     encode,
+    known,
 )
 from onehop.wire.digest import digest_of
 
@@ -226,7 +226,7 @@ class Source:
         upserts: list[Value] = []
         removes: list[Ref] = []
         async for frame in connection:
-            message: FromController = decode_from_controller(frame)
+            message = known(decode_from_controller, frame)
             self._spoke = time.monotonic()
             if isinstance(message, Snapshot):
                 values = [*(values or ()), *message.values] if not message.first else list(message.values)
@@ -246,7 +246,7 @@ class Source:
                 self.wanted = max(self.wanted, message.revision)
             elif isinstance(message, Refused):
                 raise StateError(message.reason)
-            else:
+            elif message is not None:
                 raise WireError("a second Welcome in one session")
 
     def _in_sync(self, revision: int) -> None:

@@ -8,12 +8,12 @@ from cryptography.hazmat.primitives import serialization
 from websockets.asyncio.server import ServerConnection
 
 from onehop.controller import pki
-from onehop.errors import NotFoundError, SettingsError, WireError
+from onehop.errors import NotFoundError, SettingsError
 from onehop.log import logger
 from onehop.net.identifier import HostName, parse_host
 from onehop.settings import ControllerSettings, split_address
 from onehop.store import Store, Transaction
-from onehop.wire import PROTOCOL_VERSION, Joined, JoinRequest, decode_join, encode
+from onehop.wire import Joined, JoinRequest, agreed, decode_join, encode
 from onehop.wire.token import JoinToken
 
 LOG = logger("join")
@@ -116,11 +116,7 @@ async def renew(connection: ServerConnection, store: Store, directory: Path, hos
 
 async def _request(connection: ServerConnection) -> JoinRequest:
     request = decode_join(await connection.recv())
-    if request.version != PROTOCOL_VERSION:
-        raise WireError(
-            f"the agent speaks version {request.version} of the protocol and this controller version "
-            f"{PROTOCOL_VERSION}; install the same onehop on both"
-        )
+    agreed(request.version, "agent")
     return request
 
 

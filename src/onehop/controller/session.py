@@ -39,6 +39,7 @@ from onehop.wire import (
     Usage,
     decode_from_agent,
     encode,
+    known,
 )
 from onehop.wire import Heartbeat as WireHeartbeat
 
@@ -222,7 +223,7 @@ class Session:
             while wait := self._frames.wait(self.host):
                 # Not read is not lost: TCP stops an agent that says more than anybody can mean.
                 await asyncio.sleep(wait)
-            message = decode_from_agent(frame)
+            message = known(decode_from_agent, frame)
             if isinstance(message, Status):
                 self._take_status(message)
             elif isinstance(message, Applied):
@@ -250,7 +251,7 @@ class Session:
             elif isinstance(message, Refused):
                 LOG.warning("agent ends the session", host=self.host, reason=message.reason)
                 return
-            else:
+            elif message is not None:
                 raise WireError("a second Hello in one session")
 
     def _acknowledged(self, revision: int) -> None:

@@ -28,7 +28,7 @@ from onehop.net.identifier import HostName
 from onehop.settings import ControllerSettings
 from onehop.store import Heartbeat, Store, Transaction
 from onehop.store.record import Approval, HostRow
-from onehop.wire import MAX_FRAME, PROTOCOL_VERSION, Hello, Refused, Welcome, decode_from_agent, encode
+from onehop.wire import MAX_FRAME, Hello, Refused, Welcome, agreed, decode_from_agent, encode
 from onehop.wire.digest import digest_of
 
 LOG = logger("stream")
@@ -208,7 +208,7 @@ class Stream:
             await connection.send(
                 encode(
                     Welcome(
-                        version=PROTOCOL_VERSION,
+                        version=agreed(hello.version, "agent"),
                         software=__version__,
                         heartbeat_seconds=min(
                             self._settings.heartbeat_seconds, self._settings.owner_detection_seconds / SIGNS
@@ -230,11 +230,7 @@ class Stream:
         host = peer.host
         if not isinstance(hello, Hello):
             raise WireError("a session begins with a Hello")
-        if hello.version != PROTOCOL_VERSION:
-            raise WireError(
-                f"the agent speaks version {hello.version} of the protocol and this controller version "
-                f"{PROTOCOL_VERSION}; install the same onehop on both"
-            )
+        agreed(hello.version, "agent")
         if hello.host != host:
             raise WireError(f"the agent calls itself {hello.host}, but its certificate is {host}'s")
 

@@ -1,10 +1,11 @@
 """What controller and agent say to each other: values, and their form in bytes. No I/O."""
 
-from onehop.wire.codec import decode_from_agent, decode_from_controller, decode_join, decode_joined, encode
+from onehop.wire.codec import decode_from_agent, decode_from_controller, decode_join, decode_joined, encode, known
 from onehop.wire.message import (
     MAX_FRAME,
     MAX_REQUESTS,
     MAX_VALUES,
+    OLDEST_VERSION,
     PROTOCOL_VERSION,
     Acting,
     Applied,
@@ -27,11 +28,13 @@ from onehop.wire.message import (
     Usage,
     Welcome,
 )
+from onehop.wire.version import agreed
 
 __all__ = [
     "MAX_FRAME",
     "MAX_REQUESTS",
     "MAX_VALUES",
+    "OLDEST_VERSION",
     "PROTOCOL_VERSION",
     "Acting",
     "Applied",
@@ -53,9 +56,11 @@ __all__ = [
     "Status",
     "Usage",
     "Welcome",
+    "agreed",
     "decode_from_agent",
     "decode_from_controller",
     "decode_join",
     "decode_joined",
     "encode",
+    "known",
 ]

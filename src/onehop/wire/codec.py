@@ -4,11 +4,12 @@ An identifier ends up in the names of namespaces and files, so no message leaves
 the same holds for addresses and MACs, which end up in netlink attributes and rulesets.
 """
 
-from typing import TypeVar
+from collections.abc import Callable
+from typing import TypeVar, get_args
 
 import msgspec
 
-from onehop.errors import AddressError, IdentifierError, WireError
+from onehop.errors import AddressError, IdentifierError, UnknownMessageError, WireError
 from onehop.net import address
 from onehop.net.identifier import parse_host, parse_uuid
 from onehop.wire.check import check_canonical, check_ref, check_values
@@ -28,6 +29,16 @@ from onehop.wire.message import (
 )
 
 M = TypeVar("M")
+
+
+class _Head(msgspec.Struct):
+    type: str
+
+
+_HEADS = msgspec.msgpack.Decoder(_Head)
+_NAMES = frozenset(
+    str(type_.__struct_config__.tag) for type_ in (*get_args(FromAgent), *get_args(FromController), JoinRequest, Joined)
+)
 
 _ENCODER = msgspec.msgpack.Encoder()
 _FROM_AGENT: msgspec.msgpack.Decoder[FromAgent] = msgspec.msgpack.Decoder(FromAgent)
@@ -119,6 +130,22 @@ def decode_joined(frame: bytes | str) -> Joined | Refused:
     return message
 
 
+def known(decode: Callable[[bytes | str], M], frame: bytes | str) -> M | None:
+    """What a frame says; None where only a newer version knows what that is: it is passed over.
+
+    Args:
+        decode: `decode_from_agent` or `decode_from_controller`.
+        frame: as it came.
+
+    Raises:
+        WireError: as `decode`.
+    """
+    try:
+        return decode(frame)
+    except UnknownMessageError:
+        return None
+
+
 def _decode(decoder: msgspec.msgpack.Decoder[M], frame: bytes | str) -> M:
     if isinstance(frame, str):
         raise WireError("a text frame came where only binary ones are used")
@@ -127,6 +154,17 @@ def _decode(decoder: msgspec.msgpack.Decoder[M], frame: bytes | str) -> M:
     try:
         return decoder.decode(frame)
     except msgspec.DecodeError as error:
+        name = _name(frame)
+        if name and name not in _NAMES:
+            raise UnknownMessageError(f"a message of an unknown type: {name[:64]!r}") from None
         raise WireError(f"not a message of the protocol: {error}") from None
     except (RecursionError, UnicodeDecodeError, ValueError, OverflowError) as error:
         raise WireError(f"not a message of the protocol: {type(error).__name__}") from None
+
+
+def _name(frame: bytes) -> str:
+    """The type of what may be a message of a newer version, or "" of what cannot."""
+    try:
+        return _HEADS.decode(frame).type
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError, OverflowError):
+        return ""

@@ -25,8 +25,14 @@ from msgspec import Meta
 
 from onehop.model.topology import Ref, Value
 
-PROTOCOL_VERSION = 2
-"""Raised with every change that the other side could misread; sides with different ones refuse each other."""
+PROTOCOL_VERSION = 3
+"""Raised with every change that the other side should know of. A session speaks the lower one of its two sides."""
+
+OLDEST_VERSION = 2
+"""The lowest that is still spoken here. Raised when who does not know a change would harm its host: since 2 there are
+security groups. Fields that were added since have a default, and who does not know them passes over them; messages of
+types that were added since go to nobody who speaks less.
+"""
 
 MAX_FRAME = 1 << 20
 """Octets; a longer frame ends the session."""
@@ -78,7 +84,7 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
     """Controller: go on.
 
     Attributes:
-        version: `PROTOCOL_VERSION` of the controller.
+        version: that both speak.
         software: version of onehop, for people.
         heartbeat_seconds: how often the agent is to show that it is alive.
     """

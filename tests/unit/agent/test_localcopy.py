@@ -1,8 +1,13 @@
 """The local copy: old or new, never a part; damage is never believed."""
 
 import os
+import shutil
+import struct
+from collections import Counter
+from hashlib import blake2b
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +16,7 @@ from onehop.agent.localcopy import FILE, LocalCopy
 from onehop.errors import LocalCopyError
 from onehop.model.topology import Topology, Value, ref
 from onehop.net.identifier import HostName
+from tests.unit.wire import version2
 from tests.worlds import World
 
 HOST = HostName("host-1")
@@ -165,3 +171,32 @@ def test_a_change_before_any_whole_view_is_said(tmp_path: Path) -> None:
     copy = LocalCopy(tmp_path, HOST)
     copy.delta(2, world(), [])
     assert copy.trouble
+
+
+def test_a_copy_of_the_last_version_is_read(tmp_path: Path) -> None:
+    """Written by an agent of version 2: a whole view and a change."""
+    shutil.copy(version2.DIRECTORY / FILE, tmp_path / FILE)
+    copy = LocalCopy(tmp_path, HOST)
+    view = copy.load()
+    assert view is not None
+    assert view.revision == 6
+    kinds = Counter(ref(value)[0] for value in view)
+    assert kinds == {"subnet": 4, "host": 3, "network": 2, "port": 2, "router": 1, "security_group": 1, "floatingip": 1}
+    copy.delta(7, [], [ref(next(iter(view.ports.values())))])
+    again = LocalCopy(tmp_path, HOST).load()
+    assert again is not None
+    assert (again.revision, len(again.ports)) == (7, 1)
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_a_copy_in_another_form_is_put_aside_with_a_sentence_that_says_so(tmp_path: Path, version: int) -> None:
+    strange = {"type": "whole", "version": version, "host": HOST, "revision": 5, "values": [{"kind": "flavor"}]}
+    content = msgspec.msgpack.encode(strange)
+    frame = struct.pack("!I16s", len(content), blake2b(content, digest_size=16).digest()) + content
+    (tmp_path / FILE).write_bytes(frame)
+    with pytest.raises(LocalCopyError) as caught:
+        LocalCopy(tmp_path, HOST).load()
+    assert f"was written by another version of onehop, in form {version}; this one reads form 2" in str(caught.value)
+    assert "waits for a controller" in str(caught.value)
+    assert (tmp_path / f"{FILE}.other").read_bytes() == frame
+    assert LocalCopy(tmp_path, HOST).load() is None

@@ -6,7 +6,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from onehop.model.topology import ref
-from onehop.wire import Heartbeat, InSync, Refused, ResourceStatus, decode_from_controller, encode
+from onehop.wire import OLDEST_VERSION, Heartbeat, InSync, Refused, ResourceStatus, decode_from_controller, encode
 from tests.store import rows
 from tests.unit.controller.streams import LIMIT, Site, bound_port, eventually, hello_of
 
@@ -135,14 +135,15 @@ def test_an_agent_cannot_call_itself_by_another_hosts_name(site: Site) -> None:
     asyncio.run(scenario())
 
 
-def test_another_version_of_the_protocol_is_refused_with_what_to_do(site: Site) -> None:
+def test_a_version_of_the_protocol_that_is_too_old_is_refused_with_what_to_do(site: Site) -> None:
     async def scenario() -> None:
         directory = site.host("host-1")
         async with site.running(), site.connection(directory) as connection:
-            await connection.send(encode(hello_of("host-1", version=99)))
+            await connection.send(encode(hello_of("host-1", version=OLDEST_VERSION - 1)))
             answer = decode_from_controller(await connection.recv())
             assert isinstance(answer, Refused)
-            assert "version" in answer.reason
+            assert f"version {OLDEST_VERSION - 1}" in answer.reason
+            assert "update the agent" in answer.reason
 
     asyncio.run(scenario())
 
