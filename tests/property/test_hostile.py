@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from onehop.agent.localcopy import FILE, LocalCopy
+from onehop.agent.localcopy import FILE, VERSION, LocalCopy
 from onehop.errors import LocalCopyError, WireError
 from onehop.model.topology import VALUES, Topology
 from onehop.net.identifier import HostName
@@ -161,7 +161,7 @@ def test_an_identifier_that_is_no_uuid_never_becomes_a_name(tmp_path: Path, id: 
     for value in values:
         if value["kind"] == "network":
             value["id"] = id
-    entry = {"type": "whole", "version": 1, "host": HOST, "revision": 1, "values": values}
+    entry = {"type": "whole", "version": VERSION, "host": HOST, "revision": 1, "values": values}
     body = msgspec.msgpack.encode(entry)
     frame = struct.pack("!I16s", len(body), blake2b(body, digest_size=16).digest()) + body
     assert read(tmp_path, frame) is None
