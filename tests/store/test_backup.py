@@ -107,17 +107,20 @@ def test_a_backup_of_either_database_is_restored_on_either(
 
 def test_a_backup_is_of_one_moment_while_others_write(store: Store, database_url: str, tmp_path: Path) -> None:
     """Each transaction makes a pair: a backup with half of one, or of another revision, would be a mixture."""
-    stop = threading.Event()
+    stop, wrote = threading.Event(), threading.Event()
 
     def write() -> None:
         while not stop.is_set():
             store.run(lambda tx: [rows.network(tx), rows.network(tx)])
+            wrote.set()
 
     writer = threading.Thread(target=write)
     writer.start()
     try:
         revisions = []
         for number in range(3):
+            wrote.clear()
+            assert wrote.wait(60)
             path = kept(database_url, tmp_path / f"{number}")
             with closing(sqlite3.connect(path)) as connection:
                 (networks,) = connection.execute("SELECT count(*) FROM network").fetchone()
@@ -126,8 +129,7 @@ def test_a_backup_is_of_one_moment_while_others_write(store: Store, database_url
     finally:
         stop.set()
         writer.join()
-    assert revisions == sorted(revisions)
-    assert store.revision() > revisions[0]
+    assert revisions == sorted(set(revisions))
 
 
 def test_a_backup_is_for_its_owner_alone_and_replaces_nothing(store: Store, database_url: str, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ _OTHERS = sa.text(
     "SELECT CAST(client_addr AS TEXT) AS client_addr FROM pg_stat_activity "
     "WHERE datname = current_database() AND application_name = :name AND pid <> pg_backend_pid()"
 )
-_GONE_SECONDS, _POLL = 2.0, 0.05
+_GONE_SECONDS, _POLL = 4.0, 0.05
 """The server takes a moment to notice that a client has ended."""
 
 PAUSE_MS = 5_000
