@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from onehop.errors import ConflictError, NotFoundError, StoreError
+from onehop.errors import BusyError, ConflictError, NotFoundError, StoreError
 from onehop.store import archive, migration
 from onehop.store.archive import Manifest
 from onehop.store.database import Database, parse
@@ -71,14 +71,19 @@ def _keep(temporary: Path, path: Path) -> None:
 def _copy_rows(database: Database, path: Path) -> None:
     """Everything in one snapshot of a database, into an empty SQLite file."""
     try:
-        with contextlib.closing(database), database.read() as source:
-            schema = migration.current(source)
+        with contextlib.closing(database), contextlib.closing(Sqlite(parse(f"sqlite:///{path.absolute()}"))) as file:
+            with database.read() as source:
+                schema = migration.current(source)
             if schema is None:
                 raise NotFoundError("there is nothing in the database yet: start a controller first")
-            with contextlib.closing(Sqlite(parse(f"sqlite:///{path.absolute()}"))) as file, file.write() as target:
-                # Made by the same steps as the database was, so that an older one can be kept before an update.
+            with file.write() as target:
+                # Made by the same steps as the database was, so that an older one can be kept before an update. Before
+                # the snapshot is taken: a server ends a transaction in which nothing is asked for some seconds.
                 migration.run(target, schema)
-                _fill(source, target)
+                with database.read() as source:
+                    if migration.current(source) != schema:
+                        raise BusyError("another process is migrating the database: try again")
+                    _fill(source, target)
                 target.commit()
     except DBAPIError as error:
         raise StoreError(f"the database cannot be read: {error.orig}") from error
