@@ -134,7 +134,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
         vtep: this host's IP address for VXLAN.
         underlay_interface: the interface with that address; its MTU is told to the controller. Empty looks it up.
         physical_networks: name of each physical network that this host reaches = the bridge that leads to it.
-        gateway_host: may own routers' external addresses.
+        gateway_host: may own routers' external addresses, if `onehop host add` or `set` let it.
         state_dir: local copy of the last view, plugs, key and certificate.
         run_dir: holds ``agent.sock``.
         vxlan_port: UDP port of VXLAN.
