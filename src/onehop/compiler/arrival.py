@@ -10,15 +10,14 @@ from onehop.compiler import nft, steering, translation
 from onehop.compiler.addresses import external, gateways, inside, legs
 from onehop.compiler.north import North
 from onehop.compiler.steering import ERRORS, MARKED, UNMARKED
+from onehop.compiler.translation import INSIDE
 from onehop.net.address import LINK_LOCAL
 
-INSIDE = 'iifname "qr-*"'
 NOWHERE = f"ip daddr {LINK_LOCAL} counter drop"
 """Some link-local addresses are the router's own, on its transit leg, and no instance's business (RFC 3927, 7)."""
 
 _RAW = "type filter hook prerouting priority raw; policy accept;"
 _TRACKED = "type filter hook prerouting priority mangle; policy accept;"
-_TRANSLATED = "type filter hook prerouting priority dstnat + 10; policy accept;"
 _PORTLESS = "ip protocol != { icmp, tcp, udp }"
 
 
@@ -27,29 +26,40 @@ def chains(north: North) -> Iterator[str]:
     yield nft.chain("steer_icmp", steering.rules_of_icmp(north))
     yield nft.chain("steer_ports", steering.rules_of_ports(north))
     yield nft.chain("steer", steering.rules(north))
+    yield nft.chain("steer_inside", steering.rules_from_inside(north))
     yield nft.chain("mine", _mine(north))
     yield nft.chain("inside_only", [f"{source} notrack accept" for source in nft.within("ip saddr", inside(north))])
     if north.leg is not None:
         yield nft.chain("shared", _shared(north))
         yield nft.chain("from_outside", _from_outside(north))
+    yield nft.chain("astray", ["counter drop"])
+    yield nft.chain("to_others", _to_others(north))
     yield nft.chain("from_inside", _from_inside(north))
     yield nft.chain("from_transit", _from_transit(north))
     yield nft.chain("raw", _raw(north), _RAW)
     if not north.blocks:
-        # What only the owner can translate outwards has to go there before it is translated inwards here.
+        # What only the owner can translate outwards has to go there before it is translated inwards here. It is told
+        # from answers by its connection.
         yield nft.chain("inside_out", [f"{INSIDE} jump to_others"], _TRACKED)
-    yield nft.chain("to_others", _to_others(north))
-    yield nft.chain("to_external", _to_external(north))
-    yield nft.chain("astray", _towards(north, "goto to_external"), _TRANSLATED)
+
+
+def astray(north: North) -> Iterator[str]:
+    """Walk 6, no loops: what came by transit was meant to be un-translated here, and was not. A host with an external
+    leg passes on what goes to external addresses that nobody steers.
+    """
+    came = f'iifname "{north.transit}"'
+    if north.owner:
+        yield f"{came} {nft.outside('ip saddr', inside(north))} ip saddr != @external ip daddr @answered goto astray"
+    elif north.leg is None:
+        yield f"{came} ip daddr @external goto astray"
+    else:
+        yield f"{came} ip daddr @answered goto astray"
+        yield f'iifname "{north.leg}" ip daddr @answered goto astray'
 
 
 def lonely() -> str:
     """The chain of a router without IPv4 outside: it has a transit leg all the same."""
     return nft.chain("raw", [f"{INSIDE} {NOWHERE}"], _RAW)
-
-
-def _towards(north: North, verdict: str) -> list[str]:
-    return [f"{match} {verdict}" for match in nft.within("ip daddr", external(north))]
 
 
 def _raw(north: North) -> Iterator[str]:
@@ -124,6 +134,9 @@ def _from_inside(north: North) -> Iterator[str]:
         else:
             yield f"{lone}{translation.NOT_FORWARDED}notrack {owner}"
     yield from _routed(north)
+    if north.blocks:
+        for destination in nft.within("ip daddr", external(north)):
+            yield f"{destination} goto to_others"
 
 
 def _from_transit(north: North) -> Iterator[str]:
@@ -136,6 +149,9 @@ def _from_transit(north: North) -> Iterator[str]:
             # What a host sent here because it did not know better yet goes on, once: there nothing is marked again.
             yield "ip saddr @external jump steer"
             yield f"{MARKED} notrack"
+            # Walks 7 and 9: what another host's instances say is treated like what comes from inside.
+            sources, destinations = nft.within("ip saddr", inside(north)), nft.within("ip daddr", external(north))
+            yield from (f"{source} {to} jump steer_inside" for source in sources for to in destinations)
         # Walk 3: of hosts without external leg; translated there, only passed on here.
         yield f"{nft.outside('ip saddr', inside(north))} ip daddr != @answered notrack"
     yield from _routed(north)
@@ -148,26 +164,13 @@ def _routed(north: North) -> Iterator[str]:
         yield f"{routed}{translation.NOT_FORWARDED}notrack"
 
 
-def _to_external(north: North) -> Iterator[str]:
-    """What is still addressed to the external network: another host's, somebody's outside, or astray."""
-    yield f"{MARKED} accept"
-    if north.blocks:
-        yield f"{INSIDE} goto to_others"
-    came = f'iifname "{north.transit}"'
-    if north.owner:
-        yield f"{came} ip saddr @inside jump steer"
-        yield f"{came} ip saddr @inside accept"
-        yield f"{came} ip saddr @external accept"
-    # Walk 6, no loops: what came by transit was meant to be un-translated here, and was not. A host with an external
-    # leg passes on what goes to external addresses that nobody steers.
-    yield f"{came} ip daddr {'@answered' if north.leg is not None else '@external'} counter drop"
-    if north.leg is not None and not north.owner:
-        yield f'iifname "{north.leg}" ip daddr @answered counter drop'
-
-
 def _to_others(north: North) -> Iterator[str]:
-    """Walk 4 and 6: from inside to what another host translates. Tracked, since answers are un-translated here."""
-    yield f"{UNMARKED} jump steer"
+    """Walk 4 and 6: from inside to what another host translates. Tracked, since answers are un-translated here.
+
+    Marked before tracking has turned anything back: that leaves alone what is addressed to a block of another host, and
+    what is addressed to this host's own is not marked.
+    """
+    yield f"{UNMARKED} jump {'steer_inside' if north.blocks else 'steer'}"
     owner = steering.mark_of_owner(north)
     if owner is None:
         return

@@ -5,14 +5,11 @@ Every packet passes here, so what most packets need comes first, and a compariso
 
 from collections.abc import Iterator
 
-from onehop.compiler import nft, translation
+from onehop.compiler import arrival, nft, translation
 from onehop.compiler.addresses import inside
-from onehop.compiler.arrival import INSIDE
 from onehop.compiler.north import North
 from onehop.compiler.steering import ERRORS, UNMARKED
-from onehop.net import naming
 from onehop.net.address import LINK_LOCAL
-from onehop.objects import Ruleset
 
 _TRANSLATE = "type nat hook postrouting priority srcnat; policy accept;"
 
@@ -24,47 +21,40 @@ def chains(north: North) -> Iterator[str]:
     yield nft.chain("to_transit", _to_transit(north))
     yield nft.chain("leave", _leave(north))
     # A connection whose packet lost its way while rules change hands must not be reset: nobody is at home here.
-    mine = ["ip daddr @external tcp flags ! syn counter drop"]
-    yield nft.chain("to_self", mine, "type filter hook input priority filter; policy accept;")
+    yield nft.chain("to_self", _to_self(north), "type filter hook input priority filter; policy accept;")
     yield nft.chain("severed", translation.severed())
-    yield nft.chain("forward", _forward(north), "type filter hook forward priority filter; policy accept;")
+    yield nft.chain("kept", translation.kept(north))
+    yield nft.chain("forward", _forward(), "type filter hook forward priority filter; policy accept;")
     yield nft.chain("own_source", _own_source(north), "type filter hook output priority raw; policy accept;")
     # Walk 6: what this router itself answers, and what it has to say of a steered packet, goes where that came from.
     hook = "type route hook output priority mangle; policy accept;"
     yield nft.chain("own_answers", [f"{UNMARKED} jump steer"], hook)
-    yield nft.chain("own_packets", _as_it_is(), "type filter hook output priority filter; policy accept;")
+    yield nft.chain("own_packets", _own_packets(north), "type filter hook output priority filter; policy accept;")
     yield nft.chain("translate", translation.outwards(north))
     # What is translated never comes back from there.
     yield nft.chain("translate_out", ["jump translate", "goto leave"], _TRANSLATE)
 
 
-def unmarked(north: North) -> Ruleset:
-    """The table that takes our mark off what leaves by the transit leg; by other legs nothing is marked.
-
-    Its VXLAN device asks the host's routing rules for a way to the other host, with the mark of the packet inside.
-    """
-    keep = f"meta mark set meta mark & {0xFFFFFFFF ^ naming.STEERING_MASK:#010x}"
-    return Ruleset(
-        namespace=north.namespace,
-        family="netdev",
-        table=naming.NORTH_TABLE,
-        sets=(),
-        body=nft.body(nft.chain("unmark", [keep], nft.netdev_hook("egress", north.transit))),
-        devices=(north.transit,),
-    )
+def _to_self(north: North) -> Iterator[str]:
+    yield "ip daddr @external tcp flags ! syn counter drop"
+    if north.owner:
+        yield from arrival.astray(north)
 
 
-def _forward(north: North) -> Iterator[str]:
-    yield from translation.severing(north)
-    yield from _as_it_is()
-    if north.gateway.enable_snat:
-        # Walk 12: with another block it would be another connection, so let the instance begin a new one at once.
-        fresh = f"ct state new {INSIDE} tcp flags ! syn,rst {translation.WITHOUT_FLOATING_IP}"
-        yield f"{fresh}ct original ip daddr != @inside ct original ip daddr != @gateways counter reject with tcp reset"
+def _forward() -> Iterator[str]:
+    yield from translation.severing()
+    yield "ct state invalid,untracked goto leave"
+    # Of what will not be translated only the first packet is looked at later: one that was for this router itself while
+    # it owned may be a stray now.
+    yield "ct status confirmed ct status ! snat,dnat goto leave"
 
 
-def _as_it_is() -> Iterator[str]:
-    """What will not be translated has to be fit to leave as it is; of the rest only the first packet is looked at."""
+def _own_packets(north: North) -> Iterator[str]:
+    if not north.owner and north.gateway.enable_snat:
+        # Of what came to the wrong host nobody hears that its way was too long.
+        late = 'oifname != "qr-*" icmp type time-exceeded'
+        yield f"{late} ct state invalid goto astray"
+        yield f"{late} ct status ! snat,dnat goto astray"
     yield "ct state invalid,untracked goto leave"
     yield "ct state established,related ct status ! snat,dnat goto leave"
 
@@ -86,6 +76,8 @@ def _leave(north: North) -> Iterator[str]:
 
 def _to_outside(north: North) -> Iterator[str]:
     """What may leave: what was translated; what Linux calls invalid was not, and stays."""
+    if not north.owner:
+        yield from arrival.astray(north)
     yield "ip saddr @answered accept"
     if not north.gateway.enable_snat:
         yield from _answers()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from onehop.compiler import nft
 from onehop.compiler.context import Context
-from onehop.compiler.north import North, norths
+from onehop.compiler.north import North, norths, transit_mtu
 from onehop.compiler.state import Claim, Refusal
 from onehop.model.gateway import RouterHost
 from onehop.model.topology import Ref
@@ -33,6 +33,12 @@ from onehop.objects import (
 )
 
 METRIC = 100
+_SETTINGS = (
+    ("net/netfilter/nf_conntrack_tcp_be_liberal", "1"),
+    ("net/netfilter/nf_conntrack_tcp_loose", "1"),
+    # Nobody listens in a router: no need to look for a socket before each packet is routed.
+    ("net/ipv4/ip_early_demux", "0"),
+)
 _EVERYWHERE = "0.0.0.0/0"
 
 
@@ -55,8 +61,8 @@ def _setting(namespace: str, link: str) -> Iterator[Sysctl]:
 
 
 def _external(north: North) -> Iterator[KernelObject]:
-    for path in ("net/netfilter/nf_conntrack_tcp_be_liberal", "net/netfilter/nf_conntrack_tcp_loose"):
-        yield Sysctl(namespace=north.namespace, path=path, value="1")
+    for path, value in _SETTINGS:
+        yield Sysctl(namespace=north.namespace, path=path, value=value)
     if north.leg is None:
         return
     yield Link(
@@ -134,7 +140,7 @@ def _transit(context: Context, north: North) -> Iterator[KernelObject]:
         spec=Vxlan(vni=north.gateway.vni, local=context.me.vtep, port=context.local.vxlan_port),
         alias=naming.mark(naming.router_partition(north.router.id), "router", north.router.id),
         mac=north.me.transit_mac,
-        mtu=min([north.external.mtu, *(s.network.mtu for s, _ in context.interfaces(north.router.id))]),
+        mtu=transit_mtu(context, north),
     )
     yield from _setting(north.namespace, north.transit)
     yield Address(namespace=north.namespace, link=north.transit, address=f"{north.me.transit_ip}/32", scope="link")

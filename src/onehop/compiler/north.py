@@ -180,3 +180,8 @@ def _north_of(context: Context, router: Router, inside: list[str]) -> North | No
         floating=tuple(sorted(sorter.all)),
         answered=tuple(sorted(shared | sorter.translated.keys())) if bridge is not None else (),
     )
+
+
+def transit_mtu(context: Context, north: North) -> int:
+    """Octets that a packet on the transit leg may have: whatever fits there fits wherever it goes."""
+    return min([north.external.mtu, *(s.network.mtu for s, _ in context.interfaces(north.router.id))])

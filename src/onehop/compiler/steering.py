@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from onehop.compiler import nft
 from onehop.compiler.north import North
-from onehop.compiler.shares import Span, blocks_of
+from onehop.compiler.shares import Forward, Span, blocks_of
 from onehop.net import naming
 from onehop.objects import NamedSet
 
@@ -26,10 +26,14 @@ _PROTOCOLS = {"tcp": "0x6", "udp": "0x11"}
 def maps(north: North) -> Iterator[NamedSet]:
     """The maps that the rules ask."""
     yield nft.mapping("steer_address", "ipv4_addr : mark", ((a, _mark(n)) for a, n in north.steered.items()))
+    yield nft.address_set("leaving", 4, (a for a in north.translated if a in north.steered))
+    services = "ipv4_addr . inet_proto . inet_service"
+    leaving = {forward for forward, _ in north.steered_forwards} & set(north.forwards)
+    yield nft.any_set("leaving_forwards", services, map(service, leaving), interval=True)
     if not north.gateway.enable_snat:
         called = ((a, _mark(n)) for a, n in north.called_inside.items())
         yield nft.mapping("called_inside", "ipv4_addr : mark", called)
-    kind = "ipv4_addr . inet_proto . inet_service : mark"
+    kind = f"{services} : mark"
     elements = ((f"{a} . {p} . {nft.ports(*span)}", mark) for a, p, span, mark in _services(north))
     yield nft.mapping("steer_service", kind, elements, interval=True)
     blocks = list(_blocks(north))
@@ -52,6 +56,14 @@ def rules(north: North) -> Iterator[str]:
         yield "goto steer_ports"
 
 
+def rules_from_inside(north: North) -> Iterator[str]:
+    """The same for what comes from inside: during a move the host that is left goes on translating that."""
+    if north.others:
+        yield "ip daddr @leaving return"
+        yield "ip daddr . ip protocol . th dport @leaving_forwards return"
+        yield "goto steer"
+
+
 def rules_of_ports(north: North) -> Iterator[str]:
     """The same for addresses that several hosts share."""
     if north.others:
@@ -72,6 +84,12 @@ def mark_of_owner(north: North) -> str | None:
     if north.owner or north.owner_host is None:
         return None
     return f"meta mark set {_mark(north.owner_host.number)}"
+
+
+def service(forward: Forward) -> str:
+    """The external address, protocol and ports of a forwarding, as a key."""
+    rule = forward.rule
+    return f"{forward.address} . {rule.protocol} . {nft.ports(rule.external_first, rule.external_last)}"
 
 
 def _services(north: North) -> Iterator[tuple[str, str, tuple[int, int], str]]:

@@ -15,10 +15,11 @@ from onehop.compiler.steering import MARKED
 from onehop.objects import NamedSet
 
 _PORTED = "ip protocol { icmp, tcp, udp }"
-
-
+INSIDE = 'iifname "qr-*"'
+"""A match on what comes from inside."""
 WITHOUT_FLOATING_IP = "ip saddr != @fixed "
 """A match on sources that have no floating IP here."""
+_GONE = "ct original ip daddr . ct reply ip saddr != @bindings ct original ip daddr != @gateways"
 NOT_FORWARDED = "ip saddr . ip protocol . th sport != @forwarded "
 """A match on what is no answer of a forwarded port of this host."""
 
@@ -44,8 +45,14 @@ def maps(north: North) -> Iterator[NamedSet]:
     yield nft.any_set("bindings", "ipv4_addr . ipv4_addr", (f"{external} . {fixed}" for external, fixed in bound))
 
 
-def inwards() -> Iterator[str]:
-    """Rules of the chain that changes destinations. What is marked is translated elsewhere."""
+def inwards(north: North) -> Iterator[str]:
+    """Rules of the chain that changes destinations, of a connection's first packet. What is marked is translated
+    elsewhere.
+    """
+    if north.gateway.enable_snat:
+        # Walk 12: with another block it would be another connection, so let the instance begin a new one at once.
+        anew = f"{INSIDE} tcp flags ! syn,rst {WITHOUT_FLOATING_IP}ip daddr != @inside ip daddr != @gateways"
+        yield f"{anew} counter reject with tcp reset"
     yield f"{MARKED} return"
     yield "dnat to ip daddr . ip protocol . th dport map @forward_in"
     yield "dnat ip to ip daddr . ip protocol . th dport map @forward_port"
@@ -86,15 +93,23 @@ def _exit_set(ip: str) -> str:
     return f"exit_{int(IPv4Address(ip)):08x}"
 
 
-def severing(north: North) -> Iterator[str]:
-    """Rules that find connections of a mapping that is not any more, in both directions.
+def kept(north: North) -> Iterator[str]:
+    """Rules for connections of which the source is translated: what goes on, first what most packets need.
 
     What the gateway address translates stays: its ports are never handed on.
     """
-    into = "ct original ip daddr . ct reply ip saddr != @bindings ct original ip daddr != @gateways"
-    yield f"ct status dnat {into} goto severed"
-    ours = nft.outside("ct reply ip daddr", gateways(north))
-    yield f"ct status snat {ours} ct reply ip daddr . ct original ip saddr != @bindings goto severed"
+    yield f"ct status dnat {_GONE} goto severed"
+    for ours in nft.within("ct reply ip daddr", gateways(north)):
+        yield f"{ours} accept"
+    yield "ct reply ip daddr . ct original ip saddr @bindings accept"
+    yield "goto severed"
+
+
+def severing() -> Iterator[str]:
+    """Rules that let a translated connection go on while its mapping is there, in both directions, and end the rest."""
+    yield "ct status snat goto kept"
+    yield "ct original ip daddr . ct reply ip saddr @bindings accept"
+    yield f"ct status dnat {_GONE} goto severed"
 
 
 def severed() -> Iterator[str]:

@@ -15,7 +15,7 @@ from onehop.verify.watch import SILENT, Watch
 
 INVALID, ESTABLISHED, RELATED, NEW, UNTRACKED = 1, 2, 4, 8, 64
 """Bits of ``ct state``."""
-SNAT, DNAT = 16, 32
+CONFIRMED, SNAT, DNAT = 8, 16, 32
 """Bits of ``ct status``."""
 
 Manipulation = Literal["snat", "dnat"]

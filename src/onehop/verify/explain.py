@@ -24,7 +24,7 @@ _BY_CHAIN: Mapping[tuple[str, str], str] = MappingProxyType(
             "the external leg takes only what is addressed to this router's floating IPs, forwarded ports and gateway "
             "addresses, and never a source of the router's own; associate a floating IP, or forward the port"
         ),
-        ("ip onehop-north", "to_external"): (
+        ("ip onehop-north", "astray"): (
             "it came over the transit leg to be translated back here, and no connection or mapping of this host wants "
             "it: the floating IP or port forwarding is not (or no longer) at this host"
         ),
@@ -35,7 +35,7 @@ _BY_CHAIN: Mapping[tuple[str, str], str] = MappingProxyType(
         ("ip onehop-north", "raw"): "instances do not speak to 169.254.0.0/16 through a router (RFC 3927, 7)",
         ("ip onehop-north", "to_self"): "nobody listens at an external address itself; associate it with a port",
         ("ip onehop-north", "severed"): "its connection's translation is not any more: begin it anew",
-        ("ip onehop-north", "forward"): "its connection's translation is not any more, or it has none: begin it anew",
+        ("ip onehop-north", "translate_in"): "its connection has no translation (any more): begin it anew",
         ("ip6 onehop-north", "from_outside"): (
             "from outside only the router's IPv6 subnets and its external address are reached"
         ),

@@ -69,6 +69,11 @@ class Hooks:
         copies: list[str] = []
         for table, chain in self.space.chains(frozenset({"netdev"}), name, device):
             ruling = self._ruled(table, chain, passing, steps)
+            if ruling.verdict == "forward" and ruling.address:
+                passing.handed_on = ruling.copies[-1], unpack(ruling.address.to_bytes(4))
+                rule = f"table {table.family} {table.name}, chain {ruling.chain}: {ruling.rule}"
+                steps.append(step(self.space, device, "nft", rule))
+                return None, steps, [*copies, *ruling.copies[:-1]]
             copies += ruling.copies
             if ruling.verdict != "accept":
                 return _death(table, ruling), steps, copies

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from onehop.errors import UnknownRuleError
 from onehop.net.address import pack, pack_mac, unpack, unpack_mac
-from onehop.verify.conntrack import INVALID, UNTRACKED, Tracked
+from onehop.verify.conntrack import CONFIRMED, INVALID, NEW, UNTRACKED, Tracked
 from onehop.verify.nft.value import Atom, Field
 from onehop.verify.packet import Arp, Frame, Packet
 
@@ -26,6 +26,7 @@ class Passing:
         tracked: its connection, or None.
         untracked: a rule keeps it out of connection tracking.
         looked: connection tracking has seen it.
+        handed_on: (device, address) of a neighbour there to whom a rule sent it, past all else; empty otherwise.
     """
 
     def __init__(self, frame: Frame, incoming: str = "", outgoing: str = "") -> None:
@@ -37,6 +38,7 @@ class Passing:
         self.tracked: Tracked | None = None
         self.untracked = False
         self.looked = False
+        self.handed_on = ("", "")
 
     @property
     def packet(self) -> Packet:
@@ -208,6 +210,8 @@ _READ: Mapping[str, Callable[[Passing], Atom | None]] = MappingProxyType(
         "ip6 saddr": _ip(6, lambda p: _number(p.source)),
         "ip6 daddr": _ip(6, lambda p: _number(p.destination)),
         "ip frag-off": _ip(4, lambda _: 0),
+        "ip ttl": _ip(4, lambda p: p.ttl),
+        "ip length": _ip(4, lambda p: 20 + len(p.transport())),
         "ip6 nexthdr": _ip(6, lambda p: p.protocol),
         "ip6 hoplimit": _ip(6, lambda p: p.ttl),
         "ip6 length": _ip(6, lambda p: len(p.transport())),
@@ -238,7 +242,8 @@ _READ: Mapping[str, Callable[[Passing], Atom | None]] = MappingProxyType(
         "meta iifname": lambda p: p.incoming,
         "meta oifname": lambda p: p.outgoing,
         "ct state": _state,
-        "ct status": _tracked(lambda t: t.connection.status),
+        # Who has an answer has left its first hooks behind.
+        "ct status": _tracked(lambda t: t.connection.status | (CONFIRMED if t.state != NEW else 0)),
         "ct direction": _tracked(lambda t: int(t.is_reply)),
         "ct mark": _tracked(lambda t: t.connection.mark),
         "ct zone": lambda p: p.zone,

@@ -1,15 +1,14 @@
 """A packet's way through namespaces, bridges and tunnels of every host, until it is delivered or dies.
 
-`Walk` is the network for the length of one trace: what is learned on the way (neighbours, connections, MACs behind a
-bridge's ports) stays in it, so that the answer can be sent after the question. Frames are followed depth first, each
-copy to its end. Not in the model: fragments, MTU, queues, time.
+`Walk` is the network for one trace: what is learned on the way stays in it, so that the answer can be sent after the
+question. Frames are followed depth first. Not in the model: fragments, MTU, queues, time.
 """
 
 from collections.abc import Iterable
 
 from onehop.net import naming
 from onehop.objects import Link, Tap, Veth, Vxlan
-from onehop.verify import neighbour
+from onehop.verify import neighbour, relay
 from onehop.verify.hook import Hooks
 from onehop.verify.layer3 import Layer3
 from onehop.verify.packet import Arp, Frame, Packet
@@ -94,6 +93,8 @@ class Walk(Layer3):
         ends = [end for device in copies for end in self.transmit(space, space.links[device], frame, trail)]
         if death is not None:
             return [*ends, ended(trail, space, link.name, passing, death)]
+        if passing.handed_on[0]:
+            return ends + relay.hand_on(self, space, passing, trail)
         if link.master is not None:
             return ends + self.switch.forward(space, link.master, link, passing.frame, trail)
         self.watch.destination(passing.frame.destination, (link.mac or "",))

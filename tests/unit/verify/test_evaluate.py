@@ -211,6 +211,19 @@ def test_copies_go_to_a_device_and_forwards_take_the_packet_away() -> None:
     assert (sent.verdict, sent.copies) == ("forward", ("vxlan-1",))
 
 
+def test_a_packet_is_handed_on_to_the_neighbour_that_a_rule_or_its_map_names() -> None:
+    sent = ruled(passing(), 'fwd ip to 169.254.1.2 device "qt-1"')
+    assert (sent.verdict, sent.copies, sent.address) == ("forward", ("qt-1",), 0xA9FE0102)
+    sent = ruled(passing(), 'fwd ip to ip daddr map @to_address device "qt-1"')
+    assert (sent.verdict, sent.address) == ("forward", 0x0A00010A)
+    # Whom the map does not know goes on.
+    assert ruled(passing(ECHO), 'fwd ip to ip daddr map @to_address device "qt-1"', "drop").verdict == "drop"
+    with pytest.raises(UnknownRuleError):
+        ruled(passing(), 'fwd ip to ip daddr device "qt-1"')
+    with pytest.raises(UnknownRuleError):
+        ruled(passing(), "fwd ip to 169.254.1.2")
+
+
 def test_arp_is_read_and_rewritten_in_arp_and_ethernet() -> None:
     question = Arp(operation=1, sender_mac=HERE, sender="10.0.1.1", target_mac=BROADCAST, target="10.0.1.9")
     subject = passing(question)

@@ -57,7 +57,7 @@ def test_every_rule_that_is_compiled_is_known(scenario: Callable[[], Scenario]) 
 @pytest.mark.parametrize(
     "rule",
     [
-        "ip ttl 64 drop",
+        "ip dscp 46 drop",
         "ip saddr 10.0.0.1 queue to 5",
         "ip saddr 10.0.0.300 drop",
         "ip saddr 10.0.0.0/33 drop",
@@ -104,7 +104,7 @@ def test_a_hook_that_is_not_known_is_an_error(hook: str) -> None:
         NamedSet("s", ("cgroup",)),
         NamedSet("s", ("ipv4_addr",), elements=("fe80::/10 : 5",)),
         NamedSet("s", ("ipv4_addr", "inet_service"), elements=("10.0.0.1",)),
-        NamedSet("s", ("ip ttl",), typeof=True),
+        NamedSet("s", ("ip dscp",), typeof=True),
     ],
 )
 def test_a_set_that_is_not_known_is_an_error(one: NamedSet) -> None:

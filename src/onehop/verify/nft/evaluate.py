@@ -87,7 +87,8 @@ class Ruling(msgspec.Struct, frozen=True):
         chain, rule: where it was decided; `rule` is empty where it was the policy.
         said: what rules did on the way.
         copies: devices that a copy goes to.
-        address, ports: of a translation: the new address, and the ports of which one is to be chosen.
+        address, ports: of a translation: the new address, and the ports of which one is to be chosen. Of what is sent
+            away to a neighbour: its address.
         how: of a reject.
     """
 
@@ -135,7 +136,7 @@ def evaluate(
     if isinstance(part, Translate):
         return Ruling("translate", name, text, said, copies, run.address, run.ports)
     if isinstance(part, Copy):
-        return Ruling("forward", name, text, said, (*copies, part.device))
+        return Ruling("forward", name, text, said, (*copies, part.device), run.address)
     return Ruling("drop" if part.word == "drop" else "accept", name, text, said, copies)
 
 
@@ -289,6 +290,13 @@ class _Run:
         return part
 
     def copy(self, part: Copy) -> bool | Copy:
+        if isinstance(part.hop, Looked):
+            value = self.look(part.hop)
+            if not isinstance(value, tuple) or not value or not isinstance(value[0], int):
+                return False
+            self.address = value[0]
+        elif part.hop is not None:
+            self.address = part.hop
         if part.away:
             return part
         self.copies.append(part.device)

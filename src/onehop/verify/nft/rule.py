@@ -144,6 +144,11 @@ def _part(reader: _Reader) -> Part:
         return Copy(reader.next().strip('"'))
     if reader.take("fwd", "to"):
         return Copy(reader.next().strip('"'), away=True)
+    if reader.take("fwd", "ip", "to"):
+        hop = _hop(reader)
+        if not reader.take("device"):
+            raise UnknownRuleError("fwd to a neighbour without its device is not known")
+        return Copy(reader.next().strip('"'), away=True, hop=hop)
     if reader.take("limit", "rate"):
         return _limit(reader)
     if reader.take("log"):
@@ -154,6 +159,15 @@ def _part(reader: _Reader) -> Part:
     if not fields:
         raise UnknownRuleError(f"{word!r} is not known")
     return _about(reader, fields)
+
+
+def _hop(reader: _Reader) -> int | Looked:
+    fields = reader.fields()
+    if not fields:
+        return _number("ipv4_addr", reader.next())
+    if not reader.take("map"):
+        raise UnknownRuleError("fwd to a field is not known")
+    return Looked(fields, _mapped(reader, fields, ["ipv4_addr"]))
 
 
 def _about(reader: _Reader, fields: tuple[Field, ...]) -> Part:

@@ -165,10 +165,11 @@ class Reject(msgspec.Struct, frozen=True):
 
 
 class Copy(msgspec.Struct, frozen=True):
-    """``dup to`` (or, `away`, ``fwd to``) a device."""
+    """``dup to`` (or, `away`, ``fwd to``) a device; with `hop`, ``fwd ip to`` a neighbour there, as a router would."""
 
     device: str
     away: bool = False
+    hop: int | Looked | None = None
 
 
 class Decide(msgspec.Struct, frozen=True):
