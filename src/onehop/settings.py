@@ -157,7 +157,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     run_dir: str = DEFAULT_RUN_DIR
     vxlan_port: int = VXLAN_PORT
     probe_seconds: float = 0.2
-    observe_seconds: float = 60.0
+    observe_seconds: float = 55.0
     reconnect_seconds: float = 10.0
     metrics_listen: str = "127.0.0.1:9699"
     metrics_token_file: str | None = None

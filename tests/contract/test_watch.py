@@ -129,6 +129,7 @@ BEHIND_OUR_BACK = {
     "route6": (ROUTER, "ip -6 route del fd07::/64"),
     "rule": (ROUTER, "ip rule del priority 1000"),
     "rule6": (ROUTER, "ip -6 rule del priority 1001"),
+    "born rule": (ROUTER, "ip rule del priority 32767"),
     "neighbour": (ROUTER, "ip neighbour del 10.0.1.7 dev qr-1"),
     "link": (ROUTER, "ip link set qr-1 down"),
     "ruleset": (ROUTER, "nft delete table inet onehop"),

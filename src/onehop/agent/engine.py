@@ -125,7 +125,7 @@ class Engine(News):
         for name in dirty:
             self.tenure.permit(name, self.desire, self._sight.holding, self._clock())
         doubtful &= dirty
-        anew = dirty & (self._agenda.changed | self.failing.keys())
+        anew = dirty & (self._agenda.changed | {name for name in self.failing if not self.ledger.stood(name)})
         self._agenda.strike(dirty)
         reasons = self._hands.reconcile(
             dirty,

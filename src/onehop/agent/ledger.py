@@ -18,7 +18,7 @@ from onehop.reconciler.plan import Op
 
 LOG = logger("agent")
 SHOWN = 10
-"""Of more objects that are repaired at once, so many are named in the log."""
+"""So many of the objects that are repaired at once are named in one line of the log."""
 
 Claims = Mapping[Key, Claim]
 _NOTHING: Claims = {}
@@ -70,6 +70,10 @@ class Ledger:
         was, now = self._whole.get(name), _claims(desire, name)
         return was is now or was == now or (was is None and not (self._started and now))
 
+    def stood(self, name: str) -> bool:
+        """Whether a partition was once found as it is wanted since: what fails there now is a repair."""
+        return name in self._whole
+
     def carried(self, ops: Iterable[tuple[Op, str]], desire: Desire) -> None:
         """These ops were carried out in partitions that were suspects."""
         repaired: defaultdict[str, list[Op]] = defaultdict(list)
@@ -89,16 +93,17 @@ class Ledger:
     def _repaired(self, name: str, ops: list[Op]) -> None:
         for op in ops:
             self.repairs.add(str(op.key[0]), type(op).__name__.lower(), name.partition("/")[0] or "stray")
-        what = [f"{type(op).__name__.lower()} {' '.join(map(str, op.key))}" for op in ops[:SHOWN]]
-        LOG.warning("repaired what somebody else changed", partition=name, number=len(ops), what=what)
+        for at in range(0, len(ops), SHOWN):
+            what = [f"{type(op).__name__.lower()} {' '.join(map(str, op.key))}" for op in ops[at : at + SHOWN]]
+            LOG.warning("repaired what somebody else changed", partition=name, number=len(ops), what=what)
 
     def settled(self, names: Iterable[str], desire: Desire, failing: Mapping[str, Mapping[Key, str]]) -> None:
         """These partitions were read back and judged."""
         for name in names:
             claims, bad = _claims(desire, name), failing.get(name)
-            if bad or not claims:
+            if not claims or (bad and self._whole.get(name) != claims):
                 self._whole.pop(name, None)
-            else:
+            elif not bad:
                 self._whole[name] = claims
             self._count(name, claims)
             if name in self._failing:

@@ -51,7 +51,9 @@ class RouteNotices:
             return namespace != HOST, None
         if kind in (netlink.NEWRULE, netlink.DELRULE):
             protocol = netlink.attributes(data, start + _FIB_RULE, end).get(_FRA_PROTOCOL)
-            return protocol == bytes([PROTOCOL]), None
+            # The rules that a router is born with are the kernel's, and go with the hand that deletes them.
+            lost = kind == netlink.DELRULE and namespace != HOST and protocol == bytes([_OF_THE_KERNEL])
+            return lost or protocol == bytes([PROTOCOL]), None
         return False, None
 
     def _hanging(self, namespace: str, index: int) -> tuple[bool, str | None]:

@@ -1,5 +1,7 @@
 """What passes came to, as numbers: repairs, leaks, changes of owner."""
 
+import errno
+
 from onehop.agent.ledger import Ledger
 from onehop.model.topology import Topology
 from onehop.net import naming
@@ -116,3 +118,16 @@ def test_a_change_of_owner_is_counted_by_who_gained_and_lost_it_and_who_said_so(
     turn(views[5], Topology())
     assert dict(ledger.turns.samples()) == before
     assert ledger.owned == set()
+
+
+def test_a_repair_that_was_refused_at_first_is_counted_when_it_is_done() -> None:
+    bench, *_ = in_work()
+    found = bench.ours()[address_of_a_leg(bench)]
+    bench.kernel.uproot(found)
+    bench.kernel.fail(lambda op: op.key == found.key, errno.EBUSY)
+    bench.engine.doubt(found.namespace, None)
+    bench.work()
+    assert ("address", "create", "router") not in repairs(bench)
+    bench.kernel.heal()
+    bench.wait(130)
+    assert repairs(bench)["address", "create", "router"] == 1
