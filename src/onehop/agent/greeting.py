@@ -15,6 +15,9 @@ from onehop.settings import AgentSettings
 from onehop.wire import MAX_FRAME, PROTOCOL_VERSION, Hello, Refused, Welcome, agreed, decode_from_controller
 
 ANSWER_SECONDS = 15
+WELCOME_SECONDS = 60
+"""A controller to which every other agent comes back just now may take its time; one that hangs answers no ping."""
+
 PING_SECONDS = 5
 
 
@@ -76,7 +79,7 @@ async def welcomed(connection: ClientConnection) -> Welcome:
         WireError: it says something else, or speaks another version.
         TimeoutError: it says nothing.
     """
-    async with asyncio.timeout(ANSWER_SECONDS):
+    async with asyncio.timeout(WELCOME_SECONDS):
         answer = decode_from_controller(await connection.recv())
     if isinstance(answer, Refused):
         raise StateError(answer.reason)

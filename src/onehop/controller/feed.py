@@ -41,6 +41,7 @@ class Feed:
         self._changed = changed
         self._wake = asyncio.Event()
         self._lock = asyncio.Lock()
+        self._next: asyncio.Future[bool] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -75,8 +76,18 @@ class Feed:
             stop()
 
     async def catch_up(self) -> bool:
-        """Go on to the store's newest revision; whether there was one."""
+        """Go on to the store's newest revision of now; whether there was one.
+
+        All who ask while another reading is under way share the one after it: a thousand agents that come back at once
+        need not a thousand, one after another.
+        """
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._catch_up())
+        return await asyncio.shield(self._next)
+
+    async def _catch_up(self) -> bool:
         async with self._lock:
+            self._next = None
             old = self.shares.topology
             read = await asyncio.to_thread(self._read, old)
             if read is None:

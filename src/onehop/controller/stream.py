@@ -1,6 +1,7 @@
 """The stream: listens for agents, talks with whom the gate lets in, and passes every change on to whom it concerns."""
 
 import asyncio
+import math
 import socket
 import time
 from collections.abc import Callable
@@ -33,6 +34,9 @@ from onehop.wire.digest import digest_of
 
 LOG = logger("stream")
 HELLO_SECONDS = 10
+PINGS = 3
+"""How often an agent is pinged in the time after which it counts as down; its signs of life come besides."""
+
 REFILL_SECONDS = 60
 SIGNS = 3
 """How many signs of life an agent gives in the time of silence after which a host may be lost."""
@@ -112,7 +116,7 @@ class Stream:
                 max_queue=4,
                 write_limit=65_536,
                 open_timeout=HELLO_SECONDS,
-                ping_interval=self._settings.heartbeat_seconds,
+                ping_interval=self._settings.agent_down_seconds / PINGS,
                 ping_timeout=self._settings.agent_down_seconds,
                 close_timeout=2,
                 server_header=None,
@@ -210,9 +214,7 @@ class Stream:
                     Welcome(
                         version=agreed(hello.version, "agent"),
                         software=__version__,
-                        heartbeat_seconds=min(
-                            self._settings.heartbeat_seconds, self._settings.owner_detection_seconds / SIGNS
-                        ),
+                        heartbeat_seconds=self._pace(hello),
                     )
                 )
             )
@@ -225,6 +227,11 @@ class Stream:
                 del self._sessions[host]
                 self._reports.beat(Heartbeat(host, number, False, session.applied))
             LOG.info("agent disconnected", host=host, session=number)
+
+    def _pace(self, hello: Hello) -> float:
+        """How often an agent is to give a sign of life: of gateway hosts it has to be known soon when they are lost."""
+        often = self._settings.owner_detection_seconds / SIGNS if hello.gateway_host else math.inf
+        return min(self._settings.heartbeat_seconds, often)
 
     def _open(self, peer: Peer, hello: object) -> int:
         host = peer.host

@@ -163,12 +163,14 @@ class FakeAgent:
         self.snapshots = 0
         self.upserts = 0
         self.requests: list[str] = []
+        self.pace = 0.0
         self.changed = asyncio.Condition()
 
     async def greet(self, **given: object) -> None:
         await self.connection.send(encode(hello_of(self.name, **given)))
         answer = decode_from_controller(await asyncio.wait_for(self.connection.recv(), LIMIT))
         assert isinstance(answer, Welcome), answer
+        self.pace = answer.heartbeat_seconds
 
     async def listen(self) -> None:
         staged: dict[Ref, Value] | None = None

@@ -84,25 +84,6 @@ def test_who_says_nothing_is_hung_up_on(site: Site, monkeypatch: pytest.MonkeyPa
     asyncio.run(scenario())
 
 
-def test_who_has_no_place_is_hung_up_on_at_once_and_the_others_stay(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    site.strangers = 3
-    monkeypatch.setattr(stream, "HELLO_SECONDS", 2 * LIMIT)
-
-    async def scenario() -> None:
-        async with site.running(), contextlib.AsyncExitStack() as stack:
-            readers = await silent(site, stack, 5)
-            asked = [asyncio.ensure_future(reader.read()) for reader in readers]
-            await eventually(lambda: sum(one.done() for one in asked) >= 2)
-            assert sum(one.done() for one in asked) == 2
-            for one in asked:
-                one.cancel()
-            await asyncio.gather(*asked, return_exceptions=True)
-
-    asyncio.run(scenario())
-
-
 def test_who_says_nothing_keeps_no_host_out(site: Site) -> None:
     site.strangers = 5
 

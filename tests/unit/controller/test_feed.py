@@ -37,3 +37,25 @@ def test_a_change_in_a_quiet_time_goes_out_at_once_however_lately_the_log_was_lo
             await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(scenario())
+
+
+def test_all_who_ask_while_the_log_is_read_share_the_next_reading(site: Site) -> None:
+    site.host("host-1")
+
+    async def scenario() -> None:
+        read: list[int] = []
+        followed = feed.Feed(site.store, lambda _dirty, _removed: read.append(followed.shares.topology.revision))
+        await followed.start()
+        async with asyncio.timeout(20):
+            await asyncio.to_thread(bound_port, site, "host-1")
+            first = asyncio.ensure_future(followed.catch_up())
+            while not followed._lock.locked():
+                await asyncio.sleep(0)
+            await asyncio.to_thread(bound_port, site, "host-1")
+            later = await asyncio.gather(*(followed.catch_up() for _ in range(50)))
+            await first
+        assert read[-1] == site.store.revision()
+        assert len(read) <= 2
+        assert len(set(later)) == 1
+
+    asyncio.run(scenario())

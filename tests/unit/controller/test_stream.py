@@ -342,3 +342,17 @@ def test_the_view_of_an_agent_is_the_projection_of_the_store(site: Site) -> None
             assert agent.view == {ref(value): value for value in values}
 
     asyncio.run(scenario())
+
+
+def test_only_gateway_hosts_are_asked_for_signs_of_life_so_often_that_a_loss_is_found_soon(site: Site) -> None:
+    async def scenario() -> None:
+        far, gateway = site.host("host-1"), site.host("host-2", "external")
+        async with (
+            site.running(),
+            site.agent("host-1", far) as one,
+            site.agent("host-2", gateway, gateway_host=True) as two,
+        ):
+            assert one.pace == site.settings.heartbeat_seconds
+            assert two.pace == site.settings.owner_detection_seconds / 3
+
+    asyncio.run(scenario())
