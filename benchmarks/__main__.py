@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.curve import drawn
 from benchmarks.report import Row, table
 
 MODULES = (
@@ -31,9 +32,11 @@ MODULES = (
     "api",
     "memory",
     "owner",
+    "scale",
 )
 RESULT = Path("build/bench.json")
 PAGE = Path("docs/performance.md")
+CURVE = Path("docs/scale.svg")
 BEGIN, END = "<!-- table: written by `python -m benchmarks --publish` -->\n", "<!-- end of table -->\n"
 
 
@@ -84,6 +87,9 @@ def run(names: tuple[str, ...], published: bool) -> int:
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps({"machine": where, "rows": msgspec.to_builtins(results)}, indent=2) + "\n")
     if published:
+        picture = drawn(results.get("scale", ()))
+        if picture:
+            CURVE.write_text(picture)
         publish(f"{head}\n\n{table(row for name in MODULES for row in results.get(name, ()))}")
     if broken:
         print(f"bench: did not run to their end: {', '.join(broken)}; their errors are above.", file=sys.stderr)

@@ -1,0 +1,179 @@
+"""Many agents in one process that only receive: the real protocol with TLS, no kernel, of a view only its digest.
+
+They connect, resume, beat, acknowledge and come back with the same waits as real agents. What 1,000 machines do on
+their own CPUs has to fit beside the controller on the CPUs of one.
+"""
+
+import asyncio
+import contextlib
+import random
+import ssl
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from onehop import __version__
+from onehop.agent import credential
+from onehop.agent.greeting import ANSWER_SECONDS, PING_SECONDS, welcomed
+from onehop.agent.roster import Roster
+from onehop.errors import OnehopError
+from onehop.model.topology import Ref, ref
+from onehop.system import until_one_ends
+from onehop.wire import (
+    MAX_FRAME,
+    PROTOCOL_VERSION,
+    Applied,
+    Delta,
+    Heartbeat,
+    Hello,
+    InSync,
+    Snapshot,
+    Status,
+    decode_from_controller,
+    encode,
+)
+from onehop.wire.digest import text_of, weight
+
+
+class Receiver:
+    """One agent.
+
+    Attributes:
+        host: its name.
+        weights: what its view holds, by ref.
+        revision: at which it was told to be whole; 0 before.
+        connected: whether it was told so in this session.
+        values: how many it was sent.
+        heard: when it was last sent each value, in seconds of `time.perf_counter`.
+        vtep: its address.
+        gateway: whether it is a gateway host.
+    """
+
+    def __init__(
+        self, host: str, number: int, state_dir: Path, gateway: bool, address: Callable[[], str], longest: float
+    ) -> None:
+        self.host = host
+        self.weights: dict[Ref, int] = {}
+        self.revision = 0
+        self.connected = False
+        self.values = 0
+        self.heard: dict[Ref, float] = {}
+        self.gateway = gateway
+        self.vtep = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+        self._changed = False
+        self._hello = Hello(
+            version=PROTOCOL_VERSION,
+            host=host,
+            software=__version__,
+            vtep=self.vtep,
+            underlay_mtu=1500,
+            physical_networks=("external",) if gateway else (),
+            gateway_host=gateway,
+        )
+        self._tls: ssl.SSLContext = credential.client_context(state_dir)
+        self._roster = Roster(host, ("controller",), longest, random.random)
+        self._address = address
+
+    def forget(self) -> None:
+        """Begin without a view, as a host that was set up anew."""
+        self.weights, self.revision = {}, 0
+
+    async def run(self) -> None:
+        """Keep a session open until cancelled."""
+        while True:
+            with contextlib.suppress(ConnectionClosed, InvalidHandshake, OnehopError, OSError, TimeoutError):
+                async with self._call() as connection:
+                    await self._session(connection)
+            wait = self._roster.ended() if self.connected else self._roster.failed()
+            self.connected = False
+            await asyncio.sleep(wait)
+
+    def _call(self) -> connect:
+        return connect(
+            f"wss://{self._address()}/v1/stream",
+            ssl=self._tls,
+            server_hostname=credential.CONTROLLER_NAME,
+            proxy=None,
+            compression=None,
+            max_size=MAX_FRAME,
+            open_timeout=ANSWER_SECONDS,
+            ping_interval=PING_SECONDS,
+            ping_timeout=3 * PING_SECONDS,
+            close_timeout=2,
+        )
+
+    async def _session(self, connection: ClientConnection) -> None:
+        digest = text_of(sum(self.weights.values())) if self.weights else ""
+        said = msgspec.structs.replace(self._hello, revision=self.revision, digest=digest)
+        await connection.send(encode(said))
+        welcome = await welcomed(connection)
+        await until_one_ends(self._listen(connection), self._beat(connection, welcome.heartbeat_seconds))
+
+    async def _listen(self, connection: ClientConnection) -> None:
+        async for frame in connection:
+            message = decode_from_controller(frame)
+            if isinstance(message, Snapshot):
+                if message.first:
+                    self.weights = {}
+                self._take(message.values)
+            elif isinstance(message, Delta):
+                self._take(message.upserts)
+                for gone in message.removes:
+                    self.weights.pop(gone, None)
+            elif isinstance(message, InSync):
+                if not self.connected:
+                    await connection.send(encode(Status(revision=message.revision, full=True, statuses=())))
+                if not self.connected or self._changed:
+                    await connection.send(encode(Applied(revision=message.revision)))
+                self.revision, self.connected, self._changed = message.revision, True, False
+
+    def _take(self, values: Iterable[object]) -> None:
+        now = time.perf_counter()
+        for value in values:
+            name = ref(value)  # type: ignore[arg-type]  # every kind of value
+            self.weights[name] = weight(value)  # type: ignore[arg-type]  # likewise
+            self.heard[name] = now
+            self.values += 1
+        self._changed = True
+
+    async def _beat(self, connection: ClientConnection, seconds: float) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            await connection.send(encode(Heartbeat(revision=self.revision)))
+
+
+class Fleet:
+    """All of them, in the running event loop.
+
+    Args:
+        longest: wait between two calls, in seconds.
+
+    Attributes:
+        address: of the controller's stream; may change while it is away.
+        receivers: the agents.
+    """
+
+    def __init__(self, longest: float) -> None:
+        self.address = ""
+        self._longest = longest
+        self.receivers: list[Receiver] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def add(self, host: str, state_dir: Path, gateway: bool) -> None:
+        """One more; it connects at `start`."""
+        number = len(self.receivers) + 1
+        self.receivers.append(Receiver(host, number, state_dir, gateway, lambda: self.address, self._longest))
+
+    def start(self) -> None:
+        """Let all call."""
+        self._tasks = [asyncio.ensure_future(receiver.run()) for receiver in self.receivers]
+
+    async def stop(self) -> None:
+        """Let all hang up."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
