@@ -1,7 +1,7 @@
 # The one front door. Every target does its own set-up, once: Debian packages (as root), then .venv from the lock.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench docs lock setup clean
+.PHONY: help demo test check lint format bench soak docs lock setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ format: setup ## put the code into the form that `make lint` wants
 
 bench: setup ## measure against the floor, in one run; a table, and JSON in build/bench.json (root)
 	@.venv/bin/python -m benchmarks
+
+soak: setup ## random operations, faults and probes for MINUTES=10 in a lab, judged by the model; SEED= repeats (root)
+	@.venv/bin/python -m tests.soak $(or $(MINUTES),10) $(SEED)
 
 docs: setup ## write the derived pages, check every link
 	@.venv/bin/python -m scripts.docs
