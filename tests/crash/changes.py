@@ -1,6 +1,9 @@
 """Changes of the base scene, for every feature that there is; played backwards, what creates deletes."""
 
 from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
 
 from onehop.compiler.state import Plug
 from onehop.model.host import Host
@@ -260,3 +263,17 @@ def scene_of(*changes: Change) -> Scene:
     for change in changes:
         change(scene)
     return scene
+
+
+Test = TypeVar("Test", bound=Callable[..., None])
+
+
+def either_way(test: Test) -> Test:
+    """Run a test for each change, and for each played backwards."""
+    ways = pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
+    return ways(pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)(test))
+
+
+def played(change: Change, backwards: bool) -> tuple[Scene, Scene]:
+    """The scenes before and after."""
+    return (scene_of(change), scene_of()) if backwards else (scene_of(), scene_of(change))

@@ -14,7 +14,7 @@ from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Translations
 from onehop.reconciler.needs import namespace_key
 from onehop.reconciler.plan import Create, Op
-from tests.crash.changes import CHANGES, WIDE, Change, scene_of
+from tests.crash.changes import WIDE, Change, either_way, played
 from tests.crash.life import Hand, Life, Moment, Wanted, assert_made, objects_of, wanted_of
 from tests.crash.scenes import BYSTANDER, Scene
 
@@ -98,11 +98,8 @@ def die_everywhere(before: Scene, after: Scene, wide: bool) -> int:
     return len(moments)
 
 
-@pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+@either_way
 def test_an_agent_that_dies_after_any_request_is_followed_by_one_that_ends_the_same(
     change: Change, backwards: bool
 ) -> None:
-    scenes = scene_of(), scene_of(change)
-    before, after = reversed(scenes) if backwards else scenes
-    assert die_everywhere(before, after, change in WIDE) > 1
+    assert die_everywhere(*played(change, backwards), change in WIDE) > 1

@@ -8,7 +8,7 @@ from onehop.agent.board import UNTRIED
 from onehop.objects import Address, Bridge, KernelObject, Key, Link, Route, Ruleset
 from onehop.reconciler.needs import link_key, needs, peer_key
 from onehop.reconciler.plan import Delete, Op
-from tests.crash.changes import CHANGES, Change, scene_of
+from tests.crash.changes import Change, either_way, played
 from tests.crash.life import Hand, Life, Moment, assert_made, differing, objects_of, ours, wanted_of
 from tests.crash.scenes import Scene
 
@@ -110,11 +110,8 @@ def refuse_everywhere(before: Scene, after: Scene, first: int) -> int:
     return requests
 
 
-@pytest.mark.parametrize("backwards", [False, True], ids=["forwards", "backwards"])
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+@either_way
 def test_whatever_request_is_refused_one_object_is_an_error_and_it_heals_by_itself(
     change: Change, backwards: bool
 ) -> None:
-    scenes = scene_of(), scene_of(change)
-    before, after = reversed(scenes) if backwards else scenes
-    assert refuse_everywhere(before, after, sum(map(ord, change.__name__)))
+    assert refuse_everywhere(*played(change, backwards), sum(map(ord, change.__name__)))

@@ -3,25 +3,10 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeVar
 
+from onehop import objects
 from onehop.net import naming
 from onehop.net.identifier import RouterId
-from onehop.objects import (
-    Address,
-    Bridge,
-    BridgeFdb,
-    KernelObject,
-    Link,
-    Namespace,
-    Neighbour,
-    Route,
-    Rule,
-    Ruleset,
-    Sysctl,
-    Tap,
-    Veth,
-    Vxlan,
-    VxlanFdb,
-)
+from onehop.objects import KernelObject
 from tests.crash.changes import scene_of
 from tests.crash.life import objects_of, wanted_of
 from tests.crash.scenes import BRIDGE, Scene
@@ -62,7 +47,7 @@ class Hand(NamedTuple):
     @property
     def destroys(self) -> str | None:
         """The namespace that goes, with all that others have in it."""
-        gone = isinstance(self.item, Namespace) and self.commands == deletion(self.item)
+        gone = isinstance(self.item, objects.Namespace) and self.commands == deletion(self.item)
         return self.item.namespace if gone else None
 
     @property
@@ -85,24 +70,24 @@ def deletion(item: KernelObject) -> tuple[tuple[str, str], ...]:
     """The commands that take an object away; `DIRECTORY` stands for where namespaces are bound."""
     six = "-6 " if ":" in str(getattr(item, "destination", "")) or getattr(item, "family", 4) == 6 else ""
     match item:
-        case Namespace():
+        case objects.Namespace():
             path = f"{DIRECTORY}/{item.namespace}"
             return (("", f"umount {path}"), ("", f"rm {path}"))
-        case Link():
+        case objects.Link():
             command = f"ip link del {item.name}"
-        case Address():
+        case objects.Address():
             command = f"ip address del {item.address} dev {item.link}"
-        case Neighbour():
+        case objects.Neighbour():
             command = f"ip neighbour del {item.address} dev {item.link}"
-        case BridgeFdb():
+        case objects.BridgeFdb():
             command = f"bridge fdb del {item.mac} dev {item.port} master"
-        case VxlanFdb():
+        case objects.VxlanFdb():
             command = f"bridge fdb del {item.mac} dev {item.link} dst {item.vtep} self"
-        case Route():
+        case objects.Route():
             command = f"ip {six}route del {item.destination} table {item.table} metric {item.metric}"
-        case Rule():
+        case objects.Rule():
             command = f"ip {six}rule del priority {item.priority} table {item.table}"
-        case Ruleset():
+        case objects.Ruleset():
             command = f"nft delete table {item.family} {item.table}"
         case _:
             raise NotImplementedError(item.kind)
@@ -115,18 +100,20 @@ def shape(item: KernelObject) -> tuple[object, ...]:
 
 
 def _family(item: KernelObject) -> object:
-    return getattr(item, "family", None) if isinstance(item, Rule | Ruleset) else ":" in str(item.key[2:3])
+    return (
+        getattr(item, "family", None) if isinstance(item, objects.Rule | objects.Ruleset) else ":" in str(item.key[2:3])
+    )
 
 
 def deletions() -> Iterator[Hand]:
     """One of each shape is deleted; a setting cannot be."""
     done: set[tuple[object, ...]] = set()
     for item in OBJECTS.values():
-        if not isinstance(item, Sysctl) and item.namespace != BYSTANDER and shape(item) not in done:
+        if not isinstance(item, objects.Sysctl) and item.namespace != BYSTANDER and shape(item) not in done:
             done.add(shape(item))
             where = f"in a {PLACES[item.key]} partition" if item.namespace == "" else "in a router"
             kind = type(getattr(item, "spec", item)).__name__.lower()
-            family = f", {_family(item)}" if isinstance(item, Rule | Ruleset) else ""
+            family = f", {_family(item)}" if isinstance(item, objects.Rule | objects.Ruleset) else ""
             yield Hand(f"a {kind} {where}{family} is deleted", item, deletion(item))
 
 
@@ -137,7 +124,7 @@ TOLD_SETTINGS = ("ip_forward", "rp_filter", "forwarding")
 def settings() -> Iterator[Hand]:
     """Each setting of a router gets another value."""
     for item in OBJECTS.values():
-        if isinstance(item, Sysctl) and in_router(item):
+        if isinstance(item, objects.Sysctl) and in_router(item):
             other = "0" if item.value != "0" else "1"
             told = item.path.rpartition("/")[2] in TOLD_SETTINGS
             yield Hand(f"{item.path} is {other}", item, ((ROUTER, f"sysctl -qw {item.path}={other}"),), told)
@@ -152,13 +139,16 @@ def changes() -> Iterator[Hand]:
 
 
 def _links() -> Iterator[Hand]:
-    space = pick(Namespace, in_router)
+    space = pick(objects.Namespace, in_router)
     yield Hand("its loopback is taken down", space, ((ROUTER, "ip link set lo down"),))
-    tap = pick(Link, lambda link: isinstance(link.spec, Tap))
-    bridge = pick(Link, lambda link: isinstance(link.spec, Bridge) and link.name == tap.master)
-    vxlan = pick(Link, lambda link: isinstance(link.spec, Vxlan) and link.master == bridge.name)
-    leg = pick(Link, lambda link: in_router(link) and isinstance(link.spec, Veth) and link.name.startswith("qr-"))
-    outer = pick(Link, lambda link: link.name == "hr-" + leg.name.removeprefix("qr-"))
+    tap = pick(objects.Link, lambda link: isinstance(link.spec, objects.Tap))
+    bridge = pick(objects.Link, lambda link: isinstance(link.spec, objects.Bridge) and link.name == tap.master)
+    vxlan = pick(objects.Link, lambda link: isinstance(link.spec, objects.Vxlan) and link.master == bridge.name)
+    leg = pick(
+        objects.Link,
+        lambda link: in_router(link) and isinstance(link.spec, objects.Veth) and link.name.startswith("qr-"),
+    )
+    outer = pick(objects.Link, lambda link: link.name == "hr-" + leg.name.removeprefix("qr-"))
     for item, what, command in (
         (tap, "a port is taken down", f"ip link set {tap.name} down"),
         (tap, "a port leaves its bridge", f"ip link set {tap.name} nomaster"),
@@ -178,12 +168,12 @@ def _links() -> Iterator[Hand]:
 
 
 def _entries() -> Iterator[Hand]:
-    near = pick(Neighbour, lambda item: in_router(item) and item.link.startswith("qr-"))
-    address = pick(Address, lambda item: in_router(item) and item.link == near.link and "." in item.address)
+    near = pick(objects.Neighbour, lambda item: in_router(item) and item.link.startswith("qr-"))
+    address = pick(objects.Address, lambda item: in_router(item) and item.link == near.link and "." in item.address)
     learned = f"ip neighbour replace {near.address} dev {near.link}"
-    here = pick(BridgeFdb, lambda item: PLACES[item.key] == "net" and item.port.startswith("tap"))
-    other = pick(Link, lambda item: item.master == here.bridge and item.name != here.port)
-    far = pick(VxlanFdb, lambda item: item.namespace == "" and item.mac != "00:00:00:00:00:00")
+    here = pick(objects.BridgeFdb, lambda item: PLACES[item.key] == "net" and item.port.startswith("tap"))
+    other = pick(objects.Link, lambda item: item.master == here.bridge and item.name != here.port)
+    far = pick(objects.VxlanFdb, lambda item: item.namespace == "" and item.mac != "00:00:00:00:00:00")
     for item, what, command, told in (
         (address, MORE, f"ip address add 198.51.100.9/32 dev {address.link}", True),
         (address, "its connected route is deleted", f"ip route del {_subnet(address)} dev {address.link}", True),
@@ -210,10 +200,10 @@ def _entries() -> Iterator[Hand]:
 
 
 def _routing() -> Iterator[Hand]:
-    route = pick(Route, lambda item: in_router(item) and bool(item.hops) and "." in item.destination)
+    route = pick(objects.Route, lambda item: in_router(item) and bool(item.hops) and "." in item.destination)
     where = f"{route.destination} table {route.table} metric {route.metric}"
-    born = pick(Rule, lambda item: in_router(item) and item.family == 4 and item.priority == 32766)
-    rule = pick(Rule, lambda item: in_router(item) and item.family == 4 and not item.is_born)
+    born = pick(objects.Rule, lambda item: in_router(item) and item.family == 4 and item.priority == 32766)
+    rule = pick(objects.Rule, lambda item: in_router(item) and item.family == 4 and not item.is_born)
     for item, what, command in (
         (route, "it leads nowhere", f"ip route replace blackhole {where} proto {naming.PROTOCOL}"),
         (route, f"{MORE} with our number", f"ip route add blackhole 10.66.0.0/16 proto {naming.PROTOCOL}"),
@@ -224,9 +214,9 @@ def _routing() -> Iterator[Hand]:
 
 
 def _rulesets() -> Iterator[Hand]:
-    north = pick(Ruleset, lambda item: in_router(item) and item.family == "ip")
-    secure = pick(Ruleset, lambda item: item.family == "bridge")
-    guard = pick(Ruleset, lambda item: item.family == "netdev" and "-tap" in item.table)
+    north = pick(objects.Ruleset, lambda item: in_router(item) and item.family == "ip")
+    secure = pick(objects.Ruleset, lambda item: item.family == "bridge")
+    guard = pick(objects.Ruleset, lambda item: item.family == "netdev" and "-tap" in item.table)
     tap = guard.devices[0]
     hook = f"type filter hook ingress device {tap} priority filter; policy accept;"
     mapped = next(one for one in north.sets if one.name == "floating_in").elements[0]
@@ -250,10 +240,10 @@ def _rulesets() -> Iterator[Hand]:
     yield Hand("ip: a rule is deleted", north, ((ROUTER, f"nft delete rule ip {north.table} steer_ports {position}"),))
 
 
-def _subnet(address: Address) -> str:
+def _subnet(address: objects.Address) -> str:
     return next(s.cidr for s in BASE.values if getattr(s, "gateway_ip", None) == address.address.partition("/")[0])
 
 
-def _beside(near: Neighbour) -> str:
+def _beside(near: objects.Neighbour) -> str:
     head, _, _ = near.address.rpartition("." if "." in near.address else ":")
     return f"{head}.250" if "." in near.address else f"{head}:250"
