@@ -127,6 +127,20 @@ def test_strays_are_relayed_once_and_answered_by_nobody(site: Relayed) -> None:
     assert back == []
 
 
+def test_a_part_of_a_packet_waits_for_the_others(site: Relayed) -> None:
+    """Only the first part says which port it is for: alone it would never be whole again."""
+    body = udp_segment(53, BLOCK * NEAR + 900, bytes(24))
+    ends = pack(OUTSIDE) + pack(GATEWAY)
+    parts = [(0x2000, body[:16]), (2, body[16:])]
+    before = _routed(site.owner)
+    with watched(site.owner, site.transit) as seen:
+        for where, octets in parts:
+            head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(octets), 7, where, 64, 17, 0)
+            send(site.outside, head + ends + octets)
+        _first(seen, _to(BLOCK * NEAR + 900))
+    assert _routed(site.owner) > before
+
+
 @pytest.mark.parametrize("source", ["10.0.1.10", "169.254.7.7", "203.0.113.10"])
 def test_what_may_not_come_in_is_not_relayed(site: Relayed, source: str) -> None:
     upstream = site.upstream
