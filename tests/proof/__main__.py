@@ -1,13 +1,15 @@
-"""``python -m tests.proof [MOST [WORLD …]]``: the mutation score of `onehop verify`, mutant by mutant."""
+"""``python -m tests.proof [SEED [WORLD …]]``: the mutation score of `onehop verify`, mutant by mutant."""
 
 import sys
 from time import process_time
 
-from tests.proof.score import score, told
-from tests.proof.worlds import WORLDS
+from onehop.verify.mutation.score import Score
+from tests.proof.worlds import WORLDS, judge_of
 
-most = int(sys.argv[1]) if len(sys.argv) > 1 else 2
-chosen = [world for world in WORLDS if not sys.argv[2:] or world.__name__ in sys.argv[2:]]
+seed = int(sys.argv[1]) if len(sys.argv) > 1 else 1
 begun = process_time()
-found = score(chosen, 1, most, lambda line: print(line, flush=True))
-print(*sorted(set(found.violations)), *told(found), f"{process_time() - begun:.0f} s of CPU time", sep="\n")
+found = Score()
+for world in WORLDS:
+    if not sys.argv[2:] or world.__name__ in sys.argv[2:]:
+        found.add(world.__name__, judge_of(world), seed, say=lambda line: print(line, flush=True))
+print(*sorted(set(found.violations)), *found.told(), f"{process_time() - begun:.0f} s of CPU time", sep="\n")

@@ -12,13 +12,13 @@ from onehop.model.security_group import SecurityRule
 from onehop.model.topology import Topology
 from onehop.net.identifier import HostName, ProjectId
 from onehop.objects import KernelObject
+from onehop.verify.mutation.judge import Judge
+from onehop.verify.mutation.mutant import States
 from onehop.verify.proof.external import virtual
 from onehop.verify.world import World
 from tests.golden.scenarios import Scenario, flat_network, reaching
 from tests.northern import Northern, forward, gateway_ip
 from tests.worlds import World as Values
-
-States = dict[HostName, list[KernelObject]]
 
 
 class Made(NamedTuple):
@@ -31,7 +31,7 @@ class Made(NamedTuple):
     """
 
     view: Topology
-    states: States
+    states: dict[HostName, list[KernelObject]]
     physical: dict[HostName, dict[str, str]]
 
 
@@ -52,6 +52,12 @@ def _state(view: Topology, host: HostName, local: Local) -> list[KernelObject]:
 def world_of(one: Made, states: States) -> World:
     """The world of some states, in which virtual addresses have a holder."""
     return World(one.view, states, one.physical, virtual(one.view))
+
+
+def judge_of(scenario: Callable[[], Scenario]) -> Judge:
+    """Who judges mutants of a scenario."""
+    one = made(scenario())
+    return Judge(one.view, one.states, lambda states: world_of(one, states))
 
 
 def project(number: int) -> ProjectId:

@@ -115,6 +115,7 @@ class Tracker:
             return None
         connection = Connection(flow)
         self._connections.append(connection)
+        self._watch.observed("tracked", flow)
         return Tracked(connection, False, NEW)
 
     def _about(self, error: Packet) -> Tracked | None:

@@ -105,6 +105,8 @@ class Hooks:
 
     def _ruled(self, table: Table, chain: Chain, passing: Passing, steps: list[Step]) -> Ruling:
         ruling = evaluate(table, chain, passing, self.watch, (self.space.host, self.space.name))
+        if ruling.verdict == "reject":
+            self.watch.observed("reject", self.space.host, self.space.name, ruling.how)
         steps.extend(self._step(table, said, passing) for said in ruling.said if said.before != said.after)
         return ruling
 

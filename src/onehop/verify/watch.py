@@ -51,6 +51,9 @@ class Watch:
     def route(self, space: "Space", packet: Packet, mark: int) -> None:
         """A packet was looked up in the policy rules and tables of a namespace."""
 
+    def observed(self, *what: object) -> None:
+        """Somebody would notice this: who hears which frame, what is reset, what is kept in a connection."""
+
     def discovery(self, packet: Packet) -> None:
         """It was asked whether it is a neighbour solicitation or advertisement."""
 

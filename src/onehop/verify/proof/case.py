@@ -43,11 +43,13 @@ class Judged(msgspec.Struct, frozen=True):
         box: which.
         used: what the judgement depends on.
         violation: what is wrong with it, or None.
+        noticed: what anybody would notice of one of its frames, in order.
     """
 
     box: Box
     used: Used
     violation: Violation | None = None
+    noticed: tuple[object, ...] = ()
 
 
 class Case(msgspec.Struct, frozen=True):

@@ -96,7 +96,8 @@ class _Judge:
         for one in classes(box, self._walk(*at)):
             used, passes, copies = one.found
             wrong = next(self._wrong(one.box, passes, copies), None)
-            yield Judged(one.box, used, self._violation(*wrong) if wrong is not None else None)
+            violation = self._violation(*wrong) if wrong is not None else None
+            yield Judged(one.box, used, violation, (passes, copies))
 
     def _walk(self, host: Space, tap: str) -> Callable[[Mapping[str, int], Box], tuple[Box, Heard]]:
         def walk(values: Mapping[str, int], _: Box) -> tuple[Box, Heard]:

@@ -19,6 +19,7 @@ class Listener(Recorder):
 
     Attributes:
         seen: what was used.
+        noticed: what somebody would notice, in order.
         marked: links by which a packet left that still had a steering mark.
         questions: legs of routers by which a neighbour was asked for, and its address.
     """
@@ -26,12 +27,17 @@ class Listener(Recorder):
     def __init__(self, values: Mapping[str, int], family: int, limit: Box = MappingProxyType({})) -> None:
         super().__init__(values, family, limit)
         self.seen: set[tuple[object, ...]] = set()
+        self.noticed: list[tuple[object, ...]] = []
         self.marked: list[str] = []
         self.questions: list[tuple[str, str]] = []
 
     def used(self, *what: object) -> None:
         """See `Watch`."""
         self.seen.add(what)
+
+    def observed(self, *what: object) -> None:
+        """See `Watch`."""
+        self.noticed.append(what)
 
     def asks(self, space: Space, link: str, ip: str) -> None:
         """See `Watch`."""
@@ -51,11 +57,13 @@ Walked = Callable[[World, Frame, Listener], Callable[[Mapping[str, int], Box], V
 def judged(world: World, family: int, box: Box, walk: Walked) -> Iterator[Judged]:
     """Every class of a box, walked and judged."""
 
-    def one(values: Mapping[str, int], limit: Box) -> tuple[Box, tuple[Used, Callable[..., Violation | None]]]:
+    def one(
+        values: Mapping[str, int], limit: Box
+    ) -> tuple[Box, tuple[Used, tuple[object, ...], Callable[..., Violation | None]]]:
         listener = Listener(values, family, limit)
         judge = walk(world, frame_of(values, family), listener)
-        return listener.box, (frozenset(listener.seen), judge)
+        return listener.box, (frozenset(listener.seen), (*listener.noticed, *listener.marked), judge)
 
     for found in classes(box, one):
-        used, judge = found.found
-        yield Judged(found.box, used, judge(found.values, found.box))
+        used, noticed, judge = found.found
+        yield Judged(found.box, used, judge(found.values, found.box), noticed)

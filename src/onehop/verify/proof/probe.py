@@ -61,6 +61,7 @@ class Probe(Walk):
     def _note(self, kind: Kind, who: str, space: Space, frame: Frame, trail: Trail) -> None:
         first = self.asked is not None and frame.payload is self.asked.payload
         question = isinstance(frame.payload, Arp) or is_discovery(frame.payload)
+        self.watch.observed(kind, who, space.host, space.name, frame)
         self.heard.append(Arrival(kind, who, space, frame, trail, first or not question))
 
     def receive(self, space: Space, link: Link, frame: Frame, trail: Trail) -> list[End]:
