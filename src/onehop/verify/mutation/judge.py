@@ -5,6 +5,7 @@ Classes whose walks have not looked at the changed object go as before.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal
 
 from msgspec.structs import replace
@@ -13,12 +14,15 @@ from onehop.errors import OnehopError
 from onehop.model.topology import Topology
 from onehop.net.identifier import HostName
 from onehop.objects import Address, BridgeFdb, KernelObject, Neighbour, Route, Rule, Ruleset, VxlanFdb
+from onehop.verify.mutation.dead import is_dead
 from onehop.verify.mutation.mutant import Mutant, States, broken
-from onehop.verify.mutation.touch import Key, changed, led_to, name_of, touched
+from onehop.verify.mutation.touch import Key, changed, name_of, touched
 from onehop.verify.nft.parse import parse
-from onehop.verify.nft.value import Atom
+from onehop.verify.nft.value import Atom, Item
+from onehop.verify.proof.alike import spans
 from onehop.verify.proof.case import Case, Judged, Violation
 from onehop.verify.proof.prove import cases
+from onehop.verify.proof.spans import Box, both, holds
 from onehop.verify.space import Space
 from onehop.verify.world import World
 
@@ -65,6 +69,10 @@ class Judge:
                 self._asked[key[1:3]].add(key[3])  # type: ignore[arg-type]  # by `onehop.verify.nft.evaluate`
         self.judged.append((case, replace(judged, noticed=(), used=frozenset())))
 
+    def is_dead(self, mutant: Mutant) -> bool:
+        """Whether a mutant concerns no packet, by the rules alone."""
+        return is_dead(self.states[mutant.host][mutant.at], mutant.instead)
+
     def caught(self, mutant: Mutant) -> tuple[str, str]:
         """The kind of case that notices, and how; two empty words where nothing does."""
         try:
@@ -87,8 +95,6 @@ class Judge:
         this world does not have.
         """
         old = self.states[mutant.host][mutant.at]
-        if self._is_dead(old, mutant.instead):
-            return "dead"
         world = self._world_of(broken(self.states, mutant))
         numbers = self.touched(mutant, world)
         effective = False
@@ -124,20 +130,14 @@ class Judge:
             other = now.sets[name]
             if members == other:
                 continue
-            more = bool({*other.exact, *dict(other.wide)} - {*members.exact, *dict(members.wide)})
+            more = {*other.exact, *dict(other.wide)} - {*members.exact, *dict(members.wide)}
             at: Key = (name_of(host, old), name)
             for key in self._asked[at]:
-                before = members.find(key)
-                if before != other.find(key) or (more and before is None):
-                    yield from self._by_key["set", *at, key]
-
-    def _is_dead(self, old: KernelObject, new: KernelObject | None) -> bool:
-        """Whether only rules are changed to which nothing leads, before or after."""
-        if not isinstance(old, Ruleset) or not isinstance(new, Ruleset) or old.sets != new.sets:
-            return False
-        was, now = parse(old), parse(new)
-        live = led_to(was) | led_to(now)
-        return all(name not in live or chain == now.chains.get(name) for name, chain in was.chains.items())
+                before, numbers = members.find(key), self._by_key["set", *at, key]
+                if before != other.find(key):
+                    yield from numbers
+                elif more and before is None:
+                    yield from (n for n in numbers if any(_may_be(self.judged[n], key, items) for items in more))
 
 
 def _does(mutant: Mutant, old: KernelObject, before: Judged, after: Judged) -> bool:
@@ -166,6 +166,20 @@ def _does(mutant: Mutant, old: KernelObject, before: Judged, after: Judged) -> b
             if fired in before.used or (len(texts[0]) == len(texts[1]) and fired in after.used):
                 return True
     return False
+
+
+def _may_be(one: tuple[Case, Judged], key: tuple[Atom, ...], items: tuple[Item, ...]) -> bool:
+    """Whether a packet of a class may have a key that is in an element, where its representative has this one."""
+    case, judged = one
+    return case.kind in ("emission", "settings") or all(map(partial(_meets, judged.box), key, items))
+
+
+def _meets(box: Box, atom: Atom, item: Item) -> bool:
+    wanted = spans(item)
+    if not isinstance(atom, int) or not wanted or wanted[-1][1] >> 32:
+        return True  # names are as they are; MACs and IPv6 are not told apart here
+    inside = holds(wanted, atom)
+    return inside or any(holds(some, atom) and both(some, wanted) for some in box.values())
 
 
 def _tracks(space: Space | None, version: int) -> bool:

@@ -94,6 +94,10 @@ class Score(msgspec.Struct):
         for mutant in mutants:
             if tried == most or idle == _MOST_IDLE * most:
                 break
+            if judge.is_dead(mutant):
+                changes.add("dead")
+                self.missed[kind] = Missed(world, mutant, changes)
+                continue
             how, what = judge.caught(mutant)
             self.tried += 1
             if how:

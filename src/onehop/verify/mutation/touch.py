@@ -24,7 +24,6 @@ from onehop.objects import (
     VxlanFdb,
 )
 from onehop.verify.nft.parse import parse
-from onehop.verify.nft.value import Decide, Table, Verdict
 
 Key = tuple[object, ...]
 
@@ -98,22 +97,3 @@ def changed(was: list[str], now: list[str]) -> Iterator[tuple[str, int]]:
     for number, (before, after) in enumerate(zip(was, now, strict=True)):
         if before != after:
             yield "fired" if before.rpartition(" ")[0] == after.rpartition(" ")[0] else "rule", number
-
-
-def led_to(table: Table) -> set[str]:
-    """The chains of a table that a packet can come to: base chains, and what their rules and maps lead to."""
-    seen: set[str] = set()
-    todo = [name for name, chain in table.chains.items() if chain.hook is not None]
-    while todo:
-        name = todo.pop()
-        if name in seen or name not in table.chains:
-            continue
-        seen.add(name)
-        for part in (part for rule in table.chains[name].rules for part in rule.parts):
-            if isinstance(part, Verdict):
-                todo.append(part.chain)
-            elif isinstance(part, Decide):
-                members = table.members(part.looked.members)
-                values = (*members.exact.values(), *(value for _, value in members.wide))
-                todo.extend(value.chain for value in values if isinstance(value, Verdict))
-    return seen

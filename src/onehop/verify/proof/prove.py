@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import msgspec
 
 from onehop.model.topology import Topology
+from onehop.verify.proof.asking import Asking
 from onehop.verify.proof.case import Case, Violation
 from onehop.verify.proof.delivery import Delivery
 from onehop.verify.proof.emission import Emission
@@ -34,6 +35,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 def cases(view: Topology) -> Iterator[Case]:
     """All that is to be proved of a topology; what is quick to find comes first."""
     yield from Settings(view).cases()
+    yield from Asking(view).cases()
     yield from Delivery(view).cases()
     yield from Emission(view).cases()
     yield from Isolation(view).cases()

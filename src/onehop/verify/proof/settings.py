@@ -1,10 +1,13 @@
 """What no walk shows: settings of routers' namespaces, and that a host's own traffic is nobody's matter."""
 
+from collections import Counter
 from collections.abc import Iterator
 
+from onehop.model.network import Network
 from onehop.model.topology import Topology
 from onehop.net import address, naming
 from onehop.net.identifier import HostName
+from onehop.objects import BridgePort
 from onehop.verify.hook import Hooks
 from onehop.verify.packet import Arp, Frame, Packet, solicitation
 from onehop.verify.proof.case import Case, Judged, Violation
@@ -57,6 +60,7 @@ class _Judge:
     def __call__(self, world: World, box: Box) -> Iterator[Judged]:
         for network in self.view.networks.values():
             yield from self._silent(world, naming.bridge(network.id), box)
+            yield from self._switched(world, network, box)
         yield from self._untouched(world, box)
         for name, space in sorted(world.spaces(self.host).items()):
             if not name.startswith("qrouter-"):
@@ -77,6 +81,28 @@ class _Judge:
                 death, _, _ = Hooks(host, listener).device(hook, bridge, Passing(frame))
                 wrong = None if death else Violation(f"{bridge} on {self.host} lets the host take part, by {hook}", "")
                 yield Judged(box, frozenset(listener.seen | {("link", self.host, naming.HOST, bridge)}), wrong)
+
+    def _switched(self, world: World, network: Network, box: Box) -> Iterator[Judged]:
+        """Bridges know who is where: only for MACs that several ports may use do their ports learn, and flood."""
+        host = world.spaces(self.host).get(naming.HOST)
+        if host is None or network.vni is None:
+            return
+        ports = self.view.ports_of(network.id)
+        own = {port.mac_address for port in ports}
+        claims = Counter(mac for port in ports for mac in {p.mac_address for p in port.allowed_address_pairs} - own)
+        shared = {mac for mac, count in claims.items() if count > 1}
+        wanted = {naming.vxlan(network.vni): BridgePort(neigh_suppress=True, flood=bool(shared), learning=bool(shared))}
+        for port in ports:
+            roams = not shared.isdisjoint(pair.mac_address for pair in port.allowed_address_pairs)
+            learns = BridgePort(flood=bool(shared), learning=roams)
+            is_leg = port.router_id is not None
+            wanted[naming.leg_peer(port.id) if is_leg else naming.tap(port.id)] = learns
+        for name, behaviour in wanted.items():
+            link = host.links.get(name)
+            if link is not None:
+                used = frozenset({("link", self.host, naming.HOST, name)})
+                text = f"{name} on {self.host} learns, floods or suppresses as it should not"
+                yield Judged(box, used, None if link.port == behaviour else Violation(text, ""))
 
     def _untouched(self, world: World, box: Box) -> Iterator[Judged]:
         """What is none of our networks goes through the host's own hooks as if we were not there."""
