@@ -18,6 +18,7 @@ from onehop.verify.proof.promise import whole
 from onehop.verify.proof.reach import Source, probe, send
 from onehop.verify.proof.sample import ARPS, ip_number, mac_number
 from onehop.verify.proof.spans import Box, points
+from onehop.verify.subject import Passing
 from onehop.verify.world import World
 
 _BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -38,21 +39,18 @@ class Asking:
             neighbours = [p for p in self._ports if p.network_id == port.network_id and p.id != port.id]
             for other in neighbours:
                 for mine, its in _pairs(port, other):
-                    yield self._case(port, mine, other, its, *_asked(port, mine, its))
+                    yield self._case(port, other, its, *_asked(port, mine, its))
                     if address.version(its) == 6:
                         for kind in (SOLICIT, ADVERTISE):
                             box = _straight(port, mine, other, its, kind)
-                            yield self._case(port, mine, other, its, 6, box, straight=True)
+                            yield self._case(port, other, its, 6, box, straight=True)
             for leg in self.view.legs_on(port.network_id):
                 router = self.view.routers.get(leg.router_id) if leg.router_id is not None else None
                 if router is not None and router.admin_state_up and leg.admin_state_up:
                     for mine, its in _pairs(port, leg):
-                        yield self._case(port, mine, leg, its, *_asked(port, mine, its))
+                        yield self._case(port, leg, its, *_asked(port, mine, its))
 
-    def _case(
-        self, port: Port, mine: str, other: Port, its: str, version: int, box: Box, *, straight: bool = False
-    ) -> Case:
-        del mine  # is in the box
+    def _case(self, port: Port, other: Port, its: str, version: int, box: Box, *, straight: bool = False) -> Case:
         return Case("asking", _Judge(port, other, its, version, straight=straight), box)
 
 
@@ -96,8 +94,10 @@ class _Found:
 
     def __call__(self, _values: Mapping[str, int], _box: Box) -> Violation | None:
         what, arrival = self.judge.wrong(self.heard)
+        if not what:
+            return None
         trail = arrival.trail if arrival is not None else ()
-        return Violation(what, self.judge.port.id, self.judge.other.id, str(self.frame), 1, trail) if what else None
+        return Violation(what, self.judge.port.id, self.judge.other.id, str(Passing(self.frame)), 1, trail)
 
 
 def _pairs(port: Port, other: Port) -> Iterator[tuple[str, str]]:
