@@ -38,6 +38,7 @@ from onehop.verify.nft.value import (
 )
 from onehop.verify.watch import SILENT, Watch
 
+_PROTOCOL, _IPV4 = Field("meta protocol", "ether_type"), 0x0800
 _ASKS = Match | Flags | Chance | Counter | Limit | Log
 """Parts that change nothing by themselves."""
 
@@ -290,6 +291,8 @@ class _Run:
         return part
 
     def copy(self, part: Copy) -> bool | Copy:
+        if part.hop is not None and self.subject.read(_PROTOCOL) != _IPV4:
+            return False  # nft_fwd_neigh_eval goes on with the next rule
         if isinstance(part.hop, Looked):
             value = self.look(part.hop)
             if not isinstance(value, tuple) or not value or not isinstance(value[0], int):

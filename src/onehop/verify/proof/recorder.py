@@ -49,6 +49,8 @@ _BY_KIND: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 _ABOVE_IP = ("icmp ", "icmpv6 ", "tcp ", "udp ", "th ", "@th")
+_CALLED = "@nh,128,32"
+"""The destination of IPv4."""
 _TYPE_CODE = "type and code"
 _PROTOCOL = Field("meta l4proto", "inet_proto")
 _FLOW = ("inet_proto", "ipv4_addr", "inet_service", "ipv4_addr", "inet_service", "icmp_type")
@@ -253,6 +255,9 @@ class Recorder(Watch):
         if field.name.startswith("@th") and isinstance(protocol, int):
             raw = RAW.get((protocol, field.name), "")
             candidates = next((some for some in (_MACS, _ADDRESSES, _PORTS) if raw in some), (raw,))
+        elif field.name == _CALLED:
+            # Compared before the protocol is asked; what is done with it is done with IPv4 only.
+            candidates = _ADDRESSES if self.family == 4 else ()
         elif field.name.startswith("@"):
             raise UnknownRuleError(f"{field.name} is not known to proofs of reach")
         if candidates in (_MACS, _ADDRESSES):
