@@ -13,18 +13,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from onehop import __version__
 from onehop.agent import credential
-from onehop.agent.greeting import ANSWER_SECONDS, PING_SECONDS, welcomed
+from onehop.agent.greeting import call_with, welcomed
 from onehop.agent.roster import Roster
 from onehop.errors import OnehopError
 from onehop.model.topology import Ref, ref
 from onehop.system import until_one_ends
 from onehop.wire import (
-    MAX_FRAME,
     PROTOCOL_VERSION,
     Applied,
     Delta,
@@ -86,25 +85,11 @@ class Receiver:
         """Keep a session open until cancelled."""
         while True:
             with contextlib.suppress(ConnectionClosed, InvalidHandshake, OnehopError, OSError, TimeoutError):
-                async with self._call() as connection:
+                async with call_with(self._address(), self._tls) as connection:
                     await self._session(connection)
             wait = self._roster.ended() if self.connected else self._roster.failed()
             self.connected = False
             await asyncio.sleep(wait)
-
-    def _call(self) -> connect:
-        return connect(
-            f"wss://{self._address()}/v1/stream",
-            ssl=self._tls,
-            server_hostname=credential.CONTROLLER_NAME,
-            proxy=None,
-            compression=None,
-            max_size=MAX_FRAME,
-            open_timeout=ANSWER_SECONDS,
-            ping_interval=PING_SECONDS,
-            ping_timeout=3 * PING_SECONDS,
-            close_timeout=2,
-        )
 
     async def _session(self, connection: ClientConnection) -> None:
         digest = text_of(sum(self.weights.values())) if self.weights else ""

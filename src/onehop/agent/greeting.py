@@ -28,9 +28,14 @@ def call(controller: str, state_dir: Path) -> connect:
         controller: its address.
         state_dir: where the certificate lies.
     """
+    return call_with(controller, credential.client_context(state_dir))
+
+
+def call_with(controller: str, tls: ssl.SSLContext) -> connect:
+    """As `call`, with a certificate that was read before."""
     return connect(
         f"wss://{controller}/v1/stream",
-        ssl=credential.client_context(state_dir),
+        ssl=tls,
         server_hostname=credential.CONTROLLER_NAME,
         proxy=None,
         compression=None,
