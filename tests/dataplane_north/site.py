@@ -16,6 +16,7 @@ from onehop.net import naming
 from onehop.net.announcement import gratuitous_arp, unsolicited_advertisement
 from onehop.net.identifier import HostName
 from onehop.objects import Address
+from tests.dataplane.site import until
 from tests.dataplane_north.places import Place, Shelf
 from tests.northern import PHYSICAL, UPSTREAM, UPSTREAM_V6, Northern, router_of
 from tests.property.laws import assert_done, assert_holds, reconcile
@@ -178,6 +179,7 @@ class Site:
             routes.append(f"ip route add default via {subnet.gateway_ip}")
         lines += [f"ip addr add {address} dev eth0" for address in extra]
         self.instances[port.id].run(*lines, *routes)
+        assert until(self._forwards, 10), "a bridge does not forward what comes by one of its ports"
 
     def start(self, ports: Iterable[Port]) -> None:
         """Plug instances, make every host as the world says, and boot them."""
@@ -187,6 +189,14 @@ class Site:
         self.apply()
         for port in known:
             self.boot(port)
+
+    def _forwards(self) -> bool:
+        """Whether every bridge passes on what comes by each of its ports that has a carrier.
+
+        A bridge is told of a carrier by a queue that Linux may leave for a second (net/core/link_watch.c).
+        """
+        shown = "".join(machine.place.run("bridge link show") for machine in self.machines.values())
+        return all(" state forwarding " in line for line in shown.splitlines() if "LOWER_UP" in line)
 
     # ---- the product's part
 
