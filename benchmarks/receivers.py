@@ -63,6 +63,8 @@ class Receiver:
         self.heard: dict[Ref, float] = {}
         self.gateway = gateway
         self.vtep = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+        # Each host has an address of its own: a controller lets few strangers in from one.
+        self._source = f"127.{128 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
         self._changed = False
         self._hello = Hello(
             version=PROTOCOL_VERSION,
@@ -85,7 +87,7 @@ class Receiver:
         """Keep a session open until cancelled."""
         while True:
             with contextlib.suppress(ConnectionClosed, InvalidHandshake, OnehopError, OSError, TimeoutError):
-                async with call_with(self._address(), self._tls) as connection:
+                async with call_with(self._address(), self._tls, self._source) as connection:
                     await self._session(connection)
             wait = self._roster.ended() if self.connected else self._roster.failed()
             self.connected = False

@@ -6,12 +6,13 @@ import pytest
 
 from benchmarks import scale
 from benchmarks.curve import drawn
+from benchmarks.scale_site import Size
 
 pytestmark = pytest.mark.slow
 
 
 def test_scale_measures_every_span_who_is_told_and_both_storms() -> None:
-    size = scale.Size(hosts=12, ports=60, spans=(1, 4), changes=2, idle=0.5, reconnect=0.3)
+    size = Size(hosts=12, ports=60, spans=(1, 4), changes=2, idle=0.5, reconnect=0.3)
     rows = {row.what: row for row in asyncio.run(scale.run(size))}
     for what in ("1 host", "4 hosts"):
         assert rows[f"a port on a network of {what}: request to the last agent (median)"].value > 0

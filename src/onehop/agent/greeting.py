@@ -31,8 +31,8 @@ def call(controller: str, state_dir: Path) -> connect:
     return call_with(controller, credential.client_context(state_dir))
 
 
-def call_with(controller: str, tls: ssl.SSLContext) -> connect:
-    """As `call`, with a certificate that was read before."""
+def call_with(controller: str, tls: ssl.SSLContext, source: str | None = None) -> connect:
+    """As `call`, with a certificate that was read before, and from an address of one's choice."""
     return connect(
         f"wss://{controller}/v1/stream",
         ssl=tls,
@@ -45,6 +45,7 @@ def call_with(controller: str, tls: ssl.SSLContext) -> connect:
         ping_timeout=3 * PING_SECONDS,
         close_timeout=2,
         user_agent_header=None,
+        local_addr=None if source is None else (source, 0),
     )
 
 
