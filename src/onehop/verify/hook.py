@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from onehop.net.address import unpack
 from onehop.verify.conntrack import ESTABLISHED, NEW, Manipulation, Tracker, rewritten
-from onehop.verify.nft.evaluate import Ruling, Said, evaluate
+from onehop.verify.nft.evaluate import evaluate
+from onehop.verify.nft.ruling import Ruling, Said
 from onehop.verify.nft.value import Chain, Table
 from onehop.verify.packet import UNTRACKABLE
 from onehop.verify.space import Space

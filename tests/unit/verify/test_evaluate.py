@@ -6,8 +6,9 @@ from onehop.errors import UnknownRuleError
 from onehop.net.address import pack
 from onehop.objects import NamedSet, Ruleset
 from onehop.verify.conntrack import DNAT, NEW, Connection, Tracked, flow_of
-from onehop.verify.nft.evaluate import Ruling, evaluate
+from onehop.verify.nft.evaluate import evaluate
 from onehop.verify.nft.parse import parse
+from onehop.verify.nft.ruling import Ruling
 from onehop.verify.nft.value import Span
 from onehop.verify.packet import ACK, BROADCAST, SYN, Arp, Frame, Packet, solicitation
 from onehop.verify.subject import Passing

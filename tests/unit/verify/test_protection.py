@@ -9,8 +9,9 @@ from onehop.model.protection import REASONS
 from onehop.net.address import link_local
 from onehop.net.naming import tap_table
 from onehop.objects import Ruleset
-from onehop.verify.nft.evaluate import Ruling, evaluate
+from onehop.verify.nft.evaluate import evaluate
 from onehop.verify.nft.parse import parse
+from onehop.verify.nft.ruling import Ruling
 from onehop.verify.packet import Arp, Frame, Packet, advertisement, solicitation
 from onehop.verify.subject import Passing
 from onehop.verify.trace import Question, Trace, trace
