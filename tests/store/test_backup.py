@@ -1,6 +1,5 @@
 """Backup and restore: one moment of the store, whole or not at all, and newer than all that anybody remembers."""
 
-import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -8,23 +7,21 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from onehop.errors import ArchiveError, ConflictError, NotFoundError
-from onehop.store import Row, Store, Transaction, migration
+from onehop.store import Store, migration
 from onehop.store.aftermath import MARGIN, PER_SECOND
-from onehop.store.archive import MANIFEST, check
-from onehop.store.backup import backup
-from onehop.store.restore import Restored, restore
+from onehop.store.archive import check
+from onehop.store.restore import restore
 from onehop.store.table import METADATA
 from tests.conftest import POSTGRESQL, SQLITE
 from tests.store import rows
-from tests.store.outside import blocks_of, given, routed
+from tests.store.archives import NOW, brought_back, everything, kept, populated
+from tests.store.outside import blocks_of, given
 
 pytestmark = pytest.mark.slow
 
 NewDatabase = Callable[[str, bool], str]
-NOW = 1_800_000_000.0
 UNTOUCHED = METADATA.tables.keys() - {"change_log", "join_token", "revision", "gateway", "liveness", "port_block"}
 """Tables that a restore brings back exactly as they were."""
 
@@ -41,45 +38,6 @@ def store(database_url: str, now: list[float]) -> Iterator[Store]:
         yield opened
     finally:
         opened.close()
-
-
-def populated(store: Store) -> Row:
-    """Something in most tables; the router."""
-    for number in (1, 2):
-        rows.add_gateway_host(store, number)
-    external = store.run(rows.external)
-
-    def make(tx: Transaction) -> Row:
-        network, router = routed(tx)
-        subnet = rows.subnet(tx, network["id"], "10.0.0.0/24", ("10.0.0.10", "10.0.0.99"))
-        rows.port(tx, network["id"], subnet["id"], host="gw-1")
-        rows.gateway(tx, router["id"], external)
-        tx.add_certificate("gw-1", "aa", NOW + 1000)
-        tx.add_certificate("gw-2", "bb", NOW + 1000)
-        return router
-
-    return store.run(make)
-
-
-def everything(url: str) -> dict[str, list[Row]]:
-    """All rows of all tables, in an order of their own."""
-    engine = sa.create_engine(url)
-    with engine.connect() as connection:
-        found = {
-            name: sorted((dict(row) for row in connection.execute(sa.select(table)).mappings()), key=repr)
-            for name, table in METADATA.tables.items()
-        }
-    engine.dispose()
-    return found
-
-
-def kept(url: str, path: Path, now: float = NOW) -> Path:
-    backup(url, path, lambda: now)
-    return path
-
-
-def brought_back(path: Path, url: str, now: float = NOW, *, replace: bool = True) -> Restored:
-    return restore(path, url, replace=replace, clock=lambda: now)
 
 
 @pytest.mark.parametrize("kind", [SQLITE, POSTGRESQL])
@@ -264,101 +222,3 @@ def test_a_certificate_that_was_revoked_stays_so_and_one_issued_since_stays_know
     with pytest.raises(NotFoundError, match="used up"):
         again.run(lambda tx: tx.redeem_join_token(token))
     again.close()
-
-
-# the file ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def archive(tmp_path: Path) -> Path:
-    """A backup of a populated store."""
-    url = f"sqlite:///{tmp_path}/source.db"
-    source = Store.open(url)
-    populated(source)
-    source.close()
-    return kept(url, tmp_path / "archive")
-
-
-def refused(path: Path, tmp_path: Path, why: str) -> None:
-    target = tmp_path / "target.db"
-    with pytest.raises(ArchiveError, match=why) as caught:
-        brought_back(path, f"sqlite:///{target}")
-    assert str(path) in str(caught.value)
-    assert not target.exists()
-
-
-def test_a_file_of_which_one_bit_of_one_value_is_different_is_refused(archive: Path, tmp_path: Path) -> None:
-    """Wherever it stands, in a table or in an index."""
-    whole = archive.read_bytes()
-    places = [found.start() for found in re.finditer(rows.PROJECT.encode(), whole)]
-    assert len(places) > 10
-    for at in places:
-        archive.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        with pytest.raises(ArchiveError, match="damaged"):
-            check(archive)
-    refused(archive, tmp_path, "damaged")
-
-
-def test_half_a_file_is_refused(archive: Path, tmp_path: Path) -> None:
-    whole = archive.read_bytes()
-    archive.write_bytes(whole[: len(whole) // 2])
-    refused(archive, tmp_path, "damaged")
-
-
-def test_a_value_that_somebody_changed_is_refused(archive: Path, tmp_path: Path) -> None:
-    with closing(sqlite3.connect(archive)) as connection, connection:
-        connection.execute("UPDATE network SET name = 'other'")
-    refused(archive, tmp_path, "its digest is wrong")
-
-
-def test_a_row_that_names_one_that_is_not_there_is_refused(database_url: str, tmp_path: Path) -> None:
-    source = tmp_path / "source.db"
-    store = Store.open(f"sqlite:///{source}")
-    populated(store)
-    store.close()
-    with closing(sqlite3.connect(source)) as connection, connection:
-        connection.execute("DELETE FROM subnet")
-    with pytest.raises(ArchiveError, match="is not whole"):
-        kept(f"sqlite:///{source}", tmp_path / "archive")
-    assert not (tmp_path / "archive").exists()
-
-
-def test_what_is_no_backup_is_refused(tmp_path: Path, migrated_sqlite: Path) -> None:
-    words = tmp_path / "words"
-    words.write_text("network: blue\n" * 100)
-    refused(words, tmp_path, "is no backup that `onehop db backup` made")
-    database = tmp_path / "database"
-    database.write_bytes(migrated_sqlite.read_bytes())
-    refused(database, tmp_path, "is a database, but no backup")
-
-
-@pytest.mark.parametrize(("field", "value"), [("format", "2"), ("schema", '"9999"')])
-def test_a_backup_of_a_newer_onehop_is_refused(archive: Path, tmp_path: Path, field: str, value: str) -> None:
-    with closing(sqlite3.connect(archive)) as connection, connection:
-        changed = f"UPDATE {MANIFEST} SET manifest = json_set(manifest, ?, json(?))"  # noqa: S608  # a constant
-        connection.execute(changed, (f"$.{field}", value))
-    refused(archive, tmp_path, "use that version here")
-
-
-@pytest.mark.parametrize("kind", [SQLITE, POSTGRESQL])
-def test_a_backup_of_an_older_schema_is_kept_as_it_is_and_restored_as_of_now(
-    new_database_url: NewDatabase, kind: str, tmp_path: Path
-) -> None:
-    """So that an operator who has installed a new version can still keep what the old one left."""
-    url = new_database_url(kind, False)
-    engine = sa.create_engine(url)
-    with engine.begin() as connection:
-        migration.run(connection, "0002")
-        connection.exec_driver_sql("UPDATE revision SET value = 7")
-        connection.exec_driver_sql("INSERT INTO tag (kind, tag, id) VALUES ('network', 'blue', 'n')")
-    engine.dispose()
-    path = kept(url, tmp_path / "backup")
-    assert (check(path).schema, check(path).revision) == ("0002", 7)
-    target = new_database_url(kind, False)
-    brought_back(path, target)
-    assert everything(target)["tag"] == [{"kind": "network", "tag": "blue", "id": "n"}]
-    store = Store.open(target)
-    with store.read() as tx:
-        assert migration.differences(tx.connection) == []
-    store.close()
-    assert check(path).schema == "0002"
