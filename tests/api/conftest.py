@@ -1,6 +1,5 @@
 """Fixtures of the API's tests: an application over a fresh store of each kind, used by an administrator."""
 
-import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,10 +14,10 @@ from tests.api.client import ADMIN_PROJECT, PROJECT_A, PROJECT_B, Api, Row, iden
 from tests.store.rows import add_gateway_host
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def quiet() -> Iterator[None]:
-    """No line for every request."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    """No line for every request here; elsewhere, and for whoever captures them, they are as they were."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     yield
     structlog.reset_defaults()
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import structlog
 
 from onehop.cli.root import run
 from onehop.controller import pki
@@ -48,11 +47,9 @@ def cli(config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     """The command line, on a wide terminal."""
     monkeypatch.setenv("COLUMNS", "250")
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    level, before = logging.getLogger().level, structlog.get_config()
+    level = logging.getLogger().level
     yield Cli(config, capsys)
-    # The command has set up logging to what is standard error now, and will not be.
     logging.getLogger().setLevel(level)
-    structlog.configure(**before)
 
 
 def test_a_host_may_be_what_was_said_when_it_was_added_or_since(cli: Cli) -> None:
