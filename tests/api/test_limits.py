@@ -161,6 +161,7 @@ def test_connections_beyond_the_limit_are_503_and_room_comes_back(
             assert answered(connection)[0] == 200
 
 
+@pytest.mark.slow
 def test_a_body_that_never_ends_is_408_and_hung_up(
     tmp_path: Path, migrated_sqlite: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

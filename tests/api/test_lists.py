@@ -12,6 +12,7 @@ TOP = [r for r in RESOURCES if r.parent is None]
 by_name = pytest.mark.parametrize("resource", TOP, ids=lambda r: r.name)
 
 
+@pytest.mark.slow
 @by_name
 def test_every_filter_of_every_resource_is_answered(api: Api, resource: Resource) -> None:
     for attribute in resource.attributes:

@@ -122,6 +122,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         Store.open(f"sqlite:///{tmp_path}/nowhere/onehop.db")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [SQLITE, POSTGRESQL])
 def test_what_a_database_of_the_first_schema_holds_is_kept(new_database_url: NewDatabase, kind: str) -> None:
     url = new_database_url(kind, False)
@@ -147,6 +148,7 @@ def test_what_a_database_of_the_first_schema_holds_is_kept(new_database_url: New
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [SQLITE, POSTGRESQL])
 def test_port_blocks_of_an_older_database_are_of_the_first_ipv4_address(
     new_database_url: NewDatabase, kind: str
@@ -204,6 +206,7 @@ def _back_to_0002(url: str) -> None:
     engine.dispose()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [SQLITE, POSTGRESQL])
 def test_ports_made_before_security_groups_get_their_projects_default_group(
     new_database_url: NewDatabase, kind: str

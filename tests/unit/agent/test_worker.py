@@ -100,6 +100,7 @@ def test_drift_is_repaired_when_the_kernel_tells_of_it(watched: Watched) -> None
     watched.until_held(world)
 
 
+@pytest.mark.slow
 def test_a_bug_in_a_pass_does_not_end_the_thread(watched: Watched) -> None:
     world, *_ = routed()
     execute = watched.kernel.execute

@@ -50,6 +50,7 @@ def scraped(controller: Controller) -> dict[tuple[str, tuple[str, ...]], float]:
     }
 
 
+@pytest.mark.slow
 def test_a_controller_tells_what_it_is_asked_and_how_it_is(controller: Controller) -> None:
     controller.start()
     assert ask(controller, "/healthz") == (200, b'{"alive":true,"why_not":[]}\n')
@@ -76,6 +77,7 @@ def test_a_controller_tells_what_it_is_asked_and_how_it_is(controller: Controlle
     assert controller.end()[0] == 0
 
 
+@pytest.mark.slow
 def test_every_route_has_a_name_of_its_own_and_none_holds_what_a_client_wrote(controller: Controller) -> None:
     controller.start()
     for resource in RESOURCES:

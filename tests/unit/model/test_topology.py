@@ -1,5 +1,6 @@
 """Indexes of a topology after any history."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,7 @@ def _answers(view: Topology) -> object:
     )
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sets(st.sampled_from(range(len(ALL)))), st.sets(st.sampled_from(range(len(ALL))))), max_size=5
