@@ -94,6 +94,41 @@ def test_what_upstream_still_sends_to_the_owner_of_yesterday_arrives(owned_by_a:
         stage.upstream.run(f"ip neigh del {address} dev ext0")
 
 
+@pytest.mark.parametrize("entry", ["with the connection's entry", "without"])
+def test_a_packet_between_the_rules_of_before_and_of_after_a_change_breaks_no_connection(
+    owned_by_a: Stage, entry: str
+) -> None:
+    """The host of a virtual address's instance was the owner a moment ago: `raw` has let a packet be tracked, and then
+    the other rules are those of a host that steers. Without the first rules every packet is such a packet.
+    """
+    stage = owned_by_a
+    stage.own(B)
+    router = stage.router(stage.world.host(B))
+    with connected(stage.outside, VIRTUAL) as sock:
+        assert echoes(sock)
+        stage.own(A)
+        assert echoes(sock)
+        rules = router.run("nft -s list table ip onehop-north")
+        router.run("nft flush chain ip onehop-north from_inside")
+        try:
+            if entry == "without":
+                router.run("conntrack -F 2>/dev/null")
+            with watched(stage.at("b2"), "eth0") as seen:
+                sock.sendall(bytes(1000))
+                assert len(seen.wait(2)) >= 2, "the instance hears and answers"
+        finally:
+            router.run("nft delete table ip onehop-north")
+            stage.apply()
+        assert router.run("nft -s list table ip onehop-north") == rules
+        _receive(sock, 1000)
+        assert echoes(sock)
+
+
+def _receive(sock: socket.socket, octets: int) -> None:
+    while octets:
+        octets -= len(sock.recv(octets))
+
+
 @pytest.mark.parametrize("name", ["a2", "b2", "c2"])
 def test_tcp_whose_translation_was_lost_is_reset_towards_the_instance_at_once(owned_by_a: Stage, name: str) -> None:
     stage = owned_by_a

@@ -18,7 +18,7 @@ def sets(north: North) -> Iterator[NamedSet]:
     yield nft.address_set("floating", 4, north.floating)
     yield nft.address_set("external", 4, {*north.gateways, *north.floating})
     yield nft.address_set("answered", 4, north.answered)
-    yield nft.address_set("virtual", 4, north.virtual)
+    yield nft.address_set("virtual", 4, north.virtual.values())
     yield nft.any_set("peers", "ether_addr", (other.mac_address for other in north.others))
 
 

@@ -23,5 +23,5 @@ def connections(context: Context) -> Iterator[tuple[str, Wish]]:
             )
             for forward in north.forwards
         )
-        allowed = Translations(frozenset(north.gateways), frozenset(north.translated.items()), frozenset(forwarded))
+        allowed = Translations(frozenset(north.gateways), frozenset(north.bound.items()), frozenset(forwarded))
         yield naming.router_partition(north.router.id), allowed

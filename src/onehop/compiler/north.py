@@ -35,7 +35,7 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
         legs: the router's addresses inside, IPv4.
         subnets6, gateways6, inside6: the same of IPv6, which is routed and never translated.
         translated: floating IP → fixed IP, of those translated here; during a move also where the port leaves.
-        virtual: fixed IPs of floating IPs that the owner translates for whoever has them.
+        virtual: floating IP → fixed IP, of those that the owner translates for whoever has them.
         published: addresses that this host's external leg carries: whoever asks outside is answered by one host only.
         steered: external address → number of the host that translates all of it.
         called_inside: fixed IP with a floating IP → number of the host that translates it, where the router does not
@@ -64,7 +64,7 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
     gateways6: tuple[str, ...]
     inside6: tuple[str, ...]
     translated: dict[str, str]
-    virtual: tuple[str, ...]
+    virtual: dict[str, str]
     published: tuple[str, ...]
     steered: dict[str, int]
     called_inside: dict[str, int]
@@ -100,6 +100,14 @@ class North(msgspec.Struct, frozen=True, kw_only=True):
             return tuple(Span(ip, (FIRST_PORT, LAST_PORT)) for ip in self.gateways if ip in used)
         spans = tuple(blocks_of(self.me, self.gateways)) if self.gateway.distributed else ()
         return spans or ((self._widest_gap(),) if self.owner else ())
+
+    @property
+    def bound(self) -> dict[str, str]:
+        """Floating IP → fixed IP, of those whose connections may be under way here.
+
+        Every host has those of the owner: a packet that came before the owner changed finds the rules of after.
+        """
+        return {**self.virtual, **self.translated}
 
     @property
     def exit(self) -> str:
@@ -171,7 +179,7 @@ def _north_of(context: Context, router: Router, inside: list[str]) -> North | No
         gateways6=tuple(ip.ip_address for ip in gateway.fixed_ips if address.version(ip.ip_address) == 6),
         inside6=tuple(p for p in inside if address.version(p) == 6),
         translated=sorter.translated,
-        virtual=tuple(sorted(set(sorter.virtual.values()))),
+        virtual=sorter.virtual,
         published=tuple(sorted(published)),
         steered=sorter.steered,
         called_inside={} if gateway.enable_snat else sorter.elsewhere,

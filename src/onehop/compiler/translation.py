@@ -41,7 +41,7 @@ def maps(north: North) -> Iterator[NamedSet]:
         others = ((fixed, way) for fixed, way in north.exits.items() if way != north.exit)
         yield nft.mapping("exits", "ipv4_addr : ipv4_addr", others)
     # Which external address belongs to which inside, whatever the ports.
-    bound = {*north.translated.items(), *((f.address, f.rule.internal_ip) for f in north.forwards)}
+    bound = {*north.bound.items(), *((f.address, f.rule.internal_ip) for f in north.forwards)}
     yield nft.any_set("bindings", "ipv4_addr . ipv4_addr", (f"{external} . {fixed}" for external, fixed in bound))
 
 
@@ -49,6 +49,9 @@ def inwards(north: North) -> Iterator[str]:
     """Rules of the chain that changes destinations, of a connection's first packet. What is marked is translated
     elsewhere.
     """
+    if not north.owner:
+        # Walk 9: the owner translates them. One that met the rules of before and of after a change is sent again.
+        yield "ip saddr @virtual counter drop"
     if north.gateway.enable_snat:
         # Walk 12: with another block it would be another connection, so let the instance begin a new one at once.
         anew = f"{INSIDE} tcp flags ! syn,rst {WITHOUT_FLOATING_IP}ip daddr != @inside ip daddr != @gateways"
