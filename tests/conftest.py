@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 import structlog
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from onehop.store import Store
 from tests import databases
+from tests.drift import told
+from tests.phases import TwoPhases
 
 # How long an example takes says how busy the machine is, and nothing about the code. `make check` chooses the profile
 # "check"; every other run looks further.
@@ -25,12 +29,19 @@ POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.postgresql)
 def pytest_configure(config: pytest.Config) -> None:
     """Say where the private PostgreSQL server will be, before workers start."""
     databases.directory()
+    config.pluginmanager.register(told)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the server when the whole run ends; workers leave that to the run that started them."""
     if not hasattr(config, "workerinput"):
         databases.stop()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """Of `make test`: what measures time comes last and alone."""
+    return TwoPhases(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
