@@ -23,6 +23,7 @@ from tests.dataplane_north.stage import (
     Stage,
     is_seen_as,
 )
+from tests.dataplane_north.test_errors import refused
 from tests.dataplane_north.wire import ACK, RST, SYN, ipv4, raw, send, tcp_segment, udp_segment, watched
 
 pytestmark = pytest.mark.root
@@ -155,6 +156,40 @@ def test_a_centralized_router_reaches_everything_by_its_owner(centralized: Stage
 @pytest.mark.parametrize("caller", [*INSTANCES, OUT])
 def test_hosts_without_a_block_reach_everything_by_the_owner(blockless: Stage, caller: str) -> None:
     all_answer(blockless, caller, GATEWAY if caller in WITHOUT else None)
+
+
+@pytest.mark.parametrize(("port", "name"), [(PORT, "c2"), (8000, "b2")])
+def test_what_an_instance_says_of_a_forwarded_port_is_heard_where_its_host_has_no_block(
+    blockless: Stage, port: int, name: str
+) -> None:
+    assert _refused_while_closed(blockless, port, name)
+
+
+@pytest.mark.parametrize(("port", "name"), [(PORT, "c2"), (8000, "b2")])
+def test_what_an_instance_says_of_a_forwarded_port_is_heard_where_its_router_does_not_translate(
+    routed: Stage, port: int, name: str
+) -> None:
+    assert _refused_while_closed(routed, port, name)
+
+
+@pytest.mark.parametrize(("port", "name"), [(PORT, "c2"), (8000, "b2")])
+def test_what_an_instance_says_of_a_forwarded_port_is_heard_where_the_owner_translates(
+    centralized: Stage, port: int, name: str
+) -> None:
+    assert _refused_while_closed(centralized, port, name)
+
+
+def _refused_while_closed(stage: Stage, port: int, name: str) -> bool:
+    """Whether outside hears that a forwarded UDP port is closed, while the instance that it leads to says so."""
+    stage.at(name).run(
+        "nft add table ip closed",
+        "nft 'add chain ip closed input { type filter hook input priority 0; }'",
+        f"nft add rule ip closed input udp dport {PORT} reject",
+    )
+    try:
+        return refused(stage.outside, FORWARDED, port)
+    finally:
+        stage.at(name).run("nft delete table ip closed")
 
 
 def test_without_an_owner_floating_ips_of_hosts_with_a_leg_work_and_nothing_else_leaves() -> None:

@@ -122,6 +122,9 @@ def _from_inside(north: North) -> Iterator[str]:
         yield f"{source} counter drop"
     for destination in nft.within("ip daddr", inside(north)):
         yield f"{destination} goto inside_only"
+    if translation.asks_what_errors_quote(north):
+        # Walk 8: what an instance says of a forwarded port's connection goes the way of its answers.
+        yield f"{steering.QUOTING} ip saddr . {steering.QUOTED_TARGET} @forwarded_quoted accept"
     owner = steering.mark_of_owner(north)
     if owner is not None:
         # Walk 9: answers of an address that may be anywhere; the owner has the connection.

@@ -63,9 +63,9 @@ def outside(field: str, prefixes: NamedSet) -> str:
     return f"{field} != @{prefixes.name}"
 
 
-def any_set(name: str, key: str, elements: Iterable[str], *, interval: bool = False) -> NamedSet:
-    """A set with keys of a type such as ``ipv4_addr . inet_proto``."""
-    return NamedSet(name, tuple(key.split(" . ")), interval=interval, elements=_ordered(elements))
+def any_set(name: str, key: str, elements: Iterable[str], *, interval: bool = False, typeof: bool = False) -> NamedSet:
+    """A set with keys of a type such as ``ipv4_addr . inet_proto``, or of fields such as ``ip saddr . @th,136,8``."""
+    return NamedSet(name, tuple(key.split(" . ")), typeof=typeof, interval=interval, elements=_ordered(elements))
 
 
 def mapping(

@@ -16,11 +16,13 @@ from onehop.objects import NamedSet
 MARKED, UNMARKED = "meta mark != 0x00000000/8", "meta mark 0x00000000/8"
 """Matches on `onehop.net.naming.STEERING_MASK`, the highest octet, in the words that nft lists."""
 ERRORS = "icmp type { destination-unreachable, time-exceeded, parameter-problem }"
-_QUOTING = f"{ERRORS} @th,64,8 0x45"
+QUOTING = f"{ERRORS} @th,64,8 0x45"
 """An error that quotes an IPv4 header without options."""
 _SOURCE, _PROTOCOL, _PORT, _ID = "@th,160,32", "@th,136,8", "@th,224,16", "@th,256,16"
 """What is quoted: source address, protocol, source port, id of an echo."""
-_PROTOCOLS = {"tcp": "0x6", "udp": "0x11"}
+QUOTED_TARGET = f"{_PROTOCOL} . @th,240,16"
+"""What is quoted: protocol and destination port."""
+PROTOCOLS = {"tcp": "0x6", "udp": "0x11"}
 
 
 def maps(north: North) -> Iterator[NamedSet]:
@@ -40,7 +42,7 @@ def maps(north: North) -> Iterator[NamedSet]:
     echoes = ((f"{span.address} . {nft.ports(*span.ports)}", mark) for span, mark in blocks)
     yield nft.mapping("steer_echo", "ip daddr . icmp id : meta mark", echoes, interval=True, typeof=True)
     quoted = (
-        (f"{nft.hexadecimal(a)} . {_PROTOCOLS[p]} . {nft.hexadecimals(*span)}", mark)
+        (f"{nft.hexadecimal(a)} . {PROTOCOLS[p]} . {nft.hexadecimals(*span)}", mark)
         for a, p, span, mark in _services(north)
     )
     kind = f"{_SOURCE} . {_PROTOCOL} . {_PORT} : meta mark"
@@ -75,8 +77,8 @@ def rules_of_icmp(north: North) -> Iterator[str]:
     """The same for answers to echoes, and for errors by what they quote."""
     if north.others:
         yield "icmp type echo-reply meta mark set ip daddr . icmp id map @steer_echo"
-        yield f"{_QUOTING} meta mark set {_SOURCE} . {_PROTOCOL} . {_PORT} map @steer_quoted"
-        yield f"{_QUOTING} {_PROTOCOL} 0x1 meta mark set {_SOURCE} . {_ID} map @steer_quoted_id"
+        yield f"{QUOTING} meta mark set {_SOURCE} . {_PROTOCOL} . {_PORT} map @steer_quoted"
+        yield f"{QUOTING} {_PROTOCOL} 0x1 meta mark set {_SOURCE} . {_ID} map @steer_quoted_id"
 
 
 def mark_of_owner(north: North) -> str | None:
@@ -98,7 +100,7 @@ def _services(north: North) -> Iterator[tuple[str, str, tuple[int, int], str]]:
         rule = forward.rule
         yield forward.address, rule.protocol, (rule.external_first, rule.external_last), _mark(number)
     for span, mark in _blocks(north):
-        for protocol in _PROTOCOLS:
+        for protocol in PROTOCOLS:
             yield span.address, protocol, span.ports, mark
 
 

@@ -7,7 +7,7 @@ that was translated inwards here is translated outwards too: its answer would ot
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
-from onehop.compiler import nft
+from onehop.compiler import nft, steering
 from onehop.compiler.addresses import gateways
 from onehop.compiler.north import North
 from onehop.compiler.shares import joined
@@ -34,7 +34,12 @@ def maps(north: North) -> Iterator[NamedSet]:
     yield nft.mapping("forward_in", "ipv4_addr . inet_proto . inet_service : ipv4_addr", _same(north), interval=True)
     kind = "ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service"
     yield nft.mapping("forward_port", kind, _others(north))
-    yield nft.any_set("forwarded", "ipv4_addr . inet_proto . inet_service", _sources(north), interval=True)
+    sources = list(_sources(north))
+    keys = (f"{ip} . {protocol} . {nft.ports(*span)}" for ip, protocol, span in sources)
+    yield nft.any_set("forwarded", "ipv4_addr . inet_proto . inet_service", keys, interval=True)
+    if asks_what_errors_quote(north):
+        keys = (f"{ip} . {steering.PROTOCOLS[protocol]} . {nft.hexadecimals(*span)}" for ip, protocol, span in sources)
+        yield nft.any_set("forwarded_quoted", f"ip saddr . {steering.QUOTED_TARGET}", keys, interval=True, typeof=True)
     for ip in _further(north):
         yield nft.address_set(_exit_set(ip), 4, (fixed for fixed, way in north.exits.items() if way == ip))
     if north.owner:
@@ -43,6 +48,11 @@ def maps(north: North) -> Iterator[NamedSet]:
     # Which external address belongs to which inside, whatever the ports.
     bound = {*north.bound.items(), *((f.address, f.rule.internal_ip) for f in north.forwards)}
     yield nft.any_set("bindings", "ipv4_addr . ipv4_addr", (f"{external} . {fixed}" for external, fixed in bound))
+
+
+def asks_what_errors_quote(north: North) -> bool:
+    """Whether what comes from inside may go on untracked, though a forwarded port's connections are tracked."""
+    return not north.blocks or not north.gateway.enable_snat
 
 
 def inwards(north: North) -> Iterator[str]:
@@ -150,8 +160,8 @@ def _others(north: North) -> Iterator[tuple[str, str]]:
                 yield outer, f"{rule.internal_ip} . {rule.internal_first + number}"
 
 
-def _sources(north: North) -> Iterator[str]:
-    """Inside addresses and ports that something is forwarded to."""
+def _sources(north: North) -> Iterator[tuple[str, str, tuple[int, int]]]:
+    """Inside address, protocol and ports that something is forwarded to."""
     spans: dict[tuple[str, str], list[tuple[int, int]]] = {}
     for rule in (forward.rule for forward in north.forwards):
         last = rule.internal_first + rule.external_last - rule.external_first
@@ -159,4 +169,4 @@ def _sources(north: North) -> Iterator[str]:
     # Two external ports may lead to one inside, but nftables takes no intervals that overlap.
     for (ip, protocol), found in spans.items():
         for span in joined(found):
-            yield f"{ip} . {protocol} . {nft.ports(*span)}"
+            yield ip, protocol, span
