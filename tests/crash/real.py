@@ -1,6 +1,6 @@
 """A host that is Linux, for agents that die on it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from onehop.agent.engine import Engine
@@ -28,8 +28,9 @@ def told(scene: Scene) -> Told:
 class Real:
     """The host; `engine` is the agent that lives on it now, `made` the scene that it was last seen to hold."""
 
-    def __init__(self, host: LinuxHost) -> None:
+    def __init__(self, host: LinuxHost, foreign: Sequence[KernelObject] = FOREIGN) -> None:
         self.host = host
+        self.foreign = foreign
         self.now = 1000.0
         self.engine: Engine | None = None
         self.made: Scene | None = None
@@ -82,9 +83,9 @@ class Real:
         assert not found.keys() - wanted.keys(), f"left over: {sorted(found.keys() - wanted.keys(), key=str)}"
         for key, item in wanted.items():
             assert agrees(found[key], item), (found[key], item)
-        assert {item.key for item in FOREIGN} <= foreign
+        assert {item.key for item in self.foreign} <= foreign
         names = {path.name for path in self.host.directory.iterdir()}
-        assert names == {item.namespace for item in [*wanted.values(), *FOREIGN] if isinstance(item, Namespace)}
+        assert names == {item.namespace for item in [*wanted.values(), *self.foreign] if isinstance(item, Namespace)}
         self.made = scene
 
     def indexes(self, scene: Scene) -> dict[Key, int]:
@@ -116,12 +117,12 @@ class Real:
 
 
 @contextmanager
-def real_host() -> Iterator[Real]:
-    """A host of its own, that leaves nothing."""
-    host = LinuxHost()
+def real_host(*others: KernelObject) -> Iterator[Real]:
+    """A host of its own, that leaves nothing; with `others` that are not ours."""
+    host, foreign = LinuxHost(), (*FOREIGN, *others)
     try:
-        for item in FOREIGN:
+        for item in foreign:
             host.plant(item)
-        yield Real(host)
+        yield Real(host, foreign)
     finally:
         host.close()

@@ -17,6 +17,9 @@ INSTANCES = "instances"
 BYSTANDER = 7
 """Number of the network and the router that no change concerns."""
 
+FLOATING = "203.0.113.57"
+"""Floating IP of the instance on it."""
+
 EVERYTHING = [SecurityRule(direction="egress", version=version) for version in (4, 6)]
 HTTP = SecurityRule(direction="ingress", version=4, protocol=6, first=80, last=80, prefix="198.51.100.0/24")
 PING = SecurityRule(direction="ingress", version=4, protocol=1, first=8)
@@ -49,7 +52,7 @@ class Scene(Northern):
         self.fip = self.floating_ip(50, self.a)
         self.floating_ip(51, self.far)
         self.floating_ip(52, self.unbound)
-        self.floating_ip(57, self.still, r=BYSTANDER)
+        self.floating_ip(int(FLOATING.rpartition(".")[2]), self.still, r=BYSTANDER)
         self.forwards = self.floating_ip(
             60, None, forwards=[forward("tcp", 8000, self.a, 80, 4), forward("udp", 53, self.far, 53)]
         )

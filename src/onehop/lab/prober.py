@@ -2,7 +2,9 @@
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Protocol
 
 import msgspec
 
@@ -12,6 +14,12 @@ from onehop.lab.program import program
 from onehop.lab.state import Directory
 
 _END_SECONDS = 20
+
+
+class Place(Protocol):
+    """Where a probe's programs run: has a script run there meanwhile, as `onehop.lab.program` does in a lab."""
+
+    def __call__(self, script: str, /, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]: ...
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -74,10 +82,17 @@ def probing(directory: Directory, source: str, sink: str, address: str) -> Itera
         sink: name of the instance that answers.
         address: its address.
     """
+    with between(partial(program, directory, source), partial(program, directory, sink), address) as prober:
+        yield prober
+
+
+@contextmanager
+def between(source: Place, sink: Place, address: str) -> Iterator[Prober]:
+    """Probe from one place to an address that another answers at, meanwhile."""
     family = "6" if ":" in address else "4"
-    with program(directory, sink, probe.__file__, "echo", family) as echo:
+    with sink(probe.__file__, "echo", family) as echo:
         _hear(echo, "ready\n")
-        with program(directory, source, probe.__file__, "send", family, address) as sender:
+        with source(probe.__file__, "send", family, address) as sender:
             prober = Prober(sender)
             prober.settle()
             yield prober
