@@ -139,6 +139,17 @@ class North(World):
             if box.host == host:
                 self.echo.serve(self.at(name))
 
+    @contextmanager
+    def known_outside(self) -> Iterator[None]:
+        """Upstream knows the way to a subnet of the router meanwhile, as a provider's router would."""
+        ips = self.shown()["external_gateway_info"]["external_fixed_ips"]
+        router = next(str(ip["ip_address"]) for ip in ips if ":" in ip["ip_address"])
+        self.site.run("upstream", "ip", "route", "replace", self.red.v6["cidr"], "via", router)
+        try:
+            yield
+        finally:
+            self.site.run("upstream", "ip", "route", "del", self.red.v6["cidr"])
+
     def drain(self, host: str, undo: bool = False) -> None:
         """`onehop host drain`, as an operator types it."""
         drain(self.site, host, undo)

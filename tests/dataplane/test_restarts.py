@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import pytest
 
@@ -17,19 +17,6 @@ pytestmark = pytest.mark.slow
 def north() -> Iterator[North]:
     with north_world(f"restarts-{os.getpid()}") as made:
         yield made
-
-
-@contextmanager
-def _known_outside(north: North) -> Iterator[None]:
-    """Upstream knows the way to a subnet of the router, as a provider's router would."""
-    ips = north.shown()["external_gateway_info"]["external_fixed_ips"]
-    router = next(str(ip["ip_address"]) for ip in ips if ":" in ip["ip_address"])
-    route = ("ip", "route", "replace", north.red.v6["cidr"], "via", router)
-    north.site.run("upstream", *route)
-    try:
-        yield
-    finally:
-        north.site.run("upstream", "ip", "route", "del", north.red.v6["cidr"])
 
 
 def _paths(north: North) -> dict[str, tuple[str, str, str]]:
@@ -50,7 +37,7 @@ def _paths(north: North) -> dict[str, tuple[str, str, str]]:
 def test_no_packet_of_any_path_is_lost_while_every_agent_restarts(north: North, how: str) -> None:
     site, owner = north.site, north.owner
     found: dict[str, Prober] = {}
-    with _known_outside(north), ExitStack() as stack:
+    with north.known_outside(), ExitStack() as stack:
         for path, (source, sink, address) in _paths(north).items():
             found[path] = stack.enter_context(probing(site.directory, source, sink, address))
         for host in site.hosts:

@@ -1,6 +1,7 @@
 """``python -m tests.soak MINUTES [SEED]``: one act after another until the time is over, then a report.
 
 The seed decides the order of acts and to whom they are done; how many there are in the time depends on the machine.
+``python -m tests.soak --without-controller MINUTES`` is another one, see `tests.soak.alone`.
 Exit status 1 says that something was not as the model says within the limit.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from tests.dataplane.north import North, north_world
+from tests.soak import alone
 from tests.soak.acts import AGREE, SAMPLE, Acts, Result
 from tests.soak.probes import Probes, Wrong
 
@@ -93,4 +95,6 @@ def main(minutes: float, seed: str) -> int:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "--without-controller":
+        sys.exit(alone.main(float(sys.argv[2])))
     sys.exit(main(float(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 and sys.argv[2] else secrets.token_hex(3)))

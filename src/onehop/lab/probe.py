@@ -95,6 +95,8 @@ def main(role: str, family: str, address: str = "") -> None:
     """Be one of the two programs."""
     with socket.socket(socket.AF_INET if family == "4" else socket.AF_INET6, socket.SOCK_DGRAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, _BUFFER)
+        if family == "6":  # the same port is another echo's in IPv4
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if role == "echo":
             echo(sock)
         sender = Sender(sock, address)
