@@ -43,6 +43,7 @@ class Faults:
             self._pause,
             self._restart_database,
             self._crash_database,
+            self._fail_over_database,
             self._cut_database,
             self._cut_agents,
             self._restart_agent,
@@ -95,6 +96,10 @@ class Faults:
         self._cluster.postgres.stop(signal.SIGQUIT)
         self._cluster.postgres.start()
         return "crash the database"
+
+    def _fail_over_database(self) -> str:
+        self._cluster.postgres.fail_over()
+        return "fail the database over"
 
     def _cut_database(self) -> str:
         self._cluster.postgres.ask(CUT)

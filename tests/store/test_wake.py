@@ -2,7 +2,10 @@
 
 import threading
 
+import pytest
+
 from onehop.store import Store
+from tests import databases
 from tests.store import rows
 
 
@@ -40,6 +43,21 @@ def test_a_listener_hears_of_a_commit_of_another_controller(database_url: str) -
         assert bell.wait_for(revision)
     here.close()
     there.close()
+
+
+@pytest.mark.postgresql
+def test_with_several_servers_in_the_url_a_listener_hears_of_another_controller_by_the_one_that_takes_writes() -> None:
+    url = databases.new_database()
+    first, _, place = url.partition("?host=")
+    several = f"{first}?host={place}/nobody:5432&host={place}:5432&target_session_attrs=read-write"
+    here, there = Store.open(several), Store.open(several)
+    bell = Bell()
+    here.subscribe(bell)
+    there.run(rows.network)
+    assert bell.wait_for(1)
+    here.close()
+    there.close()
+    databases.give_back(url)
 
 
 def test_a_listener_that_unsubscribed_hears_nothing(store: Store) -> None:

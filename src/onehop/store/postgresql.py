@@ -36,13 +36,14 @@ PAUSE_MS = 5_000
 _LOCK_MS = int(WRITE_TIMEOUT * 1000)
 _REACH: dict[str, Any] = {
     "application_name": _NAME,
-    "connect_timeout": 10,
     # A database whose machine is gone says nothing: without these a connection to it waits for many minutes.
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
+_PATIENCE, _PATIENCE_EACH = 10, 3
+"""Seconds to connect, and to each of several servers: a machine without power does not refuse, it says nothing."""
 _LOG = logger("store")
 
 _POOL = 8
@@ -64,9 +65,14 @@ class Postgresql(Database):
 
     A writer first takes an advisory lock that it holds until after its commit: what it reads afterwards (READ
     COMMITTED, each statement sees the latest) nobody else can change. Readers never wait for it.
+
+    The URL may name several servers, ``?host=one:5432&host=two:5432&target_session_attrs=read-write``: whichever
+    takes writes is connected to, anew after each connection that is lost.
     """
 
     def __init__(self, url: URL) -> None:
+        several = len(url.normalized_query.get("host", ())) > 1
+        self._reach = {**_REACH, "connect_timeout": _PATIENCE_EACH if several else _PATIENCE}
         self._engine = sa.create_engine(
             url,
             pool_size=_POOL,
@@ -75,7 +81,7 @@ class Postgresql(Database):
             pool_pre_ping=True,
             # A controller that is paused in a transaction may not keep the others from writing.
             connect_args={
-                **_REACH,
+                **self._reach,
                 "options": f"-c idle_in_transaction_session_timeout={PAUSE_MS} -c lock_timeout={_LOCK_MS}",
             },
         )
@@ -141,7 +147,7 @@ class Postgresql(Database):
         """See `Database.heard`."""
         try:
             if self._ear is None:
-                self._ear = psycopg.connect(self._conninfo(), autocommit=True, **_REACH)
+                self._ear = psycopg.connect(**self._address(), autocommit=True, **self._reach)
                 self._ear.execute(f"LISTEN {CHANNEL}")
                 return True
             for _ in self._ear.notifies(timeout=timeout, stop_after=1):
@@ -160,8 +166,9 @@ class Postgresql(Database):
             self._ear.close()
         self._engine.dispose()
 
-    def _conninfo(self) -> str:
-        return self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+    def _address(self) -> dict[str, Any]:
+        """As the engine connects: libpq itself would take the last of several hosts alone, port and all."""
+        return dict(self._engine.dialect.create_connect_args(self._url)[1])
 
     @contextmanager
     def _connect(self, engine: sa.Engine) -> Iterator[Connection]:
