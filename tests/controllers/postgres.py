@@ -29,6 +29,7 @@ OPTIONS = {
     "max_connections": "150",
     "synchronous_standby_names": "*",
     "wal_retrieve_retry_interval": "100ms",
+    "wal_keep_size": "64MB",
 }
 _NOW = "SELECT pg_current_wal_flush_lsn()"
 _FOLLOWED = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync' AND flush_lsn >= '{}'"
