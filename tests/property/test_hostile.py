@@ -138,6 +138,7 @@ def test_a_local_copy_of_anything_is_not_believed(tmp_path: Path, content: bytes
     assert read(tmp_path, content) is None
 
 
+@pytest.mark.slow
 @given(st.data())
 @SLOW
 def test_a_local_copy_with_other_octets_is_an_older_view_or_none(tmp_path: Path, data: st.DataObject) -> None:
@@ -148,6 +149,7 @@ def test_a_local_copy_with_other_octets_is_an_older_view_or_none(tmp_path: Path,
     assert view is None or view.revision == 5
 
 
+@pytest.mark.slow
 @given(anything | likely)
 @SLOW
 def test_a_local_copy_whose_checksum_is_right_is_checked_all_the_same(tmp_path: Path, value: Any) -> None:

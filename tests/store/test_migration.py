@@ -253,6 +253,7 @@ def test_ports_made_before_security_groups_get_their_projects_default_group(
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [SQLITE, POSTGRESQL])
 def test_hosts_of_an_older_database_may_be_what_they_are(new_database_url: NewDatabase, kind: str) -> None:
     url = new_database_url(kind, False)

@@ -39,6 +39,7 @@ def test_no_file_is_longer_than_a_reader_can_hold() -> None:
     assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
 
 
+@pytest.mark.slow
 def test_no_exception_is_passed_over_in_silence() -> None:
     silent = [
         at(path, node.lineno)

@@ -28,6 +28,7 @@ def total(pools: list[dict[str, str]]) -> int:
     return sum(int(ipaddress.ip_address(p["end"])) - int(ipaddress.ip_address(p["start"])) + 1 for p in pools)
 
 
+@pytest.mark.slow
 @given(network=NETWORKS, data=st.data())
 def test_the_pools_and_the_gateway_are_together_every_usable_address(
     network: ipaddress.IPv4Network | ipaddress.IPv6Network, data: st.DataObject

@@ -109,6 +109,7 @@ NESTED = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(NESTED, st.sampled_from(["hello", "status", "snapshot", "delta", "in_sync", "applied", "join"]))
 def test_any_structure_with_a_known_tag_is_a_message_or_a_wire_error(body: object, tag: str) -> None:
     fields = {**body, "type": tag} if isinstance(body, dict) else {"type": tag, "revision": body, "values": body}
