@@ -93,6 +93,29 @@ def test_two_hosts_cannot_have_one_vtep(store: Store) -> None:
         hello(store, "h2")
 
 
+def test_a_vtep_that_another_begins_with_or_names_elsewhere_is_free(store: Store) -> None:
+    for number in (2, 3):
+        store.run(lambda tx, number=number: tx.add_host(f"h{number}"))
+    hello(store, "h1", "192.0.2.11")
+    details = {"version": "192.0.2.1"}
+    store.run(lambda tx: tx.open_session("h2", vtep="192.0.2.2", underlay_mtu=0, physical_networks=(), details=details))
+    assert hello(store, "h3", "192.0.2.1") == 1
+    assert host(store, "h3").vtep == "192.0.2.1"
+
+
+def test_heartbeats_of_many_hosts_count_each_for_its_own_session(store: Store, clock: Clock) -> None:
+    for number in range(2, 6):
+        store.run(lambda tx, number=number: tx.add_host(f"h{number}"))
+    sessions = [hello(store, f"h{number}", f"192.0.2.{number}") for number in range(1, 6)]
+    clock.now += 10
+    beats = [Heartbeat(f"h{n}", session, connected=True, applied=n) for n, session in enumerate(sessions, 1)]
+    store.put_heartbeats([*beats[:3], Heartbeat("h4", 0, connected=True, applied=4), *beats[4:]])
+    with store.read() as tx:
+        assert [found.applied for found in tx.hosts()] == [1, 2, 3, 0, 5]
+        stamps = {row["host"]: row["heartbeat_timestamp"] for row in tx.select("agent")}
+    assert [name for name, at in sorted(stamps.items()) if at != "2027-01-15T08:00:10Z"] == ["h4"]
+
+
 def test_heartbeats_are_no_changes(store: Store, clock: Clock) -> None:
     session = hello(store)
     before = store.revision()

@@ -5,10 +5,9 @@ Paths: ``/v1/stream`` needs a certificate that the store knows and has not revok
 ``/v1/renew`` gives whom ``/v1/stream`` would let in a new certificate for the one that it shows.
 """
 
-import asyncio
 import http
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -20,6 +19,8 @@ from websockets.http11 import Request, Response
 from onehop.controller import pki
 from onehop.controller.allowance import Allowance
 from onehop.controller.join import why_not
+from onehop.controller.together import Together
+from onehop.errors import OnehopError
 from onehop.log import logger
 from onehop.net.identifier import HostName, parse_host
 from onehop.settings import ControllerSettings
@@ -27,6 +28,9 @@ from onehop.store import Store
 
 LOG = logger("stream")
 STRANGERS_AT_ONCE = 100
+AT_ONCE = 100
+"""Certificates that are looked up in one reading of the store."""
+
 STREAM_PATH, CA_PATH, JOIN_PATH, RENEW_PATH = "/v1/stream", "/v1/ca", "/v1/join", "/v1/renew"
 
 
@@ -54,6 +58,7 @@ class Gate:
         self._pki = Path(settings.pki_dir)
         self.known: Callable[[tuple[Any, ...]], None] = lambda _peer: None
         self._peers: WeakKeyDictionary[ServerConnection, Peer] = WeakKeyDictionary()
+        self._looking = Together(self._look, AT_ONCE)
         self._strangers = Allowance(settings.stream_joins_per_second, time.monotonic, burst=STRANGERS_AT_ONCE)
 
     @property
@@ -95,17 +100,17 @@ class Gate:
         name, serial = _peer(connection)
         if name is None or serial is None:
             return "a certificate is needed; run `onehop agent join` with a token of `onehop host add`"
-        host = parse_host(name)
-
-        def look() -> str | None:
-            with self._store.read() as tx:
-                return why_not(tx, host, serial)
-
-        refusal = await asyncio.to_thread(look)
+        peer = Peer(parse_host(name), serial)
+        refusal = await self._looking.ask(peer)
         if refusal is None:
-            self._peers[connection] = Peer(host, serial)
+            self._peers[connection] = peer
             self.known(connection.remote_address)
         return refusal
+
+    def _look(self, peers: Sequence[Peer]) -> list[str | OnehopError | None]:
+        """Why each of some is not let in, as the store knows them now."""
+        with self._store.read() as tx:
+            return [why_not(tx, *peer) for peer in peers]
 
 
 def is_renewal(connection: ServerConnection) -> bool:

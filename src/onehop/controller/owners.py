@@ -95,7 +95,7 @@ class Owners:
         if revision == self._looked_at or (busy and now < self._moved_at + PATIENCE_SECONDS):
             return 0
         with self._store.read() as tx:
-            drained = any(not host.admin_state_up for host in tx.hosts())
+            drained = tx.count("agent", {"admin_state_up": [False]}) > 0
         moved = self._store.run(lambda tx: tx.relieve(AT_ONCE)) if drained else 0
         if moved:
             self._relieved_at = now

@@ -4,21 +4,22 @@ Memory is bounded: of each resource only the newest status of a host is kept, an
 """
 
 import asyncio
-from collections.abc import Callable
-from functools import partial
+import contextlib
 
 import msgspec
 
-from onehop.errors import NotFoundError, OnehopError
+from onehop.errors import NotFoundError, OnehopError, StoreError
 from onehop.log import logger
 from onehop.model.topology import Ref
 from onehop.net.identifier import HostName
-from onehop.store import Heartbeat, Status, Store
+from onehop.store import Heartbeat, Status, Store, Transaction
 from onehop.wire import ResourceStatus
 
 LOG = logger("stream")
 RETRY_SECONDS = 1.0
 BEAT_SECONDS = 0.25
+AT_ONCE = 2000
+"""Statuses, and reports, in one transaction: nobody else writes meanwhile."""
 
 
 class _Pending(msgspec.Struct):
@@ -87,35 +88,58 @@ class Reports:
 
     async def _flush_statuses(self) -> None:
         batch, self._pending = self._pending, {}
+        some: list[tuple[HostName, _Pending]] = []
+        left = AT_ONCE
         for host, pending in batch.items():
-            if not await self._write(partial(self._put, host, pending)):
+            some.append((host, pending))
+            left -= 1 + len(pending.statuses)
+            if left <= 0:
+                await self._write_some(some)
+                some, left = [], AT_ONCE
+        if some:
+            await self._write_some(some)
+
+    async def _write_some(self, some: list[tuple[HostName, _Pending]]) -> None:
+        """In one transaction; what cannot be written waits, and keeps nobody else's from being written."""
+        try:
+            await asyncio.to_thread(self._put, some)
+        except (OnehopError, OSError) as error:
+            if len(some) > 1 and not isinstance(error, StoreError | OSError):
+                for one in some:
+                    await self._write_some([one])
+                return
+            await self._failed(error)
+            for host, pending in some:
                 self._put_back(host, pending)
 
     async def _flush_beats(self) -> None:
         beats, self._beats = self._beats, {}
-        if beats and not await self._write(partial(self._store.put_heartbeats, list(beats.values()))):
+        if not beats:
+            return
+        try:
+            await asyncio.to_thread(self._store.put_heartbeats, list(beats.values()))
+        except (OnehopError, OSError) as error:
+            await self._failed(error)
             self._beats = {**beats, **self._beats}
             self._beats_wake.set()
 
-    async def _write(self, what: Callable[[], object]) -> bool:
-        """Whether it was written; if not, some time has passed."""
-        try:
-            await asyncio.to_thread(what)
-        except NotFoundError:
-            return True
-        except (OnehopError, OSError) as error:
-            LOG.error("what agents reported could not be written to the store and is tried again", error=str(error))
-            await asyncio.sleep(RETRY_SECONDS)
-            return False
-        return True
+    async def _failed(self, error: Exception) -> None:
+        LOG.error("what agents reported could not be written to the store and is tried again", error=str(error))
+        await asyncio.sleep(RETRY_SECONDS)
 
-    def _put(self, host: HostName, pending: _Pending) -> None:
-        statuses = list(pending.statuses.values())
-        self._store.run(
-            lambda tx: tx.put_statuses(
-                host, statuses, session=pending.session, revision=pending.revision, full=pending.full
-            )
-        )
+    def _put(self, some: list[tuple[HostName, _Pending]]) -> None:
+        def put(tx: Transaction) -> None:
+            for host, pending in some:
+                with contextlib.suppress(NotFoundError):  # the host was removed meanwhile
+                    tx.put_statuses(
+                        host,
+                        list(pending.statuses.values()),
+                        session=pending.session,
+                        revision=pending.revision,
+                        full=pending.full,
+                    )
+
+        self._store.run(put)
 
     def _put_back(self, host: HostName, old: _Pending) -> None:
         new = self._pending.get(host)

@@ -10,10 +10,10 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from onehop.controller.allowance import Allowance
+from onehop.controller.connection import Connection
 from onehop.controller.ear import Deaf, Ear
 from onehop.controller.memory import Causes, Memory
 from onehop.controller.share import Shares
@@ -63,7 +63,7 @@ class Session:
         memory: of this host; kept when the session ends.
         report: takes statuses.
         beat: takes signs of life.
-        heartbeat_seconds: how often to send one.
+        heartbeat_seconds: how often a sign of life is worth being written down.
         ear: takes what else the agent says of its host.
         catch_up: lets `shares` become that of now.
         frames_per_second: what an agent sends faster than this for long is read no faster; 0 is no limit.
@@ -71,7 +71,7 @@ class Session:
 
     def __init__(
         self,
-        connection: ServerConnection,
+        connection: Connection,
         host: HostName,
         number: int,
         shares: Shares,
@@ -162,7 +162,7 @@ class Session:
             WireError: the agent broke the protocol.
         """
         with contextlib.suppress(ConnectionClosed):
-            await until_one_ends(self._send(), self._heartbeats(), self._receive())
+            await until_one_ends(self._send(), self._receive())
 
     async def _send(self) -> None:
         while True:
@@ -173,9 +173,13 @@ class Session:
             self._late = False
             self._sending = True
             revision, asked, requests = self._shares.topology.revision, self._asked, self._causes.take()
+            last: list[bytes] = []
             for message in self._batch(revision):
-                await self._put(message)
-            await self._put(InSync(revision=revision, answers=asked, requests=requests))
+                # `put` waits while the socket's buffer is full: this is where a slow agent stops us, and nobody else.
+                if last:
+                    await self._connection.put(last)
+                last = [encode(message)]
+            await self._connection.put([*last, encode(InSync(revision=revision, answers=asked, requests=requests))])
             self._synced, self._sending = revision, False
             self._progress()
 
@@ -202,21 +206,18 @@ class Session:
         while removes:
             yield Delta(revision=revision, removes=tuple(_take(removes)))
 
-    async def _put(self, message: FromController) -> None:
-        # `send` waits while the socket's buffer is full: this is where a slow agent stops us, and nobody else.
-        await self._connection.send(encode(message))
+    def pulse(self, sign: bytes) -> None:
+        """It is time for a sign of life: `sign`, the one of the newest revision, or that revision where it is not told.
 
-    async def _heartbeats(self) -> None:
-        while True:
-            await asyncio.sleep(self._heartbeat_seconds)
-            if self._sending:
-                continue
-            if self._synced < self._shares.topology.revision:
-                # Nothing of it concerns this host, but its operator likes to see the newest number.
-                self._late = True
-                self._wake.set()
-            else:
-                await self._put(WireHeartbeat(revision=self._synced))
+        Nothing of it concerns this host then, but its operator likes to see the newest number.
+        """
+        if self._sending:
+            return
+        if self._synced < self._shares.topology.revision:
+            self._late = True
+            self._wake.set()
+        else:
+            self._connection.sign(sign)
 
     async def _receive(self) -> None:
         async for frame in self._connection:

@@ -1,39 +1,47 @@
 """The stream: listens for agents, talks with whom the gate lets in, and passes every change on to whom it concerns."""
 
 import asyncio
+import itertools
 import math
 import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from onehop import __version__
 from onehop.controller import pki
-from onehop.controller.attention import Attention, warn_of_claims
+from onehop.controller.attention import Attention
+from onehop.controller.connection import Connection
 from onehop.controller.door import Door
 from onehop.controller.feed import Feed
 from onehop.controller.gate import Gate, Peer, is_renewal
-from onehop.controller.join import join, renew, why_not
+from onehop.controller.join import join, renew
 from onehop.controller.liveness import Liveness
 from onehop.controller.memory import Memory
+from onehop.controller.opening import AT_ONCE, Arrival, Opening
 from onehop.controller.owners import Owners
 from onehop.controller.report import Reports
 from onehop.controller.session import Session
-from onehop.errors import OnehopError, StateError, WireError
+from onehop.controller.together import Together
+from onehop.errors import OnehopError, WireError
 from onehop.log import logger
 from onehop.model.topology import Ref, Topology
 from onehop.net.identifier import HostName
 from onehop.settings import ControllerSettings
-from onehop.store import Heartbeat, Store, Transaction
-from onehop.store.record import Approval, HostRow
+from onehop.store import Heartbeat, Store
 from onehop.wire import MAX_FRAME, Hello, Refused, Welcome, agreed, decode_from_agent, encode
+from onehop.wire import Heartbeat as WireHeartbeat
 from onehop.wire.digest import digest_of
 
 LOG = logger("stream")
 HELLO_SECONDS = 10
+PULSES = 20
+"""In so many parts are the agents that are given a sign of life, one after another."""
+
 PINGS = 3
 """How often an agent is pinged in the time after which it counts as down; its signs of life come besides."""
 
@@ -65,6 +73,7 @@ class Stream:
         self._liveness = Liveness(settings.owner_detection_seconds, time.monotonic())
         self._attention = Attention(store, self._liveness)
         self._owners = Owners(store, self._liveness, self._part, lambda: [s.applied for s in self.sessions.values()])
+        self._opening = Together(Opening(store).all, AT_ONCE)
         self._joins = asyncio.Semaphore(JOINS_AT_ONCE)
 
     @property
@@ -111,6 +120,7 @@ class Stream:
                 ssl=context,
                 ssl_handshake_timeout=HELLO_SECONDS,
                 process_request=self._gate.admit,
+                create_connection=Connection,
                 compression=None,
                 max_size=MAX_FRAME,
                 max_queue=4,
@@ -127,6 +137,7 @@ class Stream:
             group.create_task(self._owners.run())
             group.create_task(self._attention.run())
             group.create_task(self._refill())
+            group.create_task(self._pulse())
             ready()
             try:
                 await asyncio.get_running_loop().create_future()
@@ -143,6 +154,14 @@ class Stream:
                 await asyncio.to_thread(self._store.run, lambda tx: tx.refill_port_blocks())
             except (OnehopError, OSError) as error:
                 LOG.error("port blocks could not be given out and are tried again", error=str(error))
+
+    async def _pulse(self) -> None:
+        """Give all agents a sign of life, some at a time, so that nothing else waits long behind it."""
+        for turn in itertools.cycle(range(PULSES)):
+            await asyncio.sleep(self._settings.heartbeat_seconds / PULSES)
+            sign = encode(WireHeartbeat(revision=self.topology.revision))
+            for session in itertools.islice(self.sessions.values(), turn, None, PULSES):
+                session.pulse(sign)
 
     def _changed(self, dirty: dict[HostName, set[Ref]], removed: set[HostName]) -> None:
         for host, refs in dirty.items():
@@ -163,7 +182,7 @@ class Stream:
         host = peer.host if peer is not None else None
         try:
             if peer is not None and not is_renewal(connection):
-                await self._talk(connection, peer)
+                await self._talk(cast(Connection, connection), peer)
                 return
             async with asyncio.timeout(HELLO_SECONDS):
                 if peer is not None:
@@ -179,14 +198,17 @@ class Stream:
         finally:
             self._gate.leave(connection)
 
-    async def _talk(self, connection: ServerConnection, peer: Peer) -> None:
+    async def _talk(self, connection: Connection, peer: Peer) -> None:
         host = peer.host
         async with asyncio.timeout(HELLO_SECONDS):
             hello = decode_from_agent(await connection.recv())
         self._attention.forget(host)
-        number = await asyncio.to_thread(self._open, peer, hello)
         if not isinstance(hello, Hello):
             raise WireError("a session begins with a Hello")
+        agreed(hello.version, "agent")
+        if hello.host != host:
+            raise WireError(f"the agent calls itself {hello.host}, but its certificate is {host}'s")
+        number = await self._opening.ask(Arrival(peer, hello))
         await self._feed.catch_up()
         memory = self._memories[host] = self._memories.get(host, Memory()).handed_on()
         session = Session(
@@ -232,33 +254,6 @@ class Stream:
         """How often an agent is to give a sign of life: of gateway hosts it has to be known soon when they are lost."""
         often = self._settings.owner_detection_seconds / SIGNS if hello.gateway_host else math.inf
         return min(self._settings.heartbeat_seconds, often)
-
-    def _open(self, peer: Peer, hello: object) -> int:
-        host = peer.host
-        if not isinstance(hello, Hello):
-            raise WireError("a session begins with a Hello")
-        agreed(hello.version, "agent")
-        if hello.host != host:
-            raise WireError(f"the agent calls itself {hello.host}, but its certificate is {host}'s")
-
-        def open_session(tx: Transaction) -> tuple[int, HostRow | None]:
-            # Once more, in the transaction that counts: it may have been removed, and added again, since it came in.
-            reason = why_not(tx, host, peer.serial)
-            if reason is not None:
-                raise StateError(reason)
-            number = tx.open_session(
-                host,
-                vtep=hello.vtep,
-                underlay_mtu=hello.underlay_mtu,
-                physical_networks=sorted(set(hello.physical_networks)),
-                details={"version": hello.software, "gateway_host": hello.gateway_host},
-            )
-            return number, tx.host(host)
-
-        number, row = self._store.run(open_session)
-        if row is not None and row.refused != Approval():
-            warn_of_claims(host, row.refused)
-        return number
 
     def _part(self, host: HostName) -> None:
         if host in self._sessions:

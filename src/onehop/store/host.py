@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import json
 
 from onehop.errors import NotFoundError, TakenError
 from onehop.net.identifier import parse_host
 from onehop.store import gateway, presence, row
+from onehop.store.prepared import Prepared
 from onehop.store.record import Approval, Heartbeat, HostRow, Row
 from onehop.store.session import Session
 from onehop.store.table import APPROVAL, LIVENESS, TABLES
@@ -36,6 +38,24 @@ _SELECT = sa.select(
     TABLES["agent"].join(LIVENESS, _AGENT.host == LIVENESS.c.host).join(APPROVAL, _AGENT.host == _APPROVED.host)
 )
 _BY_NAME = _SELECT.where(_AGENT.host == sa.bindparam("name"))
+_TEXT = sa.type_coerce(_AGENT.configurations, sa.Text())
+_SAYING = sa.select(_AGENT.host, _AGENT.configurations)
+_BEAT = Prepared(
+    sa.update(LIVENESS)
+    .where(LIVENESS.c.host == sa.bindparam("which"), LIVENESS.c.session == sa.bindparam("number"))
+    .values(connected=sa.bindparam("there"), applied=sa.bindparam("revision"), heartbeat_at=sa.bindparam("at"))
+)
+_START = Prepared(
+    sa.update(TABLES["agent"])
+    .where(_AGENT.host == sa.bindparam("which"))
+    .values(started_at=sa.bindparam("now"), heartbeat_timestamp=sa.bindparam("now"))
+)
+_BEGIN = Prepared(
+    sa.update(LIVENESS)
+    .where(LIVENESS.c.host == sa.bindparam("which"))
+    .values(session=sa.bindparam("number"), connected=True, heartbeat_at=sa.bindparam("at"))
+)
+_CHUNK = 500
 
 
 def add(session: Session, name: str, approved: Approval) -> HostRow:
@@ -61,7 +81,7 @@ def approve(session: Session, name: str, gateway_host: bool | None, physical_net
         .values(gateway_host=may_own, physical_networks=list(may_reach))
     )
     if host.vtep is not None:
-        _say(session, host, _claims(host), {})
+        _say(session, host, Approval(may_own, tuple(may_reach)), _claims(host), {})
     return _existing(session, name)
 
 
@@ -86,23 +106,15 @@ def open_session(
 ) -> int:
     """An agent said hello; see `Transaction.open_session`."""
     host = _existing(session, name)
-    for other in hosts(session):
-        if other.vtep == vtep and other.name != name:
-            raise TakenError(
-                f"host {other.name} has VTEP {vtep}: give {name} an address of its own", "agent", ("vtep",)
-            )
+    # Of a thousand hosts only those are decoded that have the word somewhere.
+    word = json.encode(vtep).decode()
+    for other, said in session.read(_SAYING.where(_TEXT.contains(word, autoescape=True))):
+        if said.get("vtep") == vtep and other != name:
+            raise TakenError(f"host {other} has VTEP {vtep}: give {name} an address of its own", "agent", ("vtep",))
     claimed = Approval(bool(details.get("gateway_host")), tuple(sorted(physical_networks)))
-    _say(session, host, claimed, {**details, "vtep": vtep, "underlay_mtu": underlay_mtu})
-    session.write(
-        sa.update(TABLES["agent"])
-        .where(_AGENT.host == name)
-        .values(started_at=session.now, heartbeat_timestamp=session.now)
-    )
-    session.write(
-        sa.update(LIVENESS)
-        .where(LIVENESS.c.host == name)
-        .values(session=host.session + 1, connected=True, heartbeat_at=session.time)
-    )
+    _say(session, host, host.approved, claimed, {**details, "vtep": vtep, "underlay_mtu": underlay_mtu})
+    session.change(_START, {"which": name, "now": session.now})
+    session.change(_BEGIN, {"which": name, "number": host.session + 1, "at": session.time})
     return host.session + 1
 
 
@@ -110,7 +122,8 @@ def reach(session: Session, name: str, physical_networks: Sequence[str]) -> Host
     """A host reaches other physical networks now; see `Transaction.reach`."""
     host = _existing(session, name)
     if host.vtep is not None:
-        _say(session, host, Approval(_claims(host).gateway_host, tuple(sorted(physical_networks))), {})
+        claimed = Approval(_claims(host).gateway_host, tuple(sorted(physical_networks)))
+        _say(session, host, host.approved, claimed, {})
     return _existing(session, name)
 
 
@@ -118,33 +131,30 @@ def beat(session: Session, beats: Sequence[Heartbeat]) -> None:
     """Write down signs of life; those of older sessions are dropped."""
     if not beats:
         return
-    live: list[dict[str, Any]] = [
-        {"which": b.host, "number": b.session, "connected": b.connected, "applied": b.applied} for b in beats
+    at = session.time
+    said = [
+        {"which": b.host, "number": b.session, "there": b.connected, "revision": b.applied, "at": at} for b in beats
     ]
-    which: sa.BindParameter[str] = sa.bindparam("which")
-    session.write(
-        sa.update(LIVENESS)
-        .where(LIVENESS.c.host == which, LIVENESS.c.session == sa.bindparam("number"))
-        .values(heartbeat_at=session.time),
-        live,
-    )
-    seen = sa.select(LIVENESS.c.host).where(LIVENESS.c.heartbeat_at == session.time)
-    agents = sa.update(TABLES["agent"]).where(_AGENT.host == which, _AGENT.host.in_(seen))
-    session.write(
-        agents.values(heartbeat_timestamp=sa.bindparam("at")), [{"which": b["which"], "at": session.now} for b in live]
-    )
+    session.change_many(_BEAT, said)
+    names = sorted(b.host for b in beats)
+    for start in range(0, len(names), _CHUNK):
+        these = LIVENESS.c.host.in_(names[start : start + _CHUNK])
+        heard = sa.select(LIVENESS.c.host).where(these, LIVENESS.c.heartbeat_at == at)
+        older = _AGENT.heartbeat_timestamp.is_distinct_from(session.now)
+        agents = sa.update(TABLES["agent"]).where(_AGENT.host.in_(heard), older)
+        session.write(agents.values(heartbeat_timestamp=session.now))
 
 
-def _say(session: Session, before: HostRow, claimed: Approval, details: Row) -> None:
+def _say(session: Session, before: HostRow, approved: Approval, claimed: Approval, details: Row) -> None:
     """Write down what an agent says of its host, as far as it may be, and draw the conclusions.
 
     Args:
-        session: of the transaction; what is approved is read in it.
+        session: of the transaction.
         before: the host as it was, with a `vtep` or with one among `details`.
+        approved: what an operator lets it be, in this transaction.
         claimed: what the agent says that its host is.
         details: everything else that it said; empty keeps what there is.
     """
-    approved = _existing(session, before.name).approved
     known = details or session.read(sa.select(_AGENT.configurations).where(_AGENT.host == before.name)).scalar_one()
     counts, refused = claimed & approved, claimed - approved
     said = {name: value for name, value in known.items() if name != "refused"}
@@ -152,7 +162,7 @@ def _say(session: Session, before: HostRow, claimed: Approval, details: Row) -> 
     if refused != Approval():
         said["refused"] = _words(refused)
     row.update(session, "agent", before.id, {"configurations": said})
-    if _reach(_existing(session, before.name)) != _reach(before):
+    if (counts.gateway_host, counts.physical_networks) != _reach(before):
         gateway.host_changed(session)
         presence.follow_host(session, before.name)
 
