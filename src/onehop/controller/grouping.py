@@ -11,6 +11,7 @@ from onehop.model.port import Port
 from onehop.model.security_group import Member, SecurityGroup
 from onehop.model.topology import Ref, Topology, Value, member_of
 from onehop.net.identifier import HostName, PortId, SecurityGroupId, parse_member
+from onehop.wire.digest import weight
 
 GROUPED = frozenset({"security_group", "member"})
 """Kinds of values that are handed out here."""
@@ -28,6 +29,7 @@ class Grouping:
         self._remote: dict[HostName, Groups] = {}
         self._owners: dict[SecurityGroupId, set[HostName]] = {}
         self._watchers: dict[SecurityGroupId, set[HostName]] = {}
+        self._weights: dict[SecurityGroupId, int] = {}
         for host in {binding.host for port in topology.ports.values() for binding in port.bindings}:
             self._place(host)
 
@@ -48,6 +50,7 @@ class Grouping:
                     again |= {b.host for port in (before, after) if port is not None for b in port.bindings}
                 if _part(before) != _part(after):
                     for group in {g for port in (before, after) if port is not None for g in port.security_groups}:
+                        self._weights.pop(group, None)
                         for host in self._watchers.get(group, ()):
                             dirty.setdefault(host, set()).add(("member", f"{group}:{identifier}"))
         for host in again:
@@ -74,6 +77,17 @@ class Grouping:
         yield from (known[group] for group in self._own.get(host, _NONE) if group in known)
         for group in self._remote.get(host, _NONE):
             yield from (member_of(group, port) for port in self._topology.belonging_to(group))
+
+    def weight(self, host: HostName) -> int:
+        """The sum of the weights of all that a host is to know; that of a group's members is kept until one changes."""
+        known = self._topology.security_groups
+        total = sum(weight(known[group]) for group in self._own.get(host, _NONE) if group in known)
+        for group in self._remote.get(host, _NONE):
+            if group not in self._weights:
+                members = (member_of(group, port) for port in self._topology.belonging_to(group))
+                self._weights[group] = sum(map(weight, members))
+            total += self._weights[group]
+        return total
 
     def _place(self, host: HostName, old: Topology | None = None) -> set[Ref]:
         """Work out what a host uses now; returns what it is to be told of, or that it is gone."""

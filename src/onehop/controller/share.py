@@ -20,6 +20,7 @@ from onehop.model.placement import component_of
 from onehop.model.subnet import Subnet
 from onehop.model.topology import Ref, Topology, Value, ref
 from onehop.net.identifier import HostName, NetworkId, RouterId
+from onehop.wire.digest import weight
 
 
 class Part(msgspec.Struct, frozen=True, eq=False):
@@ -47,6 +48,7 @@ class Shares:
         self.topology = topology
         self._parts: dict[NetworkId, Part] = {}
         self._of: dict[HostName, set[Part]] = {}
+        self._weights: dict[Part | HostName, int] = {}
         self._grouping = Grouping(topology)
         for part in _parts(topology, (*topology.networks, *lone_routers(topology))):
             self._add(part)
@@ -80,6 +82,7 @@ class Shares:
             dirty.setdefault(host, set()).update(refs)
         for kind, name in changes:
             if kind == "host":
+                self._weights.pop(HostName(name), None)
                 for host in self._neighbours(HostName(name)):
                     dirty.setdefault(host, set()).add((kind, name))
         return dirty
@@ -115,6 +118,27 @@ class Shares:
             if name in self.topology.hosts:
                 yield self.topology.hosts[name]
         yield from self._grouping.share(host)
+
+    def weight(self, host: HostName) -> int:
+        """The sum of the weights of a host's share: what `onehop.wire.digest.text_of` makes its digest of.
+
+        Sums of what many hosts share are kept for as long as they do not change.
+        """
+        parts = self._of.get(host, set())
+        own = {network for part in parts for network in part.networks}
+        total = self._grouping.weight(host)
+        for part in parts:
+            if part not in self._weights:
+                self._weights[part] = sum(map(weight, _values(self.topology, part)))
+            total += self._weights[part]
+        for network in {network for part in parts for network in part.externals} - own:
+            total += sum(map(weight, _outside(self.topology, network)))
+        for name in self._neighbours(host):
+            if name in self.topology.hosts:
+                if name not in self._weights:
+                    self._weights[name] = weight(self.topology.hosts[name])
+                total += self._weights[name]
+        return total
 
     def _neighbours(self, host: HostName) -> set[HostName]:
         return {host}.union(*(part.hosts for part in self._of.get(host, ())))
@@ -154,6 +178,7 @@ class Shares:
             self._of.setdefault(host, set()).add(part)
 
     def _drop(self, part: Part) -> None:
+        self._weights.pop(part, None)
         for network in part.places:
             if self._parts.get(network) is part:
                 del self._parts[network]

@@ -10,6 +10,7 @@ from onehop.model.port import Binding, Port
 from onehop.model.security_group import Member, SecurityGroup, SecurityRule
 from onehop.model.topology import Ref, Topology, Value, ref
 from onehop.net.identifier import HostName, SecurityGroupId
+from onehop.wire.digest import digest_of, text_of
 from tests.worlds import World
 
 OUT = SecurityRule(direction="egress", version=4)
@@ -34,6 +35,8 @@ class Told:
     def change(self, upserts: Iterable[Value] = (), removes: Iterable[Ref] = ()) -> dict[HostName, set[Ref]]:
         """Go on; returns the security groups and members that were told to each host."""
         some, gone = list(upserts), list(removes)
+        for host in self.hosts:
+            self.shares.weight(host)  # so that what it keeps is of before the change
         self.topology = self.topology.apply(self.topology.revision + 1, some, gone)
         dirty = self.shares.advance(self.topology, {*map(ref, some), *gone})
         for host, refs in dirty.items():
@@ -47,8 +50,9 @@ class Told:
         return {host: refs for host, refs in grouped.items() if refs}
 
     def right(self) -> bool:
-        """Whether every host holds just its share."""
-        return all(self.views[h] == {ref(v): v for v in self.shares.share(h)} for h in self.hosts)
+        """Whether every host holds just its share, and its digest is that."""
+        held = all(self.views[h] == {ref(v): v for v in self.shares.share(h)} for h in self.hosts)
+        return held and all(text_of(self.shares.weight(h)) == digest_of(self.views[h].values()) for h in self.hosts)
 
     def groups(self, number: int) -> set[str]:
         """Ids of groups and members that a host holds."""

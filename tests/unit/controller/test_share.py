@@ -10,6 +10,7 @@ from onehop.model.locality import changed_between
 from onehop.model.subnet import Subnet
 from onehop.model.topology import Ref, Topology, Value, ref
 from onehop.net.identifier import HostName
+from onehop.wire.digest import digest_of, text_of
 from tests.worlds import World
 
 HOSTS = [World.host(n) for n in range(1, 5)]
@@ -78,6 +79,7 @@ def test_shares_of_any_history_are_those_of_the_present(history: list[set[int]])
             shared = list(shares.share(host))
             assert len(shared) == len(expected)
             assert {ref(value): value for value in shared} == expected
+            assert text_of(shares.weight(host)) == digest_of(shared)
             assert views[host] == expected
 
 
