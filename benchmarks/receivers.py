@@ -1,7 +1,8 @@
 """Many agents in one process that only receive: the real protocol with TLS, no kernel, of a view only its digest.
 
 They connect, resume, beat, acknowledge and come back with the same waits as real agents. What 1,000 machines do on
-their own CPUs has to fit beside the controller on the CPUs of one.
+their own CPUs has to fit beside the controller on the CPUs of one; so a value that many are sent is decoded and weighed
+once, and one task gives all signs of life.
 """
 
 import asyncio
@@ -9,33 +10,59 @@ import contextlib
 import random
 import ssl
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.protocol import State
 
 from onehop import __version__
 from onehop.agent import credential
 from onehop.agent.greeting import call_with, welcomed
 from onehop.agent.roster import Roster
 from onehop.errors import OnehopError
-from onehop.model.topology import Ref, ref
-from onehop.system import until_one_ends
+from onehop.model.topology import Ref, Value, ref
 from onehop.wire import (
     PROTOCOL_VERSION,
     Applied,
-    Delta,
     Heartbeat,
     Hello,
     InSync,
-    Snapshot,
+    Refused,
     Status,
-    decode_from_controller,
     encode,
 )
 from onehop.wire.digest import text_of, weight
+
+TURN_SECONDS, PARTS = 0.1, 10
+"""How often each agent is looked at, whether it is time for its sign of life, and in how many parts."""
+
+
+class _Snapshot(msgspec.Struct, tag="snapshot"):
+    first: bool
+    values: tuple[msgspec.Raw, ...]
+
+
+class _Delta(msgspec.Struct, tag="delta"):
+    upserts: tuple[msgspec.Raw, ...] = ()
+    removes: tuple[Ref, ...] = ()
+
+
+_MESSAGES: msgspec.msgpack.Decoder[_Snapshot | _Delta | InSync | Heartbeat | Refused] = msgspec.msgpack.Decoder(
+    _Snapshot | _Delta | InSync | Heartbeat | Refused
+)
+_VALUES: msgspec.msgpack.Decoder[Value] = msgspec.msgpack.Decoder(Value)
+
+
+@lru_cache(maxsize=100_000)
+def weighed(value: bytes) -> tuple[Ref, int]:
+    """Ref and weight of an encoded value."""
+    decoded = _VALUES.decode(value)
+    return ref(decoded), weight(decoded)
 
 
 class Receiver:
@@ -50,6 +77,7 @@ class Receiver:
         heard: when it was last sent each value, in seconds of `time.perf_counter`.
         vtep: its address.
         gateway: whether it is a gateway host.
+        pace: seconds between two of its signs of life, as the controller said.
     """
 
     def __init__(
@@ -65,6 +93,9 @@ class Receiver:
         self.vtep = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
         # Each host has an address of its own: a controller lets few strangers in from one.
         self._source = f"127.{128 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
+        self.pace = 0.0
+        self._beaten = 0.0
+        self._connection: ClientConnection | None = None
         self._changed = False
         self._hello = Hello(
             version=PROTOCOL_VERSION,
@@ -97,20 +128,35 @@ class Receiver:
         digest = text_of(sum(self.weights.values())) if self.weights else ""
         said = msgspec.structs.replace(self._hello, revision=self.revision, digest=digest)
         await connection.send(encode(said))
-        welcome = await welcomed(connection)
-        await until_one_ends(self._listen(connection), self._beat(connection, welcome.heartbeat_seconds))
+        self.pace = (await welcomed(connection)).heartbeat_seconds
+        self._connection = connection
+        try:
+            await self._listen(connection)
+        finally:
+            self._connection = None
+
+    def beat(self, now: float) -> None:
+        """Give a sign of life, if it is time; what is on its way to a controller that is slow is one too."""
+        connection = self._connection
+        if connection is None or now < self._beaten + self.pace or connection.protocol.state is not State.OPEN:
+            return
+        self._beaten = now
+        if not connection.transport.get_write_buffer_size():
+            connection.protocol.send_binary(encode(Heartbeat(revision=self.revision)))
+            connection.send_data()
 
     async def _listen(self, connection: ClientConnection) -> None:
         async for frame in connection:
-            message = decode_from_controller(frame)
-            if isinstance(message, Snapshot):
+            message = _MESSAGES.decode(cast(bytes, frame))
+            if isinstance(message, _Snapshot):
                 if message.first:
                     self.weights = {}
                 self._take(message.values)
-            elif isinstance(message, Delta):
+            elif isinstance(message, _Delta):
                 self._take(message.upserts)
                 for gone in message.removes:
                     self.weights.pop(gone, None)
+                self._changed = True
             elif isinstance(message, InSync):
                 if not self.connected:
                     await connection.send(encode(Status(revision=message.revision, full=True, statuses=())))
@@ -118,19 +164,14 @@ class Receiver:
                     await connection.send(encode(Applied(revision=message.revision)))
                 self.revision, self.connected, self._changed = message.revision, True, False
 
-    def _take(self, values: Iterable[object]) -> None:
+    def _take(self, values: Sequence[msgspec.Raw]) -> None:
         now = time.perf_counter()
         for value in values:
-            name = ref(value)  # type: ignore[arg-type]  # every kind of value
-            self.weights[name] = weight(value)  # type: ignore[arg-type]  # likewise
+            name, mass = weighed(bytes(value))
+            self.weights[name] = mass
             self.heard[name] = now
-            self.values += 1
+        self.values += len(values)
         self._changed = True
-
-    async def _beat(self, connection: ClientConnection, seconds: float) -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            await connection.send(encode(Heartbeat(revision=self.revision)))
 
 
 class Fleet:
@@ -158,6 +199,16 @@ class Fleet:
     def start(self) -> None:
         """Let all call."""
         self._tasks = [asyncio.ensure_future(receiver.run()) for receiver in self.receivers]
+        self._tasks.append(asyncio.ensure_future(self._beat()))
+
+    async def _beat(self) -> None:
+        """Let all give signs of life, each at its pace."""
+        while True:
+            for part in range(PARTS):
+                await asyncio.sleep(TURN_SECONDS / PARTS)
+                now = time.monotonic()
+                for receiver in self.receivers[part::PARTS]:
+                    receiver.beat(now)
 
     async def stop(self) -> None:
         """Let all hang up."""
