@@ -75,6 +75,12 @@ def appears(path: Path, process: "subprocess.Popen[bytes]") -> None:
         select.select([], [], [], 0.02)
 
 
+def cpu(pid: int) -> float:
+    """Seconds of CPU that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def resident_mib(pid: int) -> float:
     """Resident memory of a process in MiB."""
     return resident(Path(f"/proc/{pid}/status").read_text())

@@ -6,7 +6,6 @@ project's of its own, and so is the security group of its ports.
 """
 
 import asyncio
-import os
 import statistics
 import tempfile
 import time
@@ -15,19 +14,13 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks.client import Client
-from benchmarks.controller import end, resident_mib
+from benchmarks.controller import cpu, end, resident_mib
 from benchmarks.receivers import Receiver
 from benchmarks.report import Row, main, say
 from benchmarks.scale_site import Site, Size
 
 STORM_SECONDS = 60.0
 WIDE = 500
-
-
-def cpu(pid: int) -> float:
-    """Seconds of CPU that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_mib(pid: int) -> float:
