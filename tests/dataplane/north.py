@@ -58,7 +58,7 @@ class North(World):
             raise
 
     def _clear(self) -> None:
-        self.client.put(f"/v2.0/routers/{self.router_id}", {"router": {"external_gateway_info": {}}})
+        self.client.put(f"/v2.0/routers/{self.router_id}", {"router": {"external_gateway_info": {}, "routes": []}})
 
     def restore(self) -> None:
         """Start whatever a test stopped, and wait until all is as it should be."""
