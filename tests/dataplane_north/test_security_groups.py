@@ -12,7 +12,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 from onehop.model.security_group import SecurityRule
-from onehop.net import naming
+from onehop.net import address, naming
 from onehop.objects import Ruleset
 from tests.dataplane_north.agreement import Asked, disagreements, question, world_of
 from tests.dataplane_north.echo import PATIENCE, PORT, connected, echoes, ping, tcp, udp
@@ -245,6 +245,43 @@ def test_what_dhcp_is_let_off_for_stays_within_the_network(site: Guarded) -> Non
         send(site.at("shut-a"), ipv4(site.address("shut-a"), OUTSIDE, 17, question))
         assert tcp(site.at("open-a"), OUTSIDE) is not None
         assert not [frame for frame in seen.read() if frame.octets[36:38] == question[2:4]]
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_what_another_host_routed_is_no_dhcp_answer_and_what_is_of_the_network_is(site: Guarded, version: int) -> None:
+    """From ports without protection, since no other may say it: one behind the router, and one on the network."""
+    victim = site.ports["web-b"]
+    free = [site.ports[name] for name in ("open2-a", "open-a")]
+    linked = address.link_local(victim.mac_address)
+    try:
+        for port in free:
+            site.world.change(port.id, port_security_enabled=False)
+        site.apply()
+        with watched(site.at("web-b"), "eth0") as seen:
+            _answer(site, "open2-a", site.address("web-b", version), b"routed")
+            _answer(site, "open-a", linked if version == 6 else site.address("web-b"), b"local.")
+            for caller in ("open2-a", "open-a"):  # what is answered comes behind what was said before
+                assert tcp(site.at(caller), site.address("web-b", version)) is not None
+            said = {frame.octets[-6:] for frame in seen.read()}
+        assert b"local." in said
+        assert b"routed" not in said
+    finally:
+        for port in free:
+            site.world.change(port.id, port_security_enabled=True)
+        site.apply()
+
+
+def _answer(site: Guarded, name: str, target: str, text: bytes) -> None:
+    """A DHCP answer by an instance's own stack, from the server's port."""
+    family, server, client = (socket.AF_INET6, 547, 546) if ":" in target else (socket.AF_INET, 67, 68)
+
+    def say() -> None:
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.bind(("", server))
+            scope = (0, socket.if_nametoindex("eth0")) if target.startswith("fe80") else ()
+            sock.sendto(text, (target, client, *scope))
+
+    site.at(name).inside(say)
 
 
 def test_a_frame_of_a_known_connection_says_nothing_to_whom_it_was_sent_astray(site: Guarded) -> None:

@@ -146,6 +146,17 @@ def roving() -> Scenario:
     return reaching(world)
 
 
+def loose() -> Scenario:
+    """An instance without protection behind a router with a gateway, whose owner is elsewhere."""
+    world = Northern(2, six=True)
+    world.network(1)
+    world.router(1, [1])
+    world.gateway(1, 2, six=True)
+    own(world, world.port(1, 1), port_security_enabled=False)
+    world.floating_ip(101, world.port(1, 1))
+    return reaching(world)
+
+
 def untranslated() -> Scenario:
     """IPv6 and prefixes without translation, through a host without a leg as well."""
     world = Northern(3, six=True)
@@ -196,6 +207,7 @@ WORLDS: tuple[Callable[[], Scenario], ...] = (
     gateways,
     roving,
     untranslated,
+    loose,
     several_addresses,
     flat_network,
 )

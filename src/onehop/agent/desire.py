@@ -119,9 +119,10 @@ class Desire:
         for kind, name in changes:
             if kind in ("security_group", "member", "network"):
                 return True
-            if kind == "port" and PortId(name) in self.local.plugs:
+            if kind == "port":
                 before, after = old.ports.get(PortId(name)), self.view.ports.get(PortId(name))
-                if before != after:
+                is_leg = any(one is not None and one.router_id is not None for one in (before, after))
+                if before != after and (is_leg or PortId(name) in self.local.plugs):
                     return True
         return False
 

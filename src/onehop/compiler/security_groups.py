@@ -130,6 +130,7 @@ def _rules(view: Topology, filtered: list[Filtered], groups: list[SecurityGroup]
     stateless = [one.tap for one in filtered if not one.profile.stateful]
     if stateless:
         sets.append(nft.any_set("stateless", "ifname", (f'"{tap}"' for tap in stateless)))
+    sets.append(nft.any_set("legs", "ether_addr", _legs(view, filtered)))
     chains = [
         nft.chain(_INWARD, _inward(bool(stateless))),
         nft.chain(_CLOSED, ["counter drop"]),
@@ -200,10 +201,19 @@ def _inward(stateless: bool) -> Iterator[str]:
         known = f"meta mark {naming.ESTABLISHED_MARK:#010x}"
         yield f"{known} oifname != @stateless meta mark set 0x00000000 accept"
         yield f"{known} meta mark set 0x00000000"
-    yield 'iifname != "hr-*" meta protocol ip udp sport 67 udp dport 68 accept'
-    yield 'iifname != "hr-*" meta protocol ip6 udp sport 547 udp dport 546 accept'
+    yield 'iifname != "hr-*" meta protocol ip ether saddr != @legs udp sport 67 udp dport 68 accept'
+    yield 'iifname != "hr-*" ip6 daddr fe80::/10 udp sport 547 udp dport 546 accept'
     yield "oifname vmap @in"
     yield "accept"
+
+
+def _legs(view: Topology, filtered: list[Filtered]) -> Iterator[str]:
+    """MACs of routers' legs: what comes from one was routed, here or on another host, and is nobody's DHCP answer.
+
+    DHCPv6 needs no such set: a client asks from its link-local address (RFC 8415, 18.2), and nobody routes to that.
+    """
+    networks = {one.port.network_id for one in filtered}
+    return (leg.mac_address for network in networks for leg in view.legs_on(network))
 
 
 def _member_sets(view: Topology, groups: list[SecurityGroup]) -> Iterator[NamedSet]:

@@ -60,6 +60,7 @@ class Connection:
         status: `SNAT` and `DNAT`.
         settled: the manipulations that were decided, by a rule or by none.
         answered: a packet went the other way.
+        confirmed: its first packet was not dropped.
         mark: of the connection.
     """
 
@@ -68,7 +69,7 @@ class Connection:
         self.reply = original.answer
         self.status = 0
         self.settled: set[Manipulation] = set()
-        self.answered = False
+        self.answered = self.confirmed = False
         self.mark = 0
 
 
@@ -91,6 +92,16 @@ class Tracker:
     def is_empty(self) -> bool:
         """Whether nothing was tracked."""
         return not self._connections
+
+    def know(self, connection: Connection) -> None:
+        """A connection that was there before."""
+        self._connections.append(connection)
+
+    def confirm(self, connection: Connection) -> None:
+        """The first packet of a connection is through: only now it is kept (nf_conntrack_confirm)."""
+        if not connection.confirmed:
+            connection.confirmed = True
+            self._watch.observed("tracked", connection.original)
 
     def bar(self, mark: int) -> int:
         """Mark every connection; how many there are."""
@@ -115,7 +126,6 @@ class Tracker:
             return None
         connection = Connection(flow)
         self._connections.append(connection)
-        self._watch.observed("tracked", flow)
         return Tracked(connection, False, NEW)
 
     def _about(self, error: Packet) -> Tracked | None:

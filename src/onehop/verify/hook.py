@@ -23,6 +23,7 @@ _TRANSLATES: dict[str, Manipulation] = {
     "postrouting": "snat",
 }
 _TRACKS = frozenset({"prerouting", "output"})
+_KEEPS = frozenset({"input", "postrouting"})
 
 
 class Hooks:
@@ -62,6 +63,8 @@ class Hooks:
             death = one()
             if death is not None:
                 return death, steps
+        if name in _KEEPS and passing.tracked is not None:
+            self.tracker.confirm(passing.tracked.connection)
         return None, steps
 
     def device(self, name: str, device: str, passing: Passing) -> tuple[Death | None, list[Step], list[str]]:
@@ -130,6 +133,8 @@ class Hooks:
             if passing.zone and found is not None and found.state == ESTABLISHED and not found.connection.answered:
                 # Between bridges' ports one connection may pass twice before anybody answered.
                 passing.tracked = replace(found, state=NEW)
+            if passing.zone and found is not None:
+                self._zones[passing.zone].confirm(found.connection)  # of bridges the last hooks are not in the model
 
     def _translate(
         self, chains: list[tuple[Table, Chain]], what: Manipulation, passing: Passing, steps: list[Step]

@@ -16,7 +16,7 @@ from onehop.verify.quote import EXCEEDED, about, is_error
 from onehop.verify.route import Way, is_linked, is_nobodys, is_of_link, lookup, source_for
 from onehop.verify.space import Space
 from onehop.verify.subject import Passing
-from onehop.verify.trail import Death, End, Trail, ended, step
+from onehop.verify.trail import LATE, Death, End, Trail, ended, step
 from onehop.verify.watch import Watch
 
 _LOOPBACK = "lo"
@@ -87,7 +87,7 @@ class Layer3(ABC):
         if packet.ttl <= 1:
             if self.tells and not is_error(packet):
                 self.told += self._exceeded(space, passing)
-            return [ended(trail, space, link, passing, Death("its hop limit is used up"))]
+            return [ended(trail, space, link, passing, Death(LATE))]
         if is_linked(packet.source):
             return [ended(trail, space, link, passing, Death("a link-local source is not forwarded (RFC 4291, 2.5.6)"))]
         passing.outgoing = way.link

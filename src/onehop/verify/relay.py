@@ -8,7 +8,7 @@ from onehop.verify import neighbour
 from onehop.verify.packet import Frame
 from onehop.verify.space import Space
 from onehop.verify.subject import Passing
-from onehop.verify.trail import Death, End, Trail, ended, step
+from onehop.verify.trail import LATE, Death, End, Trail, ended, step
 
 if TYPE_CHECKING:
     from onehop.verify.walk import Walk
@@ -21,7 +21,7 @@ def hand_on(walk: "Walk", space: Space, passing: Passing, trail: Trail) -> list[
     packet = passing.packet
     walk.watch.used("link", space.host, space.name, device)
     if link is None or packet.ttl <= 1:
-        death = Death(f"{device} is not there" if link is None else "its hop limit is used up")
+        death = Death(f"{device} is not there") if link is None else Death(LATE)
         return [ended(trail, space, device, passing, death)]
     mac, how = neighbour.resolve(walk, space, link, hop)
     if mac is None:

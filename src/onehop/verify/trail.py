@@ -36,6 +36,10 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
 Trail = tuple[Step, ...]
 
 
+LATE = "its hop limit is used up"
+"""Why a packet goes no further that a router has to tell of (RFC 1812, 5.3.1)."""
+
+
 class Death(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why a packet went no further.
 

@@ -22,7 +22,7 @@ from onehop.verify.proof.sample import ip_number
 from onehop.verify.proof.spans import Box, Numbers, holds
 from onehop.verify.quote import UNREACHABLE, about, quoted
 from onehop.verify.space import Space
-from onehop.verify.trail import End, Trail, foremost
+from onehop.verify.trail import LATE, End, Trail, foremost
 from onehop.verify.world import World
 
 _MOST_HOPS = 4
@@ -224,7 +224,7 @@ class _Question:
             self.walk = probe(self.world, self.listener)
             self.walk.tells = True
             before = len(self.walk.heard)
-            self._sent(replace(self.packet, ttl=ttl), first=False)
+            _, ends = self._sent(replace(self.packet, ttl=ttl), first=False)
             if any(
                 a.kind in ("port", "outside", "router") and a.packet is not None and quoted(a.packet) is None
                 for a in self.walk.heard[before:]
@@ -232,6 +232,9 @@ class _Question:
             ):
                 return None
             if not self.walk.told and not any(a.packet is not None and quoted(a.packet) for a in self.walk.heard):
+                late = next((end for end in ends if end.death is not None and end.death.reason == LATE), None)
+                if late is not None and self.promise.source.port is None:
+                    return f"with hop limit {ttl} is dropped, and nobody tells that", late.trail
                 continue
             error, trail, why = self._got(self.walk.heard[before:], self.walk.told)
             if error is None:

@@ -120,8 +120,17 @@ class External:
 
     def floating_of(self, router: Router, port: Port, ip: str) -> str | None:
         """The floating IP of an instance's address: of several the one with the lowest."""
-        mine = [f.address for f in self.view.floating_ips_of(router.id) if f.port_id == port.id and f.fixed_ip == ip]
+        holds = any(one.ip_address == ip for one in port.fixed_ips)
+        mine = [
+            f.address
+            for f in self.view.floating_ips_of(router.id)
+            if f.fixed_ip == ip and (f.port_id == port.id or (not holds and self._virtual.get(ip) == port.id))
+        ]
         return min(mine, key=ip_number, default=None)
+
+    def floating_at(self, router: Router, ip: str) -> bool:
+        """Whether a floating IP leads to an address."""
+        return any(floating.fixed_ip == ip for floating in self.view.floating_ips_of(router.id))
 
     def has_block(self, router: Router, port: Port) -> bool:
         """Whether the host of an instance translates by ports of its own."""

@@ -65,6 +65,8 @@ class Groups:
         client, server = _ASKS[version]
         ends = (client, server) if direction == "egress" else (server, client)
         dhcp: Box = {"protocol": points([17]), "sport": points(ends[:1]), "dport": points(ends[1:])}
+        if version == 6 and direction == "ingress":
+            dhcp = {**dhcp, "destination": span_of("fe80::/10")}  # where a client asks from (RFC 8415, 18.2)
         found = [dhcp] if near else []
         if version == 6 and near:
             found += [{**_DISCOVERY, "destination": span_of(some)} for some in ("fe80::/10", "ff00::/8")]

@@ -96,6 +96,19 @@ class Isolation:
                     self.leaving.asked(arrival, box),
                     arrival,
                 )
+            elif arrival.kind == "leg" and source.port is None and arrival.frame.payload is sent.payload:
+                yield (
+                    "asks outside for an address, and is heard where nobody has it",
+                    self.leaving.asked6(arrival, box) if family == 6 else [],
+                    arrival,
+                )
+            elif arrival.kind == "tunnel" and port is None and arrival.asked and not source.host:
+                routers = [r.id for r in self.view.routers.values() if r.gateway and str(r.gateway.vni) == arrival.who]
+                ways: Box = {"destination": self.leaving.called(routers, family)}
+                came_in = all_of([ways], self.leaving.strangers(routers, family)) if routers else [{}]
+                yield "is passed on to another host as nobody who may come in", remainder(box, came_in), arrival
+            elif arrival.kind == "outside" and port is None and arrival.asked and arrival.packet is not None:
+                yield "comes from outside and is sent out again", [box], arrival
             elif arrival.kind == "router":
                 yield (
                     "is in mid-stream, and taken for the router's own",
@@ -142,14 +155,15 @@ class _Judge:
     def _walk(self, world: World, frame: Frame, listener: Listener) -> "_Found":
         walk = probe(world, listener)
         heard, _ = send(walk, self.source, frame)
-        return _Found(self, frame, heard, listener.marked)
+        return _Found(self, frame, heard, listener)
 
 
 class _Found:
     """Who has heard a class."""
 
-    def __init__(self, judge: _Judge, frame: Frame, heard: list[Arrival], marked: list[str]) -> None:
-        self.judge, self.frame, self.heard, self.marked = judge, frame, heard, marked
+    def __init__(self, judge: _Judge, frame: Frame, heard: list[Arrival], listener: Listener) -> None:
+        self.judge, self.frame, self.heard, self.marked = judge, frame, heard, listener.marked
+        self.resets = listener.resets
 
     def __call__(self, _values: Mapping[str, int], box: Box) -> Violation | None:
         judge = self.judge
@@ -157,6 +171,8 @@ class _Found:
         for what, left, arrival in found:
             if left:
                 return self._violation(what, left, arrival)
+        if judge.port is None and self.resets:
+            return self._violation("comes from outside and is reset, which may end what has only moved", [box], None)
         side = judge.isolation.hearing.side(self.heard)
         if side is not None:
             return self._violation(side[0], [box], None)

@@ -1,10 +1,12 @@
 """Who may be seen outside, who is asked there, and what a router takes for its own: by the API's values."""
 
+from collections.abc import Iterable
+
 from onehop.model.port import Port
 from onehop.model.topology import Topology
 from onehop.net import address
 from onehop.net.identifier import RouterId
-from onehop.verify.packet import SYN, Frame, Packet
+from onehop.verify.packet import SOLICIT, SYN, Frame, Packet
 from onehop.verify.proof.probe import Arrival
 from onehop.verify.proof.routes import span_of
 from onehop.verify.proof.sample import ip_number, mac_number
@@ -20,6 +22,7 @@ class Leaving:
     def __init__(self, view: Topology) -> None:
         self.view = view
         self._asked: dict[str, Numbers] = {}
+        self._asked6: dict[str, Numbers] = {}
         gateways = [(router, router.gateway) for router in view.routers.values()]
         self._external = numbers(
             (ip_number(ip), ip_number(ip))
@@ -36,8 +39,9 @@ class Leaving:
                 heir = place.host in gateway.candidates or place.host == gateway.owner
                 mine = set(self._own(router.id, None if heir else place.host))
                 mine |= {one.ip_address for one in gateway.fixed_ips} if heir else set()
-                known = points(ip_number(ip) for ip in mine | upstream if ":" not in ip)
-                self._asked[place.mac_address] = known
+                known = mine | upstream | {address.link_local(place.mac_address)}
+                self._asked[place.mac_address] = points(ip_number(ip) for ip in known if ":" not in ip)
+                self._asked6[place.mac_address] = points(ip_number(ip) for ip in known if ":" in ip)
 
     def _own(self, router: str, host: str | None = None) -> list[str]:
         """A router's floating IPs (of one host: of its instances)."""
@@ -87,15 +91,51 @@ class Leaving:
 
     def from_outside(self, target: Port, version: int) -> list[Box]:
         """As whom somebody outside may come in: no instance, nothing link-local, no router but from our legs."""
-        if version == 6 or self.view.networks[target.network_id].network_type == "flat":
+        if self.view.networks[target.network_id].network_type == "flat":
             return [{}]
-        inside = [s for leg in self._legs(target) for s in self._subnets(leg.router_id) if ":" not in s]
-        never = numbers(span for cidr in (*inside, "169.254.0.0/16") for span in span_of(cidr))
-        routers = {leg.router_id for leg in self._legs(target)}
-        mine = points(ip_number(ip) for router in routers if router for ip in self._outer(router) if ":" not in ip)
-        others = without(without(every(32), never), mine)
+        return self.strangers({leg.router_id for leg in self._legs(target) if leg.router_id is not None}, version)
+
+    def strangers(self, routers: Iterable[RouterId], version: int) -> list[Box]:
+        """As whom somebody outside may come in to some routers."""
+        routers = list(routers)
+        inside = [s for router in routers for s in self._subnets(router) if address.version(s) == version]
+        linked = "169.254.0.0/16" if version == 4 else "fe80::/10"
+        never = numbers(span for cidr in (*inside, linked) for span in span_of(cidr))
+        outer = [ip for router in routers for ip in self._outer(router) if address.version(ip) == version]
+        mine = points(map(ip_number, outer))
+        others = without(without(every(32 if version == 4 else 128), never), mine)
         macs = points(mac_number(mac) for mac in self._asked)
-        return [{"source": others}, {"source": mine, "source_mac": macs}] if macs and mine else [{"source": others}]
+        # IPv6 addresses of a router are its own legs' on the owner only: from there nothing comes by the outside.
+        peers = version == 4 and macs and mine
+        return [{"source": others}, {"source": mine, "source_mac": macs}] if peers else [{"source": others}]
+
+    def called(self, routers: Iterable[RouterId], version: int) -> Numbers:
+        """What somebody outside may call by some routers: their addresses outside, and prefixes not translated."""
+        found: list[tuple[int, int]] = []
+        for router in routers:
+            found += points(ip_number(ip) for ip in self._outer(router) if address.version(ip) == version)
+            gateway = self.view.routers[router].gateway
+            if gateway is not None and (version == 6 or not gateway.enable_snat):
+                for cidr in (*self._subnets(router), *(r.destination for r in self.view.routers[router].routes)):
+                    found += span_of(cidr) if address.version(cidr) == version else ()
+        return numbers(found)
+
+    def inside(self, router: RouterId, version: int) -> Numbers:
+        """Prefixes inside of a router, and what its extra routes lead to."""
+        routes = [route.destination for route in self.view.routers[router].routes]
+        known = (cidr for cidr in (*self._subnets(router), *routes) if address.version(cidr) == version)
+        return numbers(span for cidr in known for span in span_of(cidr))
+
+    def outer(self, router: RouterId, version: int) -> Numbers:
+        """A router's addresses outside."""
+        return points(ip_number(ip) for ip in self._outer(router) if address.version(ip) == version)
+
+    def asked6(self, arrival: Arrival, box: Box) -> list[Box]:
+        """The same of solicitations."""
+        link = arrival.space.links.get(arrival.who)
+        known = self._asked6.get(link.mac or "") if link is not None else None
+        question = meet(box, {"protocol": points([58]), "type": points([SOLICIT])})
+        return [] if known is None or question is None else remainder(question, [{"target": known}])
 
     def _outer(self, router: RouterId) -> list[str]:
         """A router's addresses outside."""

@@ -39,6 +39,11 @@ class Listener(Recorder):
         """See `Watch`."""
         self.noticed.append(what)
 
+    @property
+    def resets(self) -> bool:
+        """Whether a router has reset something."""
+        return any(what[0] == "reject" and str(what[2]).startswith("qrouter-") for what in self.noticed)
+
     def asks(self, space: Space, link: str, ip: str) -> None:
         """See `Watch`."""
         if space.name.startswith("qrouter-"):

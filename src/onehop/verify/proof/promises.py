@@ -14,13 +14,13 @@ from onehop.model.topology import Topology
 from onehop.net import address
 from onehop.verify.packet import RST, SYN
 from onehop.verify.proof.allowed import Allowed
-from onehop.verify.proof.external import External, Published, answers, nobodys, public
+from onehop.verify.proof.external import External, Published, answers, nobodys, public, virtual
 from onehop.verify.proof.groups import Groups
 from onehop.verify.proof.promise import KINDS, PORTED, Form, Promise, all_of, by_rules, let_in, whole
 from onehop.verify.proof.reach import Source
 from onehop.verify.proof.routes import span_of
 from onehop.verify.proof.sample import GROUPS, ip_number, ip_text, mac_number
-from onehop.verify.proof.spans import Box, both, holds, meet, points, remainder
+from onehop.verify.proof.spans import Box, Numbers, both, holds, meet, numbers, points, remainder
 
 _NO_BEGIN = points(flags for flags in range(256) if not flags & (SYN | RST))
 
@@ -34,6 +34,7 @@ class Promises:
         self.allowed = Allowed(view)
         self.external = External(view)
         self.published = list(self.external.published())
+        self._virtual = virtual(view)
         self._ports = [p for p in view.ports.values() if p.router_id is None and self._lives(p)]
 
     def _lives(self, port: Port) -> bool:
@@ -55,7 +56,23 @@ class Promises:
                     if router is not None and router.admin_state_up and leg.admin_state_up and mine:
                         by = {**sent, "destination_mac": points([mac_number(leg.mac_address)])}
                         yield from self._routed(port, ip.ip_address, router, by)
+            yield from self._held(port)
         yield from self._inwards()
+
+    def _held(self, port: Port) -> Iterator[Promise]:
+        """A virtual address speaks to the outside as a port's own does."""
+        for held in self._virtual.get(port.id, ()):
+            ip = held.partition("/")[0]
+            macs = [p.mac_address for p in port.allowed_address_pairs if p.ip_address == ip] or [port.mac_address]
+            for leg in self.view.legs_on(port.network_id):
+                router = self.view.routers.get(leg.router_id) if leg.router_id is not None else None
+                if router is not None and self.external.floating_at(router, ip) and address.version(ip) == 4:
+                    by: Box = {
+                        "source_mac": points(map(mac_number, macs)),
+                        "destination_mac": points([mac_number(leg.mac_address)]),
+                        "source": points([ip_number(ip)]),
+                    }
+                    yield from self._outwards(port, ip, router, by)
 
     def _near(self, port: Port, ip: str, sent: Box) -> Iterator[Promise]:
         """Whoever is on the same network."""
@@ -179,7 +196,7 @@ class Promises:
             return
         if version == 6 and not any(address.version(one.ip_address) == 6 for one in gateway.fixed_ips):
             return
-        to: Box = {**by, "destination": public(self.view, version)}
+        to: Box = {**by, "destination": self._beyond(router, version)}
         back = self.external.is_default(port, ip, router)
         for number, kind in enumerate(KINDS[version]):
             form = self.external.seen_as(router, port, ip, ported=number < PORTED)
@@ -205,6 +222,13 @@ class Promises:
         if version == 4 and gateway.enable_snat and own and alone and free:
             box = whole(meet(to, late) or {}, version)
             yield Promise(source=_source(port), version=version, box=box, to="", answered=False, reset=True)
+
+    def _beyond(self, router: Router, version: int) -> Numbers:
+        """Everybody outside of a router, its neighbour upstream too."""
+        gateway = router.gateway
+        subnets = self.view.subnets_of(gateway.network_id) if gateway is not None else ()
+        near = [s.gateway_ip for s in subnets if s.gateway_ip is not None and address.version(s.gateway_ip) == version]
+        return numbers((*public(self.view, version), *points(map(ip_number, near))))
 
     def _called(self, port: Port, ip: str, router: Router, by: Box, published: Published) -> Iterator[Promise]:
         """An external address, from inside: the caller is seen as the outside would see it, by its own router."""
@@ -245,7 +269,7 @@ class Promises:
             form = Form(destination=published.destination, dport=published.port)
             target = published.target
             back = self._back(None, target) and self.external.is_default(target, _text(published), published.router)
-            box: Box = {**published.box, "source": public(self.view, 4)}
+            box: Box = {**published.box, "source": self._beyond(published.router, 4)}
             yield from self._to(None, target, 4, box, form, answered=back, told=back and self.external.tells(published))
         for router in self.view.routers.values():
             gateway = router.gateway
@@ -254,7 +278,7 @@ class Promises:
             for version in (4, 6):
                 mine = [one.ip_address for one in gateway.fixed_ips if address.version(one.ip_address) == version]
                 for ip in mine:
-                    to: Box = {"destination": points([ip_number(ip)]), "source": public(self.view, version)}
+                    to: Box = {"destination": points([ip_number(ip)]), "source": self._beyond(router, version)}
                     echo = whole(meet(to, KINDS[version][2]) or {}, version)
                     yield Promise(source=Source(None), version=version, box=echo, to="router", told=False)
                 if mine and not (version == 4 and gateway.enable_snat):

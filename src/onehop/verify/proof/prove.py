@@ -10,8 +10,13 @@ from onehop.verify.proof.asking import Asking
 from onehop.verify.proof.case import Case, Violation
 from onehop.verify.proof.delivery import Delivery
 from onehop.verify.proof.emission import Emission
+from onehop.verify.proof.hops import Hops
 from onehop.verify.proof.isolation import Isolation
+from onehop.verify.proof.relayed import Relayed
 from onehop.verify.proof.settings import Settings
+from onehop.verify.proof.severed import Severed
+from onehop.verify.proof.steered import Steered
+from onehop.verify.proof.transit import Transit
 from onehop.verify.world import World
 
 
@@ -37,7 +42,12 @@ def cases(view: Topology) -> Iterator[Case]:
     yield from Settings(view).cases()
     yield from Asking(view).cases()
     yield from Delivery(view).cases()
+    yield from Relayed(view).cases()
+    yield from Severed(view).cases()
+    yield from Steered(view).cases()
+    yield from Transit(view).cases()
     yield from Emission(view).cases()
+    yield from Hops(view).cases()
     yield from Isolation(view).cases()
 
 

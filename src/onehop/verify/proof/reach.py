@@ -22,11 +22,13 @@ class Source(msgspec.Struct, frozen=True):
         port: an instance's; None is the outside, or the underlay.
         network: the physical network that the outside sends on; of the underlay the link that it comes by.
         host: whose underlay; empty is none.
+        namespace: where that link is.
     """
 
     port: PortId | None
     network: str = ""
     host: str = ""
+    namespace: str = naming.HOST
 
 
 def probe(world: World, watch: Watch) -> Probe:
@@ -46,7 +48,7 @@ def send(walk: Probe, source: Source, frame: Frame) -> tuple[list[Arrival], list
 def _sent(walk: Probe, source: Source, frame: Frame) -> list[End]:
     world = walk.world
     if source.host:
-        here = next((m.spaces[naming.HOST] for name, m in walk.machines.items() if name == source.host), None)
+        here = next((m.spaces.get(source.namespace) for name, m in walk.machines.items() if name == source.host), None)
         link = here.links.get(source.network) if here is not None else None
         return walk.receive(here, link, frame, ()) if here is not None and link is not None else []
     if source.port is None:

@@ -31,7 +31,11 @@ _ROUTER = {
     "net/ipv6/conf/default/accept_ra": "0",
     "net/ipv6/conf/default/accept_redirects": "0",
 }
-_NORTH = {"net/netfilter/nf_conntrack_tcp_be_liberal": "1", "net/netfilter/nf_conntrack_tcp_loose": "1"}
+_NORTH = {
+    "net/ipv4/ip_early_demux": "0",
+    "net/netfilter/nf_conntrack_tcp_be_liberal": "1",
+    "net/netfilter/nf_conntrack_tcp_loose": "1",
+}
 _MACS = "02:00:00:00:00:01", "02:00:00:00:00:02"
 _FRAMES = (
     Frame(*_MACS, Packet(source="192.0.2.1", destination="192.0.2.2", protocol=17)),

@@ -1,0 +1,157 @@
+"""The proof that what is for another host's ports goes there, once, and is tracked there alone.
+
+Of every gateway address each host has blocks of ports. Whoever sends to one, from outside or from inside, by TCP, UDP,
+an echo reply, or an error about what was sent from it, is heard by the router on that host; and by none where nobody
+has the port.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from onehop.model.gateway import FIRST_PORT, Gateway
+from onehop.model.port import Port
+from onehop.model.router import Router
+from onehop.model.topology import Topology
+from onehop.net import address, naming
+from onehop.net.identifier import HostName
+from onehop.verify.packet import Frame, Packet
+from onehop.verify.proof.case import Case, Judged, Violation
+from onehop.verify.proof.external import External, answers, public
+from onehop.verify.proof.groups import Groups
+from onehop.verify.proof.listener import Listener, judged
+from onehop.verify.proof.probe import Arrival, Probe
+from onehop.verify.proof.promise import all_of, whole
+from onehop.verify.proof.reach import Source, probe, send
+from onehop.verify.proof.sample import ip_number, mac_number
+from onehop.verify.proof.spans import Box, Numbers, numbers, points, without
+from onehop.verify.subject import Passing
+from onehop.verify.world import World
+
+_ERRORS = points([3, 11, 12])
+
+
+class Steered:
+    """Asks for every block of every router."""
+
+    def __init__(self, view: Topology) -> None:
+        self.view = view
+        self.external, self.groups = External(view), Groups(view)
+
+    def cases(self) -> Iterator[Case]:
+        """One for each block, who calls it, and how."""
+        for router in self.view.routers.values():
+            gateway = router.gateway
+            if gateway is None or not gateway.distributed or not answers(router):
+                continue
+            gateways = [ip.ip_address for ip in gateway.fixed_ips if address.version(ip.ip_address) == 4]
+            for ip in gateways:
+                found = shares(gateway, ip, gateways[0])
+                taken = numbers(span for some in found.values() for span in some)
+                found[HostName("")] = without(((FIRST_PORT, 65535),), taken)
+                for host, ports in found.items():
+                    for box in _boxes(ip, ports) if ports else ():
+                        yield from self._from_outside(router, gateway, host, box)
+                        if host:
+                            yield from self._from_inside(router, gateway, host, box)
+
+    def _from_outside(self, router: Router, gateway: Gateway, host: HostName, box: Box) -> Iterator[Case]:
+        judge = _Judge(router, gateway, None, host)
+        yield Case("steered", judge, whole({**box, "source": public(self.view, 4)}, 4))
+
+    def _from_inside(self, router: Router, gateway: Gateway, host: HostName, box: Box) -> Iterator[Case]:
+        legs = self.view.interfaces_of(router.id)
+        for port in (port for leg in legs for port in self.view.ports_of(leg.network_id)):
+            if port.router_id is not None or port.host in (None, host) or not self.view.is_up(port):
+                continue
+            if not self.external.has_block(router, port):
+                continue  # The owner translates for it, and hears no more than that nobody begins there.
+            for ip in port.fixed_ips:
+                if address.version(ip.ip_address) != 4 or not self.external.is_default(port, ip.ip_address, router):
+                    continue
+                macs = [leg.mac_address for leg in legs if leg.network_id == port.network_id]
+                sent: Box = {
+                    **box,
+                    "source_mac": points([mac_number(port.mac_address)]),
+                    "destination_mac": points(map(mac_number, macs)),
+                    "source": points([ip_number(ip.ip_address)]),
+                }
+                # An echo reply or an error begins no connection, and so has no source that may leave.
+                for kind in ({"protocol": points([6]), "flags": points([2])}, {"protocol": points([17])}):
+                    for found in all_of([sent], [kind], self.groups.outwards(port, 4)):
+                        yield Case("steered", _Judge(router, gateway, port, host), whole(found, 4))
+
+
+class _Judge:
+    """Judges what is sent to one block."""
+
+    def __init__(self, router: Router, gateway: Gateway, port: Port | None, host: HostName) -> None:
+        self.router, self.port, self.host = router, port, host
+        self.owner, self.link = gateway.owner, naming.transit_leg(gateway.port_id)
+        self.namespace = naming.router_namespace(router.id)
+
+    def __call__(self, world: World, box: Box) -> Iterator[Judged]:
+        return judged(world, 4, box, self._walk)
+
+    def _walk(self, world: World, frame: Frame, listener: Listener) -> "_Found":
+        walk = probe(world, listener)
+        if self.port is None:
+            assert isinstance(frame.payload, Packet)  # noqa: S101  # blocks are of IPv4
+            walk.asked = frame
+            walk.output(world.outside, frame.payload)
+        else:
+            send(walk, Source(self.port.id), frame)
+        held = bool(self.host) and self.namespace in world.spaces(self.host)
+        return _Found(self, frame, self.wrong(walk, walk.heard, held=held))
+
+    def wrong(self, walk: Probe, heard: list[Arrival], *, held: bool) -> str:
+        """What is wrong with where it came; empty where nothing is."""
+        there = [one.space.host for one in heard if one.kind == "leg" and one.who == self.link and one.asked]
+        # From outside it comes to the owner, whose own ports do not cross.
+        mine = self.port is None and self.host == self.owner
+        wanted = [self.host] if held and not mine else []
+        if there != wanted:
+            return (
+                f"is for ports of {self.host or 'nobody'}, and comes to {', '.join(there) or 'nobody'} by the transit"
+            )
+        if any(one.kind in ("port", "outside") and one.asked and one.packet is not None for one in heard):
+            return "is for ports without a connection, and somebody hears it"
+        here = {self.host} if self.port is None else {self.host, self.port.host}
+        tracked = (
+            hooks.space.host
+            for hooks in walk.known_hooks()
+            if hooks.space.name == self.namespace and not hooks.tracker.is_empty
+        )
+        strange = next((host for host in tracked if host not in here), None) if self.host else None
+        return f"is tracked on {strange}, which only passes it on" if strange else ""
+
+
+class _Found:
+    def __init__(self, judge: _Judge, frame: Frame, wrong: str) -> None:
+        self.judge, self.frame, self.what = judge, frame, wrong
+
+    def __call__(self, _values: Mapping[str, int], _box: Box) -> Violation | None:
+        port = self.judge.port
+        text = str(Passing(self.frame))
+        return Violation(self.what, port.id if port is not None else "", "", text, 1) if self.what else None
+
+
+def shares(gateway: Gateway, ip: str, first: str) -> dict[HostName, Numbers]:
+    """Host → its ports of a gateway address."""
+    return {
+        place.host: some
+        for place in gateway.hosts
+        if (some := numbers((b.first, b.last) for b in place.blocks if (b.address or first) == ip))
+    }
+
+
+def _boxes(ip: str, ports: Numbers) -> Iterator[Box]:
+    """All that is for ports of an address: to them, or about what came from them."""
+    number = points([ip_number(ip)])
+    to: Box = {"destination": number}
+    for protocol in (6, 17):
+        yield {**to, "protocol": points([protocol]), "dport": ports}
+    icmp: Box = {**to, "protocol": points([1])}
+    yield {**icmp, "type": points([0]), "code": points([0]), "id": ports}
+    about: Box = {**icmp, "type": _ERRORS, "quoted_version": points([0x45]), "quoted_source": number}
+    for protocol in (6, 17):
+        yield {**about, "quoted_protocol": points([protocol]), "quoted_sport": ports}
+    yield {**about, "quoted_protocol": points([1]), "quoted_id": ports}
