@@ -133,7 +133,7 @@ def gateways() -> Scenario:
 
 
 def roving() -> Scenario:
-    """A floating IP for a virtual address, whose owner is elsewhere."""
+    """A floating IP for a virtual address, whose owner is elsewhere, and one for an instance's own."""
     world = Northern(2)
     world.network(1, six=False)
     world.router(1, [1])
@@ -143,6 +143,7 @@ def roving() -> Scenario:
     for host in (1, 2):
         world.port(1, host, pairs=[(f"fa:16:3e:01:00:{host + 1:02x}", address)])
     world.floating_ip(110, vip)
+    world.floating_ip(111, world.port(1, 1))
     return reaching(world)
 
 

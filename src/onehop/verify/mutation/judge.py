@@ -29,6 +29,9 @@ from onehop.verify.world import World
 _TOLD = Ruleset | Neighbour | BridgeFdb | VxlanFdb | Route | Rule | Address
 """Objects of which the model knows everything: where nobody notices a change of them, nothing has changed."""
 
+_MOST_KEPT = 4096
+"""Classes whose walks are remembered: a mutant touches those that the one before it did."""
+
 Change = Literal["none", "dead", "idle", "some"]
 """What a mutant changes of what anybody would notice: nothing at all; nothing, because no packet can come there;
 nothing that was looked at, because no packet of this world came there; something."""
@@ -54,6 +57,7 @@ class Judge:
         self.world = world_of(states)
         self.judged: list[tuple[Case, Judged]] = []
         self.violations: list[Violation] = []
+        self._again: dict[int, Judged] = {}
         self._by_key: dict[Key, list[int]] = defaultdict(list)
         self._asked: dict[Key, set[tuple[Atom, ...]]] = defaultdict(set)
         for case in cases(view):
@@ -101,12 +105,23 @@ class Judge:
         for number in numbers:
             case, judged = self.judged[number]
             for again in case.judge(world, judged.box):
-                for before in case.judge(self.world, again.box):
-                    after = next(case.judge(world, before.box))
+                whole = again.box == judged.box
+                for before in (self._unbroken(number),) if whole else case.judge(self.world, again.box):
+                    # Of a class that is not divided both walks are of one and the same packet.
+                    after = again if whole else next(case.judge(world, before.box))
                     if before.noticed != after.noticed or not isinstance(old, _TOLD):
                         return "some"
                     effective = effective or _does(mutant, old, before, after)
         return "none" if effective else "idle"
+
+    def _unbroken(self, number: int) -> Judged:
+        """A class again, by the packet that stands for it where nothing else is asked about."""
+        if number not in self._again:
+            if len(self._again) >= _MOST_KEPT:
+                self._again.clear()
+            case, judged = self.judged[number]
+            self._again[number] = next(case.judge(self.world, judged.box))
+        return self._again[number]
 
     def touched(self, mutant: Mutant, world: World) -> list[int]:
         """Numbers of the classes that a mutant may change, in ascending order."""

@@ -41,7 +41,11 @@ class Hops:
                 called: Box = {"destination": self.leaving.called([router.id], version)}
                 known = all_of([called], self.leaving.strangers([router.id], version))
                 # What is of one link is for whoever is on it.
-                known += [{"destination": span_of(some)} for some in OF_LINK] if version == 6 else []
+                known += (
+                    [{end: span_of(some)} for end in ("source", "destination") for some in OF_LINK]
+                    if version == 6
+                    else []
+                )
                 for place in gateway.hosts:
                     box = {**PACKETS[version], "destination_mac": points([mac_number(place.mac_address)])}
                     yield Case("hops", _Judge(str(network.physical_network), version, known), box)

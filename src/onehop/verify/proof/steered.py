@@ -8,12 +8,11 @@ has the port.
 from collections.abc import Iterator, Mapping
 
 from onehop.model.gateway import FIRST_PORT, Gateway
-from onehop.model.port import Port
 from onehop.model.router import Router
 from onehop.model.topology import Topology
 from onehop.net import address, naming
 from onehop.net.identifier import HostName
-from onehop.verify.packet import Frame, Packet
+from onehop.verify.packet import Frame
 from onehop.verify.proof.case import Case, Judged, Violation
 from onehop.verify.proof.external import External, answers, public
 from onehop.verify.proof.groups import Groups
@@ -54,8 +53,12 @@ class Steered:
                             yield from self._from_inside(router, gateway, host, box)
 
     def _from_outside(self, router: Router, gateway: Gateway, host: HostName, box: Box) -> Iterator[Case]:
-        judge = _Judge(router, gateway, None, host)
-        yield Case("steered", judge, whole({**box, "source": public(self.view, 4)}, 4))
+        """By every leg: what is still sent to an owner of yesterday goes on as well."""
+        network = str(self.view.networks[gateway.network_id].physical_network)
+        for place in gateway.hosts:
+            to: Box = {"destination_mac": points([mac_number(place.mac_address)]), "source": public(self.view, 4)}
+            judge = _Judge(router, gateway, place.host, host, Source(None, network))
+            yield Case("steered", judge, whole({**box, **to}, 4))
 
     def _from_inside(self, router: Router, gateway: Gateway, host: HostName, box: Box) -> Iterator[Case]:
         legs = self.view.interfaces_of(router.id)
@@ -77,15 +80,16 @@ class Steered:
                 # An echo reply or an error begins no connection, and so has no source that may leave.
                 for kind in ({"protocol": points([6]), "flags": points([2])}, {"protocol": points([17])}):
                     for found in all_of([sent], [kind], self.groups.outwards(port, 4)):
-                        yield Case("steered", _Judge(router, gateway, port, host), whole(found, 4))
+                        judge = _Judge(router, gateway, port.host, host, Source(port.id))
+                        yield Case("steered", judge, whole(found, 4))
 
 
 class _Judge:
-    """Judges what is sent to one block."""
+    """Judges what is sent to one block of a host, and comes in on another, `near`."""
 
-    def __init__(self, router: Router, gateway: Gateway, port: Port | None, host: HostName) -> None:
-        self.router, self.port, self.host = router, port, host
-        self.owner, self.link = gateway.owner, naming.transit_leg(gateway.port_id)
+    def __init__(self, router: Router, gateway: Gateway, near: HostName | None, host: HostName, source: Source) -> None:
+        self.near, self.host, self.source = near, host, source
+        self.link, self.leg = naming.transit_leg(gateway.port_id), naming.external_leg(gateway.port_id)
         self.namespace = naming.router_namespace(router.id)
 
     def __call__(self, world: World, box: Box) -> Iterator[Judged]:
@@ -93,28 +97,23 @@ class _Judge:
 
     def _walk(self, world: World, frame: Frame, listener: Listener) -> "_Found":
         walk = probe(world, listener)
-        if self.port is None:
-            assert isinstance(frame.payload, Packet)  # noqa: S101  # blocks are of IPv4
-            walk.asked = frame
-            walk.output(world.outside, frame.payload)
-        else:
-            send(walk, Source(self.port.id), frame)
-        held = bool(self.host) and self.namespace in world.spaces(self.host)
+        send(walk, self.source, frame)
+        near = world.spaces(self.near).get(self.namespace) if self.near is not None else None
+        comes = near is not None and (self.source.port is not None or self.leg in near.links)
+        held = comes and bool(self.host) and self.namespace in world.spaces(self.host)
         return _Found(self, frame, self.wrong(walk, walk.heard, held=held))
 
     def wrong(self, walk: Probe, heard: list[Arrival], *, held: bool) -> str:
         """What is wrong with where it came; empty where nothing is."""
         there = [one.space.host for one in heard if one.kind == "leg" and one.who == self.link and one.asked]
-        # From outside it comes to the owner, whose own ports do not cross.
-        mine = self.port is None and self.host == self.owner
-        wanted = [self.host] if held and not mine else []
+        wanted = [self.host] if held and self.host != self.near else []
         if there != wanted:
             return (
                 f"is for ports of {self.host or 'nobody'}, and comes to {', '.join(there) or 'nobody'} by the transit"
             )
         if any(one.kind in ("port", "outside") and one.asked and one.packet is not None for one in heard):
             return "is for ports without a connection, and somebody hears it"
-        here = {self.host} if self.port is None else {self.host, self.port.host}
+        here = {self.host} if self.source.port is None else {self.host, self.near}
         tracked = (
             hooks.space.host
             for hooks in walk.known_hooks()
@@ -129,9 +128,8 @@ class _Found:
         self.judge, self.frame, self.what = judge, frame, wrong
 
     def __call__(self, _values: Mapping[str, int], _box: Box) -> Violation | None:
-        port = self.judge.port
-        text = str(Passing(self.frame))
-        return Violation(self.what, port.id if port is not None else "", "", text, 1) if self.what else None
+        port = self.judge.source.port or ""
+        return Violation(self.what, port, "", str(Passing(self.frame)), 1) if self.what else None
 
 
 def shares(gateway: Gateway, ip: str, first: str) -> dict[HostName, Numbers]:

@@ -96,7 +96,8 @@ class _Judge:
             # Once more goes what is from inside (and so is translated here), and what a host sent to the owner because
             # it did not know better yet.
             misled = (self.inside, self.outer if self._is_owner else ())
-            left = [box] if crossings[1:] else remainder(box, [{"source": some} for some in misled if some])
+            plain = self.gateway.enable_snat and any(self._is_inside(one.packet) for one in crossings)
+            left = [box] if crossings[1:] or plain else remainder(box, [{"source": some} for some in misled if some])
             yield "comes by a transit leg and is sent on by it", left, ()
         if listener.resets:
             yield "comes by a transit leg and is reset, which may end what has only moved", [box], ()
@@ -116,6 +117,12 @@ class _Judge:
     @property
     def _is_owner(self) -> bool:
         return self.place.host == self.gateway.owner
+
+    def _is_inside(self, packet: Packet | None) -> bool:
+        if packet is None or packet.version != self.version:
+            return False
+        number = ip_number(packet.source)
+        return any(first <= number <= last for first, last in self.inside)
 
     def _out(self, sent: Frame, came: Packet, box: Box) -> list[Box]:
         was = sent.payload
