@@ -82,7 +82,7 @@ class _Question:
         self.walk = probe(world, listener)
         packet = frame.payload
         assert isinstance(packet, Packet)  # noqa: S101  # promises are about IP
-        self.packet = packet
+        self.packet, self.stays = packet, False
 
     def wrong(self) -> Wrong | None:
         """What is not as promised; None where all is."""
@@ -114,6 +114,8 @@ class _Question:
         if promise.untracked and tracks(self.walk):
             return "is kept in connection tracking, which each direction sees the half of", there.trail
         copies = [a for a in heard if a.kind == "tunnel" and a.asked]
+        asker = self.world.place(promise.source.port) if promise.source.port is not None else None
+        self.stays = not copies and asker is not None and there.kind == "port" and asker[0].host == there.space.host
         if len(copies) < self.walk.copies:
             return "is copied to hosts that it does not concern", there.trail
         if promise.silent:
@@ -197,6 +199,9 @@ class _Question:
         return self._got(self.walk.heard[before:], ends)
 
     def _got(self, heard: list[Arrival], ends: list[End]) -> tuple[Packet | None, Trail, str]:
+        detour = next((a for a in heard if a.kind == "tunnel" and a.asked), None) if self.stays else None
+        if detour is not None:
+            return None, detour.trail, "it goes by another host, where the question did not"
         ours = [
             a for a in heard if a.asked and a.packet is not None and a.kind in ("port", "outside", "router", "host")
         ]

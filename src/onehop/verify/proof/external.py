@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import msgspec
+from msgspec.structs import replace
 
 from onehop.model.floating_ip import FloatingIp
 from onehop.model.port import Port
@@ -13,7 +14,7 @@ from onehop.net.identifier import NetworkId, PortId
 from onehop.verify.packet import PROTOCOLS
 from onehop.verify.proof.promise import Form
 from onehop.verify.proof.routes import span_of
-from onehop.verify.proof.sample import ip_number
+from onehop.verify.proof.sample import ip_number, ip_text
 from onehop.verify.proof.spans import Box, Numbers, every, numbers, points, without
 
 _NOBODYS = {
@@ -37,6 +38,17 @@ class Published(msgspec.Struct, frozen=True):
     target: Port
     destination: int
     port: int | None
+
+    @property
+    def inner_ip(self) -> str:
+        """The fixed (or virtual) IP in words."""
+        return ip_text(self.destination, 4)
+
+
+def translating(router: Router) -> Router:
+    """A router as if it translated what has no floating IP."""
+    gateway = router.gateway
+    return router if gateway is None else replace(router, gateway=replace(gateway, enable_snat=True))
 
 
 def public(view: Topology, version: int) -> Numbers:
@@ -164,6 +176,13 @@ class External:
             for rule in rules
             if rule.internal_ip == ip
         ]
+
+    def beyond(self, router: Router, version: int) -> Numbers:
+        """Everybody outside of a router, its neighbour upstream too."""
+        gateway = router.gateway
+        subnets = self.view.subnets_of(gateway.network_id) if gateway is not None else ()
+        near = [s.gateway_ip for s in subnets if s.gateway_ip is not None and address.version(s.gateway_ip) == version]
+        return numbers((*public(self.view, version), *points(map(ip_number, near))))
 
     def is_inside(self, router: Router, ip: str) -> bool:
         """Whether an address is of a router's subnets, or of what its extra routes lead to."""

@@ -6,21 +6,19 @@ broadcast), what goes by way of an instance that passes it on, and what starts o
 
 from collections.abc import Iterator
 
-from msgspec.structs import replace
-
 from onehop.model.port import Port
 from onehop.model.router import Router
 from onehop.model.topology import Topology
 from onehop.net import address
 from onehop.verify.packet import RST, SYN
 from onehop.verify.proof.allowed import Allowed
-from onehop.verify.proof.external import External, Published, answers, nobodys, public, virtual
+from onehop.verify.proof.external import External, Published, answers, nobodys, public, translating, virtual
 from onehop.verify.proof.groups import Groups
 from onehop.verify.proof.promise import KINDS, PORTED, Form, Promise, all_of, by_rules, let_in, whole
 from onehop.verify.proof.reach import Source
 from onehop.verify.proof.routes import span_of
-from onehop.verify.proof.sample import GROUPS, ip_number, ip_text, mac_number
-from onehop.verify.proof.spans import Box, Numbers, both, holds, meet, numbers, points, remainder
+from onehop.verify.proof.sample import GROUPS, ip_number, mac_number
+from onehop.verify.proof.spans import Box, both, holds, meet, points, remainder
 
 _NO_BEGIN = points(flags for flags in range(256) if not flags & (SYN | RST))
 
@@ -84,10 +82,8 @@ class Promises:
             for its in other.fixed_ips:
                 if address.version(its.ip_address) == version:
                     to: Box = {**by, "destination": points([ip_number(its.ip_address)])}
-                    answered = self._back(port, other)
-                    yield from self._to(
-                        port, other, version, to, Form(), answered=answered, told=answered, untracked=True
-                    )
+                    back = self.groups.know(port, other)
+                    yield from self._to(port, other, version, to, Form(), answered=back, told=back, untracked=True)
 
     def _group(self, port: Port, ip: str, sent: Box) -> Iterator[Promise]:
         """Everybody on a network hears what is sent to all: broadcast, and who listens to which group."""
@@ -137,9 +133,6 @@ class Promises:
                 )
                 yield by_rules(self.groups, port, other, found, plain)
 
-    def _back(self, port: Port | None, other: Port) -> bool:
-        return self.groups.know(port, other)
-
     def _routed(self, port: Port, ip: str, router: Router, by: Box) -> Iterator[Promise]:
         version, source = address.version(ip), _source(port)
         for leg in self.view.interfaces_of(router.id):
@@ -158,7 +151,7 @@ class Promises:
                     continue
                 if holds(self.allowed.by_router(router, its.ip_address, other), ip_number(its.ip_address)):
                     to = {**by, "destination": points([ip_number(its.ip_address)])}
-                    back = self._returns(other, its.ip_address, port, ip) and self._back(port, other)
+                    back = self._returns(other, its.ip_address, port, ip) and self.groups.know(port, other)
                     yield from self._to(port, other, version, to, Form(), answered=back, told=back, untracked=True)
         yield from self._outwards(port, ip, router, by)
         yield from self._behind(port, version, router, by)
@@ -196,7 +189,7 @@ class Promises:
             return
         if version == 6 and not any(address.version(one.ip_address) == 6 for one in gateway.fixed_ips):
             return
-        to: Box = {**by, "destination": self._beyond(router, version)}
+        to: Box = {**by, "destination": self.external.beyond(router, version)}
         back = self.external.is_default(port, ip, router)
         for number, kind in enumerate(KINDS[version]):
             form = self.external.seen_as(router, port, ip, ported=number < PORTED)
@@ -223,13 +216,6 @@ class Promises:
             box = whole(meet(to, late) or {}, version)
             yield Promise(source=_source(port), version=version, box=box, to="", answered=False, reset=True)
 
-    def _beyond(self, router: Router, version: int) -> Numbers:
-        """Everybody outside of a router, its neighbour upstream too."""
-        gateway = router.gateway
-        subnets = self.view.subnets_of(gateway.network_id) if gateway is not None else ()
-        near = [s.gateway_ip for s in subnets if s.gateway_ip is not None and address.version(s.gateway_ip) == version]
-        return numbers((*public(self.view, version), *points(map(ip_number, near))))
-
     def _called(self, port: Port, ip: str, router: Router, by: Box, published: Published) -> Iterator[Promise]:
         """An external address, from inside: the caller is seen as the outside would see it, by its own router."""
         gateway = router.gateway
@@ -239,12 +225,16 @@ class Promises:
         seen = self.external.seen_as(router, port, ip, ported=True)
         if published.router.id == router.id and seen.is_plain:
             # Its answer would find another way: so it is translated, too.
-            seen = self.external.seen_as(_translating(router), port, ip, ported=True)
+            seen = self.external.seen_as(translating(router), port, ip, ported=True)
         if seen.is_plain and self.external.is_inside(published.router, ip):
             return  # By that router's extra routes the caller is inside, and so never comes from outside.
         form = Form(seen.source, seen.sport, published.destination, published.port)
-        back = self.external.is_default(port, ip, router) and not seen.is_plain and self._back(port, published.target)
-        back = back and self.external.is_default(published.target, _text(published), published.router)
+        back = (
+            self.external.is_default(port, ip, router)
+            and not seen.is_plain
+            and self.groups.know(port, published.target)
+        )
+        back = back and self.external.is_default(published.target, published.inner_ip, published.router)
         for kind in kinds:
             lets = let_in(self.groups, published.target, 4, form)
             to: Box = {**by, **published.box}
@@ -268,8 +258,10 @@ class Promises:
         for published in self.published:
             form = Form(destination=published.destination, dport=published.port)
             target = published.target
-            back = self._back(None, target) and self.external.is_default(target, _text(published), published.router)
-            box: Box = {**published.box, "source": self._beyond(published.router, 4)}
+            back = self.groups.know(None, target) and self.external.is_default(
+                target, published.inner_ip, published.router
+            )
+            box: Box = {**published.box, "source": self.external.beyond(published.router, 4)}
             yield from self._to(None, target, 4, box, form, answered=back, told=back and self.external.tells(published))
         for router in self.view.routers.values():
             gateway = router.gateway
@@ -278,7 +270,7 @@ class Promises:
             for version in (4, 6):
                 mine = [one.ip_address for one in gateway.fixed_ips if address.version(one.ip_address) == version]
                 for ip in mine:
-                    to: Box = {"destination": points([ip_number(ip)]), "source": self._beyond(router, version)}
+                    to: Box = {"destination": points([ip_number(ip)]), "source": self.external.beyond(router, version)}
                     echo = whole(meet(to, KINDS[version][2]) or {}, version)
                     yield Promise(source=Source(None), version=version, box=echo, to="router", told=False)
                 if mine and not (version == 4 and gateway.enable_snat):
@@ -291,7 +283,7 @@ class Promises:
                 direct = self.allowed.is_connected(router, target, its.ip_address)
                 if address.version(its.ip_address) == version and direct:
                     to: Box = {"destination": points([ip_number(its.ip_address)]), "source": public(self.view, version)}
-                    back = self._back(None, target) and self.external.is_default(target, its.ip_address, router)
+                    back = self.groups.know(None, target) and self.external.is_default(target, its.ip_address, router)
                     floating = version == 4 and self.external.floating_of(router, target, its.ip_address) is not None
                     yield from self._to(
                         None, target, version, to, Form(), answered=back, told=back, untracked=not floating
@@ -300,11 +292,3 @@ class Promises:
 
 def _source(port: Port | None) -> Source:
     return Source(None if port is None else port.id)
-
-
-def _translating(router: Router) -> Router:
-    return router if router.gateway is None else replace(router, gateway=replace(router.gateway, enable_snat=True))
-
-
-def _text(published: Published) -> str:
-    return ip_text(published.destination, 4)
