@@ -25,7 +25,7 @@ from onehop.verify.watch import Readable, Watch
 
 _MACS = ("source_mac", "destination_mac", "sender_mac", "target_mac", "option_mac")
 _ADDRESSES = ("source", "destination", "sender", "target", "quoted_source")
-_PORTS = ("sport", "dport", "id", "quoted_sport", "quoted_id")
+_PORTS = ("sport", "dport", "id", "quoted_sport", "quoted_dport", "quoted_id")
 _BY_KIND: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "ether_addr": _MACS,

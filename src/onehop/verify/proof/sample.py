@@ -47,6 +47,7 @@ _QUOTED: Mapping[str, tuple[int, int]] = MappingProxyType(
         "quoted_protocol": (9, 1),
         "quoted_source": (12, 4),
         "quoted_sport": (20, 2),
+        "quoted_dport": (22, 2),
         "quoted_id": (24, 2),
     }
 )
