@@ -47,9 +47,9 @@ def test_a_network_without_subnets_has_ports_without_addresses(api: Api) -> None
 def test_slaac_addresses_follow_from_the_mac_and_always_come_along(api: Api) -> None:
     network = api.network()
     v4, v6 = api.subnet(network), api.slaac(network)
+    chosen = api.port(network, fixed_ips=[{"subnet_id": v4["id"], "ip_address": "10.0.0.9"}])
     assert addresses(api.port(network, mac_address=MAC))[1:] == [EUI]
     assert addresses(api.port(network, fixed_ips=[]))[0].startswith("fd00::f816:3eff:fe")
-    chosen = api.port(network, fixed_ips=[{"subnet_id": v4["id"], "ip_address": "10.0.0.9"}])
     assert [ip["subnet_id"] for ip in chosen["fixed_ips"]] == [v4["id"], v6["id"]]
 
 

@@ -1,7 +1,7 @@
 """Worlds are proved; a class tells of each of its packets; what is wrong is found."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import pytest
@@ -25,8 +25,9 @@ from onehop.verify.proof.sample import frame_of
 from onehop.verify.proof.spans import Box, both, minus, points, size, without
 from onehop.verify.watch import SILENT
 from onehop.verify.world import World
+from tests.golden.scenarios import Scenario
 from tests.proof.tenants import Tenants, project, states_of, world_of
-from tests.proof.worlds import made, roving
+from tests.proof.worlds import made, meeting, roving, several_addresses, untranslated
 from tests.proof.worlds import world_of as world_of_made
 
 
@@ -91,6 +92,15 @@ def test_random_tenants_are_isolated_say_who_they_are_and_are_served(seed: int) 
     assert proof.promises > 20
     assert proof.classes["isolation"] > 1000
     assert proof.classes["emission"] > 1000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", [untranslated, several_addresses, meeting])
+def test_every_rule_of_these_worlds_is_known_and_breaks_no_promise(scenario: Callable[[], Scenario]) -> None:
+    one = made(scenario())
+    proof = prove(one.view, world_of_made(one, one.states))
+    assert not proof.violations, proof.violations[0]
+    assert proof.promises > 20
 
 
 @pytest.mark.slow

@@ -201,7 +201,7 @@ def _inward(stateless: bool) -> Iterator[str]:
         known = f"meta mark {naming.ESTABLISHED_MARK:#010x}"
         yield f"{known} oifname != @stateless meta mark set 0x00000000 accept"
         yield f"{known} meta mark set 0x00000000"
-    yield 'iifname != "hr-*" meta protocol ip ether saddr != @legs udp sport 67 udp dport 68 accept'
+    yield 'iifname != "hr-*" meta protocol ip udp sport 67 udp dport 68 ether saddr != @legs accept'
     yield 'iifname != "hr-*" ip6 daddr fe80::/10 udp sport 547 udp dport 546 accept'
     yield "oifname vmap @in"
     yield "accept"
