@@ -20,11 +20,14 @@ from benchmarks.report import Row, main, say
 from onehop.agent.call import call
 from onehop.agent.localcopy import LocalCopy
 from onehop.agent.request import StatusAnswer, StatusRequest
+from onehop.kernel.linux import KNOWN
 
 ROUTERS = 500
 PORTS = 10_000
 AT_ONCE = 500
 RESTART_S = 10.0
+LOOK_S = 10
+"""Seconds between two looks at everything. With the first the agent writes down what rulesets read like."""
 
 
 def imported(*modules: str) -> float:
@@ -45,14 +48,15 @@ def agent() -> Iterator[Row]:
         config = place / "agent.toml"
         config.write_text(
             f'host = "{scenario.HERE}"\ncontroller = "127.0.0.1:9"\nvtep = "192.0.2.1"\nlog_level = "error"\n'
-            f'state_dir = "{place}/state"\nrun_dir = "{place}/run"\n'
+            f'state_dir = "{place}/state"\nrun_dir = "{place}/run"\nobserve_seconds = {LOOK_S}\n'
         )
         process = start("agent", "--config", str(config))
         try:
             settled(place / "run", process)
             base = imported("onehop.agent.daemon", "onehop.kernel.linux")
             yield row(f"memory: agent with {ROUTERS} routers", resident_mib(process.pid), base, 150)
-            say("the agent is killed and started again")
+            say("once it has looked at everything, the agent is killed and started again")
+            appears(place / "run" / KNOWN, process)
             process.kill()
             process.wait()
             (place / "run/agent.sock").unlink(missing_ok=True)

@@ -230,6 +230,7 @@ class Rulesets:
             asked = [table for table in tables if table not in listing.bodies or table not in listing.prints]
         elif len(asked) < MANY:
             return {}
+        self._handled += len(asked)
         found = fingerprints(space, asked) if asked else {}
         listing.recognise(found)
         return found
