@@ -22,7 +22,7 @@ def show_json(value: object) -> None:
 
 
 def console() -> Any:
-    """A rich console on standard output."""
+    """A rich console on standard output; what it is given is shown letter by letter (`:ab:` in a MAC is no emoji)."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())

@@ -15,7 +15,7 @@ class Screen:
     def __init__(self, quiet: bool) -> None:
         from rich.console import Console
 
-        self._console = Console(highlight=False, quiet=quiet)
+        self._console = Console(highlight=False, emoji=False, quiet=quiet)
         self._begin = time.monotonic()
 
     def line(self, text: str) -> None:
