@@ -7,8 +7,8 @@ import pytest
 from onehop.verify.mutation.score import Score
 from tests.proof.worlds import judge_of, roving
 
-LEAST = 0.9
-"""Of the sample, which was 0.97 when this was set; the goal of the whole is 0.95 (docs/verify.md)."""
+LEAST = 0.95
+"""Of the sample, which was 1.0 when this was set; the goal of the whole is 0.95 too (docs/verify.md)."""
 KINDS = 30
 
 

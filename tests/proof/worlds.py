@@ -72,7 +72,7 @@ def own(world: Values, port: Port, **changes: object) -> None:
 
 
 def groups() -> Scenario:
-    """Security groups on a network that two projects share, and on one behind its router."""
+    """Security groups on a network that two projects share, with who serves it, and on one behind its router."""
     world = Northern(2, six=True)
     world.network(1)
     world.network(2, project=project(2))
@@ -96,6 +96,7 @@ def groups() -> Scenario:
     world.port(1, 1, groups=[web])
     world.port(1, 1, groups=[narrow])
     world.port(2, 2)
+    own(world, world.port(1, 1), port_security_enabled=False)
     return reaching(world)
 
 
@@ -181,8 +182,8 @@ def several_addresses() -> Scenario:
         3: [],
     }
     world.gateway(1, 2, further=[second], blocks=blocks)
-    for host in (1, 2, 3):
-        world.port(1, host)
+    *_, third = [world.port(1, host) for host in (1, 2, 3)]
+    world.floating_ip(150, None, forwards=[forward("udp", 53, third, 53)])
     return reaching(world)
 
 

@@ -75,6 +75,19 @@ class Packet(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it is an echo request or reply."""
         return self.is_icmp and self.type in ECHO[self.protocol_name]
 
+    def answer(self, flags: int) -> "Packet":
+        """What its receiver answers to it, with these flags where it is TCP."""
+        return msgspec.structs.replace(
+            self,
+            source=self.destination,
+            destination=self.source,
+            source_port=self.destination_port,
+            destination_port=self.source_port,
+            type=ECHO[self.protocol_name][1] if self.is_echo else self.type,
+            flags=flags if self.protocol == PROTOCOLS["tcp"] else 0,
+            ttl=64,
+        )
+
     def transport(self) -> bytes:
         """The octets from the transport header on; checksums are 0."""
         if self.protocol == 6:

@@ -144,7 +144,7 @@ def _answered(world: World, walk: Walk, so_far: Trace, asked: tuple[Space, Packe
         # A router's kernel says so by an ICMP error, which is not walked.
         return replace(so_far, outcome="refused")
     flags = (RST if refuses else SYN) | ACK
-    answer = foremost(walk.output(end.space, _answer(end.packet, flags)))
+    answer = foremost(walk.output(end.space, end.packet.answer(flags)))
     done = replace(so_far, back=answer.trail, answer_end=_place(world, answer))
     death = _misled(asked, answer)
     if death is not None:
@@ -180,26 +180,12 @@ def _broken(walk: Walk, asked: tuple[Space, Packet], first: End) -> Death | None
         return Death(f"the handshake is answered, but the next segment dies: {reason}")
     if again.space is not first.space:
         return Death("the handshake is answered, but the next segment comes to somebody else")
-    death = _misled(asked, foremost(walk.output(again.space, _answer(again.packet, ACK))))
+    death = _misled(asked, foremost(walk.output(again.space, again.packet.answer(ACK))))
     return None if death is None else Death(f"the handshake is answered, but then {death.reason}")
 
 
 def _source_port(packet: Packet) -> int:
     return packet.identifier if packet.is_icmp else packet.source_port
-
-
-def _answer(packet: Packet, flags: int) -> Packet:
-    echo = packet.is_echo
-    return replace(
-        packet,
-        source=packet.destination,
-        destination=packet.source,
-        source_port=packet.destination_port,
-        destination_port=packet.source_port,
-        type=ECHO[packet.protocol_name][1] if echo else packet.type,
-        flags=flags if packet.protocol == PROTOCOLS["tcp"] else 0,
-        ttl=64,
-    )
 
 
 def _instance(world: World, port: PortId) -> Space:

@@ -15,15 +15,7 @@ GATEWAY = "203.0.113.10"
 
 
 def answer(packet: Packet, flags: int = SYN | ACK) -> Packet:
-    return replace(
-        packet,
-        source=packet.destination,
-        destination=packet.source,
-        source_port=packet.destination_port,
-        destination_port=packet.source_port,
-        flags=flags if packet.protocol == 6 else 0,
-        type=0,
-    )
+    return packet.answer(flags)
 
 
 @pytest.mark.parametrize(

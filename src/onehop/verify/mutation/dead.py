@@ -1,9 +1,10 @@
 """Rules that no packet can come to or can match: a change of them is no mistake, whatever a world holds.
 
-By the rules alone: chains to which nothing leads, matches on a set that is empty, policies behind a rule that decides
-about every packet.
+By the rules alone: chains to which nothing leads, matches on a set that is empty, elements of a set that no rule asks,
+policies behind a rule that decides about every packet.
 """
 
+import re
 from collections.abc import Iterator
 
 from onehop.objects import KernelObject, Ruleset
@@ -11,13 +12,21 @@ from onehop.verify.mutation.touch import changed
 from onehop.verify.nft.parse import parse
 from onehop.verify.nft.value import Chain, Counter, Decide, Match, Part, Reject, Rule, Table, Verdict
 
+_NAMED = re.compile(r"@([A-Za-z_]\w*)(?!\S*,)")
+"""Sets in a rule's text; ``@th,64,8`` is a field."""
+
 
 def is_dead(old: KernelObject, new: KernelObject | None) -> bool:
     """Whether only rules (or policies) are changed that concern no packet, neither before nor after."""
-    if not isinstance(old, Ruleset) or not isinstance(new, Ruleset) or old.sets != new.sets:
+    if not isinstance(old, Ruleset) or not isinstance(new, Ruleset):
         return False
     was, now = parse(old), parse(new)
     live = led_to(was) | led_to(now)
+    asked = {name for table in (was, now) for name in _asked(table, live)}
+    if [one.name for one in old.sets] != [one.name for one in new.sets]:
+        return False
+    if any(one != other and one.name in asked for one, other in zip(old.sets, new.sets, strict=True)):
+        return False
     return was.chains.keys() == now.chains.keys() and all(
         name not in live or _same(was, chain, now, now.chains[name]) for name, chain in was.chains.items()
     )
@@ -30,6 +39,13 @@ def _same(was: Table, before: Chain, now: Table, after: Chain) -> bool:
     numbers = [number for _, number in changed(*texts)]
     pairs = [(was, before), (now, after)] if len(texts[0]) == len(texts[1]) else [(was, before)]
     return all(_never(table, chain.rules[number]) for table, chain in pairs for number in numbers)
+
+
+def _asked(table: Table, live: set[str]) -> Iterator[str]:
+    """Names of the sets and maps that rules ask to which a packet can come."""
+    for name in live & table.chains.keys():
+        for rule in table.chains[name].rules:
+            yield from _NAMED.findall(rule.text)
 
 
 def _never(table: Table, rule: Rule) -> bool:

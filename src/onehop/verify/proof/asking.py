@@ -17,7 +17,7 @@ from onehop.verify.proof.probe import Arrival
 from onehop.verify.proof.promise import whole
 from onehop.verify.proof.reach import Source, probe, send
 from onehop.verify.proof.sample import ARPS, ip_number, mac_number
-from onehop.verify.proof.spans import Box, points
+from onehop.verify.proof.spans import Box, Numbers, points
 from onehop.verify.subject import Passing
 from onehop.verify.world import World
 
@@ -118,20 +118,25 @@ def _told(frame: Frame, ip: str) -> str:
     return mac_in(payload) or frame.source
 
 
+def who_has(port: Port, mine: str, targets: Numbers) -> Box:
+    """A port's ARP questions to all for some addresses."""
+    mac = points([mac_number(port.mac_address)])
+    question: Box = {
+        "source_mac": mac,
+        "destination_mac": points([mac_number(_BROADCAST)]),
+        "operation": points([Arp.REQUEST]),
+        "sender_mac": mac,
+        "sender": points([ip_number(mine)]),
+        "target_mac": ((0, 0),),
+        "target": targets,
+    }
+    return {name: question[name] for name in ARPS}
+
+
 def _asked(port: Port, mine: str, its: str) -> tuple[int, Box]:
     """The question to all, ARP or a solicitation."""
-    mac = points([mac_number(port.mac_address)])
     if address.version(its) == 4:
-        question: Box = {
-            "source_mac": mac,
-            "destination_mac": points([mac_number(_BROADCAST)]),
-            "operation": points([Arp.REQUEST]),
-            "sender_mac": mac,
-            "sender": points([ip_number(mine)]),
-            "target_mac": ((0, 0),),
-            "target": points([ip_number(its)]),
-        }
-        return 0, {name: question[name] for name in ARPS}
+        return 0, who_has(port, mine, points([ip_number(its)]))
     group = solicitation(mine, port.mac_address, its).destination
     to: Box = {
         "destination_mac": points([mac_number(group_mac(group))]),

@@ -56,8 +56,8 @@ class Case(msgspec.Struct, frozen=True):
     """Frames that are asked about.
 
     Attributes:
-        kind: ``emission``, ``asking``, ``promise``, ``relayed``, ``severed``, ``steered``, ``transit``, ``hops``,
-            ``isolation``, ``home`` or ``settings``.
+        kind: ``emission``, ``senders``, ``seeking``, ``asking``, ``promise``, ``relayed``, ``severed``, ``steered``,
+            ``transit``, ``hops``, ``isolation``, ``home`` or ``settings``.
         judge: all classes of a box, in a world that was compiled from the case's topology, or should have been.
         box: the frames.
     """

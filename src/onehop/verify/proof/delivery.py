@@ -10,16 +10,16 @@ from msgspec.structs import replace
 
 from onehop.model.topology import Topology
 from onehop.net import naming
-from onehop.verify.packet import ACK, ECHO, SYN, Frame, Packet
+from onehop.verify.packet import ACK, SYN, Frame, Packet
+from onehop.verify.proof.arrived import misformed, same
 from onehop.verify.proof.case import Case, Judged, Violation
 from onehop.verify.proof.hearing import Hearing
 from onehop.verify.proof.listener import Listener, judged
 from onehop.verify.proof.probe import Arrival
-from onehop.verify.proof.promise import Form, Promise
+from onehop.verify.proof.promise import Promise
 from onehop.verify.proof.promises import Promises
 from onehop.verify.proof.reach import probe, send, tracks
-from onehop.verify.proof.sample import ip_number
-from onehop.verify.proof.spans import Box, Numbers, holds
+from onehop.verify.proof.spans import Box
 from onehop.verify.quote import UNREACHABLE, about, quoted
 from onehop.verify.space import Space
 from onehop.verify.trail import LATE, End, Trail, foremost
@@ -113,19 +113,30 @@ class _Question:
             return wrong
         if promise.untracked and tracks(self.walk):
             return "is kept in connection tracking, which each direction sees the half of", there.trail
+        if promise.passed and self._keeps():
+            return "is kept in connection tracking on a host that only passes it on", there.trail
         copies = [a for a in heard if a.kind == "tunnel" and a.asked]
         asker = self.world.place(promise.source.port) if promise.source.port is not None else None
         self.stays = not copies and asker is not None and there.kind == "port" and asker[0].host == there.space.host
         if len(copies) < self.walk.copies:
             return "is copied to hosts that it does not concern", there.trail
         if promise.silent:
-            back, trail, _ = self._came_back(there.space, _answer(there.packet or self.packet, SYN | ACK))
+            back, trail, _ = self._came_back(there.space, (there.packet or self.packet).answer(SYN | ACK))
             return ("is answered, which rules without connections do not let pass", trail) if back else None
         if promise.answered:
             wrong = self._answered(there)
         if wrong is None and promise.told and promise.answered and self.packet.protocol == 17:
             wrong = self._hops()
         return wrong
+
+    def _keeps(self) -> bool:
+        """Whether a router has a connection on the sender's own host."""
+        at = self.world.place(self.promise.source.port) if self.promise.source.port is not None else None
+        here = at[0].host if at is not None else ""
+        return any(
+            hooks.space.name.startswith("qrouter-") and hooks.space.host == here and not hooks.tracker.is_empty
+            for hooks in self.walk.known_hooks()
+        )
 
     def _sent(self, packet: Packet, *, first: bool = False) -> tuple[list[Arrival], list[End]]:
         source = self.promise.source
@@ -151,7 +162,7 @@ class _Question:
         if (there.kind, there.who) != self._place(there):
             return None, (f"comes to {there.kind} {there.who}", there.trail)
         assert there.packet is not None  # noqa: S101  # asked above
-        wrong = _misformed(sent, there.packet, promise.form)
+        wrong = misformed(sent, there.packet, promise.form)
         return there, ((wrong, there.trail) if wrong else None)
 
     def _place(self, there: Arrival) -> tuple[str, str]:
@@ -162,13 +173,13 @@ class _Question:
     def _answered(self, there: Arrival) -> Wrong | None:
         packet = there.packet
         assert packet is not None  # noqa: S101  # asked before
-        wrong = self._replied(there.space, _answer(packet, SYN | ACK), "answer")
+        wrong = self._replied(there.space, packet.answer(SYN | ACK), "answer")
         if wrong is None and self.packet.protocol == 6:
             later = replace(self.packet, flags=ACK)
             _, wrong = self._arrived(later, *self._sent(later))
             if wrong is not None:
                 return f"handshake is answered, but then {wrong[0]}", wrong[1]
-            wrong = self._replied(there.space, _answer(packet, ACK), "later answer")
+            wrong = self._replied(there.space, packet.answer(ACK), "later answer")
         if wrong is None and self.promise.told and packet.protocol != 58:
             wrong = self._told(there.space, packet)
         if wrong is None and self.packet.protocol == 6 and self._bar():
@@ -182,11 +193,11 @@ class _Question:
         hosts = [hooks for hooks in self.walk.known_hooks() if hooks.space.name == naming.HOST]
         return sum(hooks.bar(naming.BARRED_MARK) for hooks in hosts) > 0
 
-    def _replied(self, space: Space, answer: Packet, what: str) -> Wrong | None:
-        back, trail, why = self._came_back(space, answer)
+    def _replied(self, space: Space, reply: Packet, what: str) -> Wrong | None:
+        back, trail, why = self._came_back(space, reply)
         if back is None:
             return f"has an {what} that does not arrive: {why}", trail
-        expected = _answer(self.packet, answer.flags)
+        expected = self.packet.answer(reply.flags)
         if replace(back, ttl=0) != replace(expected, ttl=0):
             return f"has an {what} that arrives as {back}, not as {expected}", trail
         return None
@@ -219,7 +230,7 @@ class _Question:
         if error is None:
             return f"has an error about it that is lost: {why}", trail
         inner = quoted(error)
-        if inner is None or not _same(inner, self.packet):
+        if inner is None or not same(inner, self.packet):
             return f"has an error about it that quotes {inner}", trail
         return None
 
@@ -247,50 +258,8 @@ class _Question:
             inner = quoted(error)
             if (
                 inner is None
-                or not _same(inner, self.packet)
-                or not self.hearing.is_routers(error.source, self.promise.source.port)
+                or not same(inner, self.packet)
+                or not self.hearing.is_routers(error.source, self.promise.source.port, self.packet.destination)
             ):
                 return f"with hop limit {ttl} is dropped, and {error.source} tells it of {inner}", trail
         return None
-
-
-def _same(one: Packet, other: Packet) -> bool:
-    def ends(packet: Packet) -> tuple[object, ...]:
-        ports = (packet.source_port, packet.destination_port) if packet.has_ports else (packet.identifier,)
-        return packet.source, packet.destination, packet.protocol, ports
-
-    return ends(one) == ends(other)
-
-
-def _misformed(sent: Packet, came: Packet, form: Form) -> str:
-    wanted: Numbers = form.source or ((ip_number(sent.source), ip_number(sent.source)),)
-    if not holds(wanted, ip_number(came.source)):
-        return f"arrives from {came.source}"
-    if ip_number(came.destination) != (
-        form.destination if form.destination is not None else ip_number(sent.destination)
-    ):
-        return f"arrives for {came.destination}"
-    if came.has_ports and came.destination_port != (form.dport if form.dport is not None else sent.destination_port):
-        return f"arrives for port {came.destination_port}"
-    if came.has_ports or came.is_icmp:
-        before, after = (p.identifier if p.is_icmp else p.source_port for p in (sent, came))
-        if not holds(form.sport or ((0, 65535),), after) or (
-            form.sport is None and form.source is None and before != after
-        ):
-            return f"arrives from port {after}"
-    rest = ("protocol", "flags", "type", "code", "rest")
-    changed = [name for name in rest if getattr(sent, name) != getattr(came, name)]
-    return f"arrives with another {changed[0]}" if changed else ""
-
-
-def _answer(packet: Packet, flags: int) -> Packet:
-    return replace(
-        packet,
-        source=packet.destination,
-        destination=packet.source,
-        source_port=packet.destination_port,
-        destination_port=packet.source_port,
-        type=ECHO[packet.protocol_name][1] if packet.is_echo else packet.type,
-        flags=flags if packet.protocol == 6 else 0,
-        ttl=64,
-    )

@@ -14,12 +14,13 @@ from onehop.verify.nft.evaluate import evaluate
 from onehop.verify.nft.value import Atom, Field, Members
 from onehop.verify.proof.alike import alike
 from onehop.verify.proof.case import Case, Judged, Used, Violation
+from onehop.verify.proof.elsewhere import Elsewhere
 from onehop.verify.proof.explore import classes
 from onehop.verify.proof.identity import identity
-from onehop.verify.proof.pieces import around, pieces
+from onehop.verify.proof.pieces import around, pieces, split
 from onehop.verify.proof.routes import span_of
 from onehop.verify.proof.sample import ip_number
-from onehop.verify.proof.spans import Box, Numbers, meet, points, remainder, size
+from onehop.verify.proof.spans import Box, Numbers, meet, numbers, points, remainder, size
 from onehop.verify.proof.speech import Speech
 from onehop.verify.proof.utterance import FORMS, Form, Utterance
 from onehop.verify.space import Space
@@ -71,9 +72,13 @@ class Emission:
         self.view = view
 
     def cases(self) -> Iterator[Case]:
-        """One for each port and form of frames."""
+        """One for each port and form of frames; of ports without protection, of what comes from elsewhere."""
         for port in self.view.ports.values():
-            if port.router_id is None and port.port_security_enabled and port.host in self.view.hosts:
+            if port.router_id is None and port.host in self.view.hosts and not port.port_security_enabled:
+                elsewhere = Elsewhere(self.view, port)
+                for form in FORMS:
+                    yield Case("emission", _Judge(port, form, elsewhere.allowed(form), ""), form.box())
+            elif port.router_id is None and port.host in self.view.hosts:
                 speech, network = Speech(identity(self.view, port)), self.view.networks[port.network_id]
                 tunnel = naming.vxlan(network.vni) if network.vni is not None and port.allowed_address_pairs else ""
                 for form in FORMS:
@@ -86,6 +91,7 @@ class _Judge:
     def __init__(self, port: Port, form: Form, allowed: list[Box], tunnel: str) -> None:
         self.port, self.form, self.allowed, self.tunnel = port, form, allowed, tunnel
         self.moved = list(moved(port, form)) if tunnel else []
+        self.moving = list(moving(port, form)) if tunnel else []
 
     def __call__(self, world: World, box: Box) -> Iterator[Judged]:
         at = world.place(self.port.id)
@@ -118,6 +124,9 @@ class _Judge:
             yield "sends copies beyond its network", [box]
         if copies and not self.moved:
             yield "sends copies of what moves nothing", [box]
+        still = remainder(box, self.moving) if copies else []
+        if still:
+            yield "sends copies of what says nothing of an address that may move", still
         left = remainder(box, self.allowed) if passes else []
         if left:
             yield "may say what is not the port's", left
@@ -131,6 +140,21 @@ class _Judge:
     def _violation(self, what: str, boxes: list[Box]) -> Violation:
         values = {name: some[0][0] for name, some in boxes[0].items()}
         return Violation(what, self.port.id, frame=str(Utterance(self.form, values)), packets=sum(map(size, boxes)))
+
+
+def moving(port: Port, form: Form) -> Iterator[Box]:
+    """All that may say that an address of a pair is here now: more than `moved`, which surely does."""
+    pairs = [pair.ip_address for pair in port.allowed_address_pairs]
+    four = numbers(span for ip in pairs if version(ip) == 4 for span in span_of(ip))
+    if form.name == "ARP" and four:
+        yield {"sender": four, "target": four}
+    if form.name == "IPv6 with neighbour advertisement":
+        six = numbers(span for ip in pairs if version(ip) == 6 for span in span_of(ip))
+        yield from ({**box, "destination": points([ip_number("ff02::1")])} for box in _about(form, six))
+
+
+def _about(form: Form, some: Numbers) -> Iterator[Box]:
+    return split(form.fields["@th,64,128"], some) if some else iter(())
 
 
 def moved(port: Port, form: Form) -> Iterator[Box]:

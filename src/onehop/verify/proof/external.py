@@ -12,6 +12,7 @@ from onehop.model.topology import Topology
 from onehop.net import address
 from onehop.net.identifier import NetworkId, PortId
 from onehop.verify.packet import PROTOCOLS
+from onehop.verify.proof.exits import exit_of
 from onehop.verify.proof.promise import Form
 from onehop.verify.proof.routes import span_of
 from onehop.verify.proof.sample import ip_number, ip_text
@@ -201,8 +202,10 @@ class External:
         if not gateway.enable_snat:
             return Form()
         mine = [ip_number(one.ip_address) for one in gateway.fixed_ips if address.version(one.ip_address) == 4]
+        chosen = exit_of(gateway, port)
+        own = mine if chosen is None else [ip_number(chosen)]
         place = next((p for p in gateway.hosts if p.host == port.host), None)
         if not ported or place is None or not gateway.distributed or not place.blocks:
-            return Form(source=points(mine))
-        own = [ip_number(block.address) for block in place.blocks if block.address] or mine[:1]
-        return Form(source=points(own), sport=numbers((b.first, b.last) for b in place.blocks))
+            return Form(source=points(own))
+        blocks = [b for b in place.blocks if (ip_number(b.address) if b.address else mine[0]) in own]
+        return Form(source=points(own), sport=numbers((b.first, b.last) for b in blocks))

@@ -36,6 +36,8 @@ class Hearing:
                     mine |= {ip.ip_address for ip in gateway.fixed_ips}
             self.outside |= {ip.ip_address for ip in gateway.fixed_ips} if gateway is not None else set()
             self.outside |= {floating.address for floating in view.floating_ips_of(router.id)}
+        routed = (router.gateway for router in view.routers.values() if router.gateway is not None)
+        self._gateways_outside = {ip.ip_address for gateway in routed for ip in gateway.fixed_ips}
         self._legs = {ip.ip_address for p in view.ports.values() if p.router_id is not None for ip in p.fixed_ips}
         self._legs |= {address.link_local(p.mac_address) for p in view.ports.values() if p.router_id is not None}
         self._probes = {mac for network in view.networks for mac in self.probes(network)}
@@ -59,9 +61,10 @@ class Hearing:
         known = self.view.routers.get(router) if router is not None else None  # type: ignore[call-overload]  # an id
         return known is not None and known.admin_state_up
 
-    def is_routers(self, ip: str, asker: str | None) -> bool:
-        """Whether a router may be heard of by this address: one outside, and from inside a leg's."""
-        return ip in self.outside or (asker is not None and ip in self._legs)
+    def is_routers(self, ip: str, asker: str | None, called: str) -> bool:
+        """Whether a router may be heard of by this address: from inside one outside or a leg's, from outside (`asker`
+        is None) only its own or the one that was called."""
+        return ip in self._gateways_outside or (ip == called if asker is None else ip in self.outside | self._legs)
 
     def is_known(self, leg: str, ip: str) -> bool:
         """Whether an address is a bound port's own, on the network of a leg: then nobody need ask for it."""

@@ -20,6 +20,7 @@ from onehop.verify.proof.listener import Listener, judged
 from onehop.verify.proof.probe import Arrival
 from onehop.verify.proof.promise import Form, all_of, may_come_in
 from onehop.verify.proof.reach import Source, probe, send
+from onehop.verify.proof.routes import span_of
 from onehop.verify.proof.sample import ARPS, PACKETS, ip_number, mac_number
 from onehop.verify.proof.spans import Box, meet, minus, points, remainder, size
 from onehop.verify.proof.speech import SERVED
@@ -27,6 +28,9 @@ from onehop.verify.subject import Passing
 from onehop.verify.world import World
 
 Wrong = tuple[str, list[Box], Arrival | None]
+_OF_ONE_LINK: Box = {"protocol": points([58]), "type": points([130, 131, 132, 133, 134, 135, 136, 137, 143])}
+_LINKED = span_of("169.254.0.0/16")
+_ENDS: dict[str, tuple[str, ...]] = {"tunnel": ("source", "destination"), "router": ("destination",)}
 
 
 class Isolation:
@@ -38,6 +42,7 @@ class Isolation:
         self.groups = Groups(view)
         self.hearing = Hearing(view)
         self.leaving = Leaving(view)
+        self._transits = {str(r.gateway.vni) for r in view.routers.values() if r.gateway is not None}
 
     def cases(self) -> Iterator[Case]:
         """One for each that can speak, and family."""
@@ -72,6 +77,10 @@ class Isolation:
     ) -> Iterator[Wrong]:
         """What is wrong with who has heard a class of frames."""
         for arrival in heard:
+            beyond = arrival.kind == "outside" or (arrival.kind == "port" and port is None)
+            routed = beyond and arrival.asked and arrival.frame.source != sent.source
+            if routed and family == 6 and (left := all_of([box], [_OF_ONE_LINK])):
+                yield "is of one link (RFC 4861, RFC 3810), and routed", left, arrival
             if arrival.kind == "port" and arrival.asked:
                 target = self.view.ports.get(arrival.who)  # type: ignore[call-overload]  # an id
                 if source.host:
@@ -83,6 +92,12 @@ class Isolation:
                         left,
                         arrival,
                     )
+            elif arrival.kind in ("tunnel", "router") and (linked := self._linked(arrival, sent, family, box)):
+                yield (
+                    "has an address of one link, and is taken for a router's own or crosses to another host",
+                    linked,
+                    arrival,
+                )
             elif arrival.kind == "tunnel" and arrival.frame.payload is sent.payload:
                 home = [both for of, b in self.hearing.boxes(arrival.who) if of == family and (both := _common(box, b))]
                 yield "speaks of a gateway across the underlay", home, arrival
@@ -121,6 +136,15 @@ class Isolation:
                     self.leaving.unseen(port, sent, arrival.packet, box),
                     arrival,
                 )
+
+    def _linked(self, arrival: Arrival, sent: Frame, family: int, box: Box) -> list[Box]:
+        """What crosses a transit leg from or to 169.254/16, or is delivered to a router there (RFC 3927, 7)."""
+        was, came = sent.payload, arrival.packet
+        crosses = arrival.kind == "router" or arrival.who in self._transits
+        if family != 4 or came is None or not isinstance(was, Packet) or not arrival.asked or not crosses:
+            return []
+        ends = [end for end in _ENDS[arrival.kind] if getattr(was, end) == getattr(came, end)]
+        return [both for end in ends if (both := meet(box, {end: _LINKED})) is not None]
 
     def _allowed(self, port: Port | None, target: Port, family: int, sent: Frame, arrival: Arrival) -> list[Box]:
         ways = self.allowed.boxes(port, target, family)

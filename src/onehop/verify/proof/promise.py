@@ -61,7 +61,7 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
         to: the port that they come to; "" is the outside, ``router`` a router that they are for.
         form: in which they come.
         answered: the answer comes back; so does an ICMP error about the packet, where `told`.
-        untracked: no router has a connection of it.
+        untracked: no router has a connection of it; `passed` the one on the sender's own host.
         reset: it does not arrive, but is reset.
         silent: the answer surely does not come back.
         all: all of these hear it, who may be others than `to`.
@@ -75,6 +75,7 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     answered: bool = True
     told: bool = True
     untracked: bool = False
+    passed: bool = False
     reset: bool = False
     silent: bool = False
     all: frozenset[str] = frozenset()

@@ -12,6 +12,7 @@ from onehop.model.topology import Topology
 from onehop.net import address
 from onehop.verify.packet import RST, SYN
 from onehop.verify.proof.allowed import Allowed
+from onehop.verify.proof.echoes import Echoes
 from onehop.verify.proof.external import External, Published, answers, nobodys, public, translating, virtual
 from onehop.verify.proof.groups import Groups
 from onehop.verify.proof.promise import KINDS, PORTED, Form, Promise, all_of, by_rules, let_in, whole
@@ -31,6 +32,7 @@ class Promises:
         self.groups = Groups(view)
         self.allowed = Allowed(view)
         self.external = External(view)
+        self._echoes = Echoes(view, self.groups, self.external)
         self.published = list(self.external.published())
         self._virtual = virtual(view)
         self._ports = [p for p in view.ports.values() if p.router_id is None and self._lives(p)]
@@ -134,17 +136,8 @@ class Promises:
                 yield by_rules(self.groups, port, other, found, plain)
 
     def _routed(self, port: Port, ip: str, router: Router, by: Box) -> Iterator[Promise]:
-        version, source = address.version(ip), _source(port)
-        for leg in self.view.interfaces_of(router.id):
-            for own in leg.fixed_ips:
-                if address.version(own.ip_address) == version and leg.network_id == port.network_id:
-                    to: Box = {**by, "destination": points([ip_number(own.ip_address)])}
-                    for found in all_of([to], list(KINDS[version][2:3]), self.groups.outwards(port, version)):
-                        if self.groups.knows(port):
-                            box = whole(found, version)
-                            yield Promise(
-                                source=source, version=version, box=box, to="router", told=False, untracked=True
-                            )
+        version = address.version(ip)
+        yield from self._echoes.all(port, ip, router, by)
         for other in self._ports:
             for its in other.fixed_ips:
                 if address.version(its.ip_address) != version or other.network_id == port.network_id:
@@ -191,10 +184,15 @@ class Promises:
             return
         to: Box = {**by, "destination": self.external.beyond(router, version)}
         back = self.external.is_default(port, ip, router)
+        alone = version == 4 and gateway.enable_snat and self.external.floating_of(router, port, ip) is None
+        forwarded = self.external.answering(router, ip)
         for number, kind in enumerate(KINDS[version]):
+            # Without ports of its own, or of a protocol without ports, only the owner translates it.
+            passes = alone and gateway.owner != port.host
+            passes = passes and (number >= PORTED or not self.external.has_block(router, port))
             form = self.external.seen_as(router, port, ip, ported=number < PORTED)
             known = back and self.groups.knows(port)
-            answering = [] if not form.is_plain else self.external.answering(router, ip)
+            answering = forwarded if form.is_plain else []
             for found in all_of([to], [kind], self.groups.outwards(port, version)):
                 # What might be the answer of a forwarded port is looked up among connections.
                 mixed = any(meet(found, one) is not None for one in answering)
@@ -207,6 +205,7 @@ class Promises:
                     answered=known,
                     told=known and number < PORTED,
                     untracked=form.is_plain and not mixed,
+                    passed=passes and all(meet(found, one) is None for one in forwarded),
                 )
         late: Box = {"protocol": points([6]), "flags": _NO_BEGIN}
         own = gateway.owner == port.host or (gateway.distributed and self.external.has_block(router, port))

@@ -13,10 +13,14 @@ from onehop.verify.proof.emission import Emission
 from onehop.verify.proof.hops import Hops
 from onehop.verify.proof.isolation import Isolation
 from onehop.verify.proof.relayed import Relayed
+from onehop.verify.proof.seeking import Seeking
+from onehop.verify.proof.senders import Senders
 from onehop.verify.proof.settings import Settings
 from onehop.verify.proof.severed import Severed
+from onehop.verify.proof.stale import Stale
 from onehop.verify.proof.steered import Steered
 from onehop.verify.proof.transit import Transit
+from onehop.verify.proof.yesterday import Yesterday
 from onehop.verify.world import World
 
 
@@ -40,11 +44,15 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 def cases(view: Topology) -> Iterator[Case]:
     """All that is to be proved of a topology; what is quick to find comes first."""
     yield from Settings(view).cases()
+    yield from Senders(view).cases()
+    yield from Seeking(view).cases()
     yield from Asking(view).cases()
     yield from Delivery(view).cases()
     yield from Relayed(view).cases()
     yield from Severed(view).cases()
+    yield from Stale(view).cases()
     yield from Steered(view).cases()
+    yield from Yesterday(view).cases()
     yield from Transit(view).cases()
     yield from Emission(view).cases()
     yield from Hops(view).cases()

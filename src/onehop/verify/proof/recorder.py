@@ -49,6 +49,7 @@ _BY_KIND: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 _ABOVE_IP = ("icmp ", "icmpv6 ", "tcp ", "udp ", "th ", "@th")
+_OPTIONS = "@nh,320,64"
 _CALLED = "@nh,128,32"
 """The destination of IPv4."""
 _TYPE_CODE = "type and code"
@@ -258,6 +259,9 @@ class Recorder(Watch):
         elif field.name == _CALLED:
             # Compared before the protocol is asked; what is done with it is done with IPv4 only.
             candidates = _ADDRESSES if self.family == 4 else ()
+        elif field.name == _OPTIONS:
+            # Behind the first four octets the packets that are walked have zeros there, and no header of options does.
+            return
         elif field.name.startswith("@"):
             raise UnknownRuleError(f"{field.name} is not known to proofs of reach")
         if candidates in (_MACS, _ADDRESSES):

@@ -116,9 +116,11 @@ class _Judge:
         payload = frame.payload
         assert isinstance(payload, Packet)  # noqa: S101  # relays are of IPv4
         passing = _Odd(replace(frame, payload=replace(payload, ttl=HOP_LIMIT)), self.leg, self.said)
-        probe(world, listener).hooks(here).device("ingress", self.leg, passing)
+        death, _, _ = probe(world, listener).hooks(here).device("ingress", self.leg, passing)
         device, hop = passing.handed_on
-        listener.observed("handed on", device, hop)
+        listener.observed("handed on", device, hop, death is not None)
+        if self.said and death is not None:
+            return _Found(frame, "needs to be looked at, and is dropped unseen")
         if self.hop and (device, hop) != (self.transit, self.hop):
             return _Found(frame, f"is for another host's ports, and not handed on to {self.hop}")
         return _Found(frame, "needs to be looked at, and is handed on unseen" if hop and not self.hop else "")

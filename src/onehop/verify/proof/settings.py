@@ -101,6 +101,13 @@ class _Judge:
             learns = BridgePort(flood=bool(shared), learning=roams)
             is_leg = port.router_id is not None
             wanted[naming.leg_peer(port.id) if is_leg else naming.tap(port.id)] = learns
+        bridge = host.links.get(naming.bridge(network.id))
+        if bridge is not None:
+            # One that it chooses itself changes with its ports, and with it all that it answers for them is forgotten.
+            mine = frozenset({("link", self.host, naming.HOST, bridge.name)})
+            good = bridge.mac == naming.bridge_mac(network.id)
+            text = f"{bridge.name} on {self.host} has not the MAC that is kept for it"
+            yield Judged(box, mine, None if good else Violation(text, ""))
         for name, behaviour in wanted.items():
             link = host.links.get(name)
             if link is not None:

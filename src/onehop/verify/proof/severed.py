@@ -67,7 +67,7 @@ class Severed:
             "source_mac": points([mac_number(port.mac_address)]),
             "destination_mac": points([mac_number(leg.mac_address)]),
         }
-        return Case("severed", _Judge(router, port, past, Source(port.id)), whole({**macs, **_box(flow)}, 4))
+        return Case("severed", _Judge(router, port, past, Source(port.id)), whole({**macs, **flow_box(flow)}, 4))
 
     def _late(self, router: Router, port: Port, past: "_Past", flow: Flow) -> Case:
         """What still comes by the transit leg, from an owner that has not heard yet."""
@@ -76,7 +76,7 @@ class Severed:
         link = naming.transit_leg(gateway.port_id) if gateway is not None else ""
         to: Box = {"destination_mac": points([mac_number(place.transit_mac)])} if place is not None else {}
         source = Source(None, link, str(port.host), naming.router_namespace(router.id))
-        return Case("severed", _Judge(router, port, past, source), whole({**to, **_box(flow)}, 4))
+        return Case("severed", _Judge(router, port, past, source), whole({**to, **flow_box(flow)}, 4))
 
     def _is_translated(self, router: Router, port: Port, ip: str) -> bool:
         """Whether the port's own host has its connections."""
@@ -120,29 +120,31 @@ class _Judge:
     def __call__(self, world: World, box: Box) -> Iterator[Judged]:
         return judged(world, 4, box, self._walk)
 
-    def _walk(self, world: World, frame: Frame, listener: Listener) -> "_Found":
+    def _walk(self, world: World, frame: Frame, listener: Listener) -> "Found":
         walk = probe(world, listener)
         here = world.spaces(self.port.host).get(self.namespace) if self.port.host is not None else None
         if here is not None:
             walk.hooks(here).tracker.know(self.past.connection())
         heard, ends = send(walk, self.source, frame)
         if any(one.kind in ("port", "outside") and one.asked and one.packet is not None for one in heard):
-            return _Found(self, frame, "is of a connection whose mapping is gone, and goes on")
+            return Found(self.port.id, frame, "is of a connection whose mapping is gone, and goes on")
         told = any(end.death is not None and end.death.reset for end in ends)
         wanted = self.source.port is not None and self.past.original.protocol == 6
         if told != wanted:
-            return _Found(
-                self, frame, f"is of a connection whose mapping is gone, and is {'' if told else 'not '}reset"
+            return Found(
+                self.port.id, frame, f"is of a connection whose mapping is gone, and is {'' if told else 'not '}reset"
             )
-        return _Found(self, frame, "")
+        return Found(self.port.id, frame, "")
 
 
-class _Found:
-    def __init__(self, judge: _Judge, frame: Frame, what: str) -> None:
-        self.judge, self.frame, self.what = judge, frame, what
+class Found:
+    """What became of a frame of a port; `what` is empty where that is right."""
+
+    def __init__(self, port: str, frame: Frame, what: str) -> None:
+        self.port, self.frame, self.what = port, frame, what
 
     def __call__(self, _values: Mapping[str, int], _box: Box) -> Violation | None:
-        return Violation(self.what, self.judge.port.id, "", str(Passing(self.frame)), 1) if self.what else None
+        return Violation(self.what, self.port, "", str(Passing(self.frame)), 1) if self.what else None
 
 
 def router_ip(router: Router) -> str:
@@ -152,7 +154,8 @@ def router_ip(router: Router) -> str:
     return mine[0] if mine else ""
 
 
-def _box(flow: Flow) -> Box:
+def flow_box(flow: Flow) -> Box:
+    """The packets of a flow; of TCP those in mid-stream."""
     box: Box = {
         "source": points([ip_number(flow.source)]),
         "destination": points([ip_number(flow.destination)]),

@@ -20,12 +20,13 @@ from onehop.verify.proof.listener import Listener, judged
 from onehop.verify.proof.probe import Arrival, Probe
 from onehop.verify.proof.promise import all_of, whole
 from onehop.verify.proof.reach import Source, probe, send
-from onehop.verify.proof.sample import ip_number, mac_number
+from onehop.verify.proof.sample import UNICAST, ip_number, mac_number
 from onehop.verify.proof.spans import Box, Numbers, numbers, points, without
 from onehop.verify.subject import Passing
 from onehop.verify.world import World
 
-_ERRORS = points([3, 11, 12])
+QUOTING: Box = {"protocol": points([1]), "type": points([3, 11, 12]), "quoted_version": points([0x45])}
+"""Errors that quote an IPv4 header without options."""
 
 
 class Steered:
@@ -57,8 +58,15 @@ class Steered:
         network = str(self.view.networks[gateway.network_id].physical_network)
         for place in gateway.hosts:
             to: Box = {"destination_mac": points([mac_number(place.mac_address)]), "source": public(self.view, 4)}
-            judge = _Judge(router, gateway, place.host, host, Source(None, network))
+            judge = Crossing(router, gateway, place.host, host, Source(None, network))
             yield Case("steered", judge, whole({**box, **to}, 4))
+            if place.host == gateway.owner and place.host != host:
+                # Another host sends it there because it does not know better yet.
+                mine = points(ip_number(ip.ip_address) for ip in gateway.fixed_ips if "." in ip.ip_address)
+                misled: Box = {"destination_mac": points([mac_number(place.transit_mac)]), "source": mine}
+                link, namespace = naming.transit_leg(gateway.port_id), naming.router_namespace(router.id)
+                judge = Crossing(router, gateway, place.host, host, Source(None, link, place.host, namespace))
+                yield Case("steered", judge, whole({**box, **misled, "source_mac": UNICAST}, 4))
 
     def _from_inside(self, router: Router, gateway: Gateway, host: HostName, box: Box) -> Iterator[Case]:
         legs = self.view.interfaces_of(router.id)
@@ -80,14 +88,24 @@ class Steered:
                 # An echo reply or an error begins no connection, and so has no source that may leave.
                 for kind in ({"protocol": points([6]), "flags": points([2])}, {"protocol": points([17])}):
                     for found in all_of([sent], [kind], self.groups.outwards(port, 4)):
-                        judge = _Judge(router, gateway, port.host, host, Source(port.id))
+                        judge = Crossing(router, gateway, port.host, host, Source(port.id))
                         yield Case("steered", judge, whole(found, 4))
 
 
-class _Judge:
-    """Judges what is sent to one block of a host, and comes in on another, `near`."""
+class Crossing:
+    """Judges what is sent to a block of a host (`opens`: or to what begins there), and comes in on another, `near`."""
 
-    def __init__(self, router: Router, gateway: Gateway, near: HostName | None, host: HostName, source: Source) -> None:
+    def __init__(
+        self,
+        router: Router,
+        gateway: Gateway,
+        near: HostName | None,
+        host: HostName,
+        source: Source,
+        *,
+        opens: bool = False,
+    ) -> None:
+        self.opens = opens
         self.near, self.host, self.source = near, host, source
         self.link, self.leg = naming.transit_leg(gateway.port_id), naming.external_leg(gateway.port_id)
         self.namespace = naming.router_namespace(router.id)
@@ -106,12 +124,14 @@ class _Judge:
     def wrong(self, walk: Probe, heard: list[Arrival], *, held: bool) -> str:
         """What is wrong with where it came; empty where nothing is."""
         there = [one.space.host for one in heard if one.kind == "leg" and one.who == self.link and one.asked]
+        there = there[1:] if self.source.host else there  # where it comes from a transit leg, it has come by one
         wanted = [self.host] if held and self.host != self.near else []
         if there != wanted:
             return (
                 f"is for ports of {self.host or 'nobody'}, and comes to {', '.join(there) or 'nobody'} by the transit"
             )
-        if any(one.kind in ("port", "outside") and one.asked and one.packet is not None for one in heard):
+        kinds = ("outside",) if self.opens else ("port", "outside")
+        if any(one.kind in kinds and one.asked and one.packet is not None for one in heard):
             return "is for ports without a connection, and somebody hears it"
         here = {self.host} if self.source.port is None else {self.host, self.near}
         tracked = (
@@ -124,7 +144,7 @@ class _Judge:
 
 
 class _Found:
-    def __init__(self, judge: _Judge, frame: Frame, wrong: str) -> None:
+    def __init__(self, judge: Crossing, frame: Frame, wrong: str) -> None:
         self.judge, self.frame, self.what = judge, frame, wrong
 
     def __call__(self, _values: Mapping[str, int], _box: Box) -> Violation | None:
@@ -149,7 +169,7 @@ def _boxes(ip: str, ports: Numbers) -> Iterator[Box]:
         yield {**to, "protocol": points([protocol]), "dport": ports}
     icmp: Box = {**to, "protocol": points([1])}
     yield {**icmp, "type": points([0]), "code": points([0]), "id": ports}
-    about: Box = {**icmp, "type": _ERRORS, "quoted_version": points([0x45]), "quoted_source": number}
+    about: Box = {**to, **QUOTING, "quoted_source": number}
     for protocol in (6, 17):
         yield {**about, "quoted_protocol": points([protocol]), "quoted_sport": ports}
     yield {**about, "quoted_protocol": points([1]), "quoted_id": ports}

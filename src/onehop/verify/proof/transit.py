@@ -16,6 +16,7 @@ from onehop.model.topology import Topology
 from onehop.net import address, naming
 from onehop.verify.packet import HOP_LIMIT, SYN, Frame, Packet
 from onehop.verify.proof.allowed import Allowed
+from onehop.verify.proof.carriers import carried_elsewhere, roaming
 from onehop.verify.proof.case import Case, Judged, Violation
 from onehop.verify.proof.external import public
 from onehop.verify.proof.groups import Groups
@@ -25,7 +26,7 @@ from onehop.verify.proof.probe import Arrival
 from onehop.verify.proof.promise import Form, all_of, may_come_in
 from onehop.verify.proof.reach import Source, probe, send
 from onehop.verify.proof.sample import PACKETS, UNICAST, ip_number, mac_number
-from onehop.verify.proof.spans import Box, Numbers, every, meet, numbers, points, remainder, size
+from onehop.verify.proof.spans import Box, Numbers, every, meet, numbers, points, remainder, size, without
 from onehop.verify.quote import is_error
 from onehop.verify.subject import Passing
 from onehop.verify.trail import Trail
@@ -72,6 +73,9 @@ class _Judge:
         leaving = transit.leaving
         self.inside, self.outer = leaving.inside(router.id, version), leaving.outer(router.id, version)
         self.called = leaving.called([router.id], version)
+        others = points(carried_elsewhere(transit.view, router, gateway, place.host)) if version == 4 else ()
+        self.meant = without(self.outer, others) if version == 4 else ()
+        self.roaming = points(roaming(transit.view, router)) if version == 4 else ()
 
     def __call__(self, world: World, box: Box) -> Iterator[Judged]:
         return judged(world, self.version, box, self._walk)
@@ -83,10 +87,16 @@ class _Judge:
             walk.tells = True
             frame = replace(frame, payload=replace(payload, ttl=self.ttl))
         heard, _ = send(walk, self.source, frame)
-        return _Found(self, frame, heard, listener)
+        hooks = (one for one in walk.known_hooks() if one.space.host == self.place.host)
+        tracked = any(one.space.name == self.source.namespace and not one.tracker.is_empty for one in hooks)
+        return _Found(self, frame, heard, listener, tracked=tracked)
 
-    def wrong(self, sent: Frame, heard: list[Arrival], listener: Listener, box: Box) -> Iterator[Wrong]:
+    def wrong(
+        self, sent: Frame, heard: list[Arrival], listener: Listener, box: Box, *, tracked: bool
+    ) -> Iterator[Wrong]:
         """What is wrong with who has heard a class."""
+        if any(one.asked and one.kind in ("port", "outside") for one in heard):
+            yield from self._tracked(box, tracked=tracked, comes=any(one.kind == "port" for one in heard))
         crossings = [one for one in heard if one.kind == "tunnel" and one.asked and one.who == str(self.gateway.vni)]
         if self.ttl != HOP_LIMIT:
             told = next((one for one in heard if one.packet is not None and is_error(one.packet)), None)
@@ -101,11 +111,21 @@ class _Judge:
             yield "comes by a transit leg and is sent on by it", left, ()
         if listener.resets:
             yield "comes by a transit leg and is reset, which may end what has only moved", [box], ()
+        external = naming.external_leg(self.gateway.port_id)
+        went = any(o.asked and o.packet is not None and (o.kind == "outside" or o.who == external) for o in heard)
+        if went and not self._is_owner and self.meant:
+            yield (
+                "is to be translated back here, and goes out instead",
+                all_of([box], [{"destination": self.meant}]),
+                (),
+            )
         for one in heard:
             packet = one.packet
             if packet is None or not one.asked:
                 continue
             if one.kind == "outside":
+                roams: list[Box] = [] if self._is_owner or not self.roaming else [{"source": self.roaming}]
+                yield "is of an address that only the owner translates, and goes out here", all_of([box], roams), ()
                 yield "goes out as nobody who may be seen there", self._out(sent, packet, box), one.trail
             elif one.kind == "port":
                 target = self.all.view.ports.get(one.who)  # type: ignore[call-overload]  # an id
@@ -113,6 +133,20 @@ class _Judge:
                 yield "comes to a port to which nothing in the API leads", left, one.trail
             elif one.kind == "router":
                 yield "is a stray, and taken for the router's own", self._taken(box), one.trail
+
+    def _tracked(self, box: Box, *, tracked: bool, comes: bool) -> Iterator[Wrong]:
+        """Of what goes on: inside prefixes do not track each other, nor the owner what it only passes on."""
+        within: list[Box] = [{"source": self.inside, "destination": self.inside}] if self.inside else []
+        beyond = without(every(32 if self.version == 4 else 128), self.inside)
+        plain = [*within] if self.version == 4 else [{}]
+        if self._is_owner and self.version == 4:
+            plain.append({"source": beyond, "destination": without(beyond, self.outer)})
+        if tracked:
+            yield "comes by a transit leg, is not translated, and tracked", all_of([box], plain), ()
+        elif comes and self.version == 4 and self.inside:
+            # Whoever calls an address inside is known where that is translated.
+            called: Box = {"source": beyond, "destination": self.inside, "protocol": points([17])}
+            yield "comes by a transit leg and is not tracked, though it may be answered", all_of([box], [called]), ()
 
     @property
     def _is_owner(self) -> bool:
@@ -162,11 +196,11 @@ class _Judge:
 class _Found:
     """Who has heard a class."""
 
-    def __init__(self, judge: _Judge, frame: Frame, heard: list[Arrival], listener: Listener) -> None:
-        self.judge, self.frame, self.heard, self.listener = judge, frame, heard, listener
+    def __init__(self, judge: _Judge, frame: Frame, heard: list[Arrival], listener: Listener, *, tracked: bool) -> None:
+        self.judge, self.frame, self.heard, self.listener, self.tracked = judge, frame, heard, listener, tracked
 
     def __call__(self, _values: Mapping[str, int], box: Box) -> Violation | None:
-        for what, left, trail in self.judge.wrong(self.frame, self.heard, self.listener, box):
+        for what, left, trail in self.judge.wrong(self.frame, self.heard, self.listener, box, tracked=self.tracked):
             if left:
                 return Violation(what, "", "", str(Passing(self.frame)), sum(map(size, left)), trail)
         return None
