@@ -3,7 +3,6 @@
 import socket
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations, product
 
 import pytest
@@ -16,7 +15,21 @@ from onehop.net import address, naming
 from onehop.objects import Ruleset
 from tests.dataplane_north.agreement import Asked, disagreements, question, world_of
 from tests.dataplane_north.echo import PATIENCE, PORT, connected, echoes, ping, tcp, udp
-from tests.dataplane_north.guarded import FLOATING, MATES, OTHER, OUT, WEB, WHERE, A, Guarded, inwards
+from tests.dataplane_north.guarded import (
+    ALL,
+    FLOATING,
+    MATES,
+    NONE,
+    OTHER,
+    OUT,
+    WEB,
+    WHERE,
+    A,
+    Guarded,
+    all_answers,
+    answers,
+    inwards,
+)
 from tests.dataplane_north.places import Place
 from tests.dataplane_north.site import OUTSIDE
 from tests.dataplane_north.wire import ACK, PUSH, RST, SYN, emit, ipv4, send, tcp_segment, udp_segment, watched
@@ -33,21 +46,6 @@ def site() -> Iterator[Guarded]:
         yield made
 
 
-def answers(site: Guarded, caller: str, called: str, version: int) -> dict[str, bool]:
-    """What is answered between two instances."""
-    place, target = site.at(caller), site.address(called, version)
-    with ThreadPoolExecutor(4) as pool:
-        asked = {
-            "tcp": pool.submit(tcp, place, target),
-            "other": pool.submit(tcp, place, target, OTHER),
-            "udp": pool.submit(udp, place, target),
-            "ping": pool.submit(ping, place, target),
-        }
-        return {what: answer.result() is not None for what, answer in asked.items()}
-
-
-ALL = {"tcp": True, "other": True, "udp": True, "ping": True}
-NONE = dict.fromkeys(ALL, False)
 PATHS = {
     "same host": ("open-a", "a"),
     "other host": ("open-a", "b"),
@@ -59,9 +57,8 @@ PATHS = {
 @pytest.mark.parametrize(("path", "version"), list(product(PATHS, (4, 6))))
 def test_a_port_is_reached_by_what_its_groups_allow_and_nothing_else(site: Guarded, path: str, version: int) -> None:
     caller, host = PATHS[path]
-    assert answers(site, caller, f"web-{host}", version) == {**NONE, "tcp": True}
-    assert answers(site, caller, f"mates-{host}", version) == NONE
-    assert answers(site, caller, f"open-{host}", version) == ALL
+    of = all_answers(site, version, *((caller, f"{kind}-{host}") for kind in ("web", "mates", "open")))
+    assert of == [{**NONE, "tcp": True}, NONE, ALL]
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -77,16 +74,14 @@ def test_members_of_a_group_reach_each_other_wherever_they_are(
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_a_port_without_groups_neither_sends_nor_receives(site: Guarded, version: int) -> None:
-    assert answers(site, "shut-a", "open-a", version) == NONE
-    assert answers(site, "shut-a", "open-b", version) == NONE
-    assert answers(site, "open-a", "shut-a", version) == NONE
-    assert answers(site, "open-b", "shut-a", version) == NONE
+    sent = all_answers(site, version, ("shut-a", "open-a"), ("shut-a", "open-b"))
+    received = all_answers(site, version, ("open-a", "shut-a"), ("open-b", "shut-a"))
+    assert (sent, received) == ([NONE] * 2, [NONE] * 2)
 
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_answers_pass_without_a_rule(site: Guarded, version: int) -> None:
-    for called in ("open-a", "open-b", "open2-a"):
-        assert answers(site, "web-b", called, version) == ALL
+    assert all_answers(site, version, *(("web-b", called) for called in ("open-a", "open-b", "open2-a"))) == [ALL] * 3
 
 
 def test_a_floating_ip_lets_in_what_the_ports_groups_allow(site: Guarded) -> None:

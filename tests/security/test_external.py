@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPerror, UDPerror
@@ -11,15 +10,12 @@ from scapy.packet import Packet, Raw
 
 from onehop.net.announcement import gratuitous_arp
 from tests.dataplane_north.echo import PORT, ping, tcp
-from tests.dataplane_north.places import Place
 from tests.dataplane_north.site import OUTSIDE
 from tests.dataplane_north.stage import FLOATING, FORWARDED, GATEWAY, HOSTS, A, B, Stage
 from tests.dataplane_north.wire import emit, watched
 from tests.northern import BLOCK, UPSTREAM, gateway_ip
-from tests.security.range import heard, waiting
+from tests.security.ears import STRANGER, Ears
 
-STRANGER = "02:00:00:66:66:66"
-_STRANGER = bytes.fromhex(STRANGER.replace(":", ""))
 OTHER = 9
 """The second router, of another project."""
 
@@ -51,33 +47,12 @@ def _inside(stage: Stage, name: str) -> str:
     return stage.ports[name].fixed_ips[0].ip_address
 
 
-class Ears:
-    """Hears every instance, the underlay of every host, and upstream, while attacks go in from upstream."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._stack = ExitStack()
-
-    def __enter__(self) -> "Ears":
-        listening: list[tuple[str, Place, str]] = [(name, self._stage.at(name), "eth0") for name in self._stage.ports]
-        listening += [(f"underlay of {m.name}", m.place, "eth0") for m in self._stage.machines.values()]
-        listening.append(("upstream", self._stage.upstream, "ext0"))
-        self._frames: dict[str, list[bytes]] = {name: [] for name, _, _ in listening}
-        self._socks = {name: self._stack.enter_context(heard(place, link)) for name, place, link in listening}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def heard(self, token: bytes) -> dict[str, int]:
-        """Who heard something with a token, how often; not what upstream itself has sent."""
-        # What has to pass has passed: everything before it has, too.
+def _ears(stage: Stage) -> Ears:
+    def pings() -> None:
         for last in FLOATING.values():
-            assert ping(self._stage.outside, f"203.0.113.{last}")
-        for name, sock in self._socks.items():
-            self._frames[name] += [f for f in waiting(sock) if f[6:12] != _STRANGER]
-        counts = {name: sum(token in frame for frame in frames) for name, frames in self._frames.items()}
-        return {name: count for name, count in counts.items() if count}
+            assert ping(stage.outside, f"203.0.113.{last}")
+
+    return Ears(stage, {name: stage.at(name) for name in stage.ports}, pings)
 
 
 def _in(router: int, host: int, packet: Packet, token: bytes) -> bytes:
@@ -92,7 +67,7 @@ def test_a_leg_takes_nothing_that_is_addressed_to_others(stage: Stage, host: int
     others = ["203.0.113.77", f"203.0.113.{200 + A}", f"203.0.113.{200 + B}", gateway_ip(OTHER), UPSTREAM, OUTSIDE]
     groups = ["224.0.0.1", "239.1.2.3", "255.255.255.255", "203.0.113.255"]
     token = os.urandom(8)
-    with Ears(stage) as ears:
+    with _ears(stage) as ears:
         for target in (*inside, *own, *others, *groups):
             for payload in (UDP(sport=9, dport=PORT), TCP(sport=9, dport=PORT, flags="S"), ICMP()):
                 emit(stage.upstream, "ext0", _in(1, host, IP(src="198.51.100.77", dst=target) / payload, token))
@@ -107,11 +82,11 @@ def test_a_leg_takes_nothing_from_an_address_that_cannot_be_outside(stage: Stage
     sources = [_inside(stage, "a2"), "10.0.1.1", "10.0.2.99", "169.254.1.1", "169.254.1.2", "169.254.255.254", *own]
     sources += ["127.0.0.1", "0.0.0.0", "255.255.255.255", "224.0.0.1"]  # noqa: S104  # addresses in packets
     token = os.urandom(8)
-    with Ears(stage) as ears:
+    with _ears(stage) as ears:
         tokens = {source: os.urandom(8) for source in sources}
         for source, mark in tokens.items():
             emit(stage.upstream, "ext0", _in(1, host, IP(src=source, dst=target) / UDP(sport=9, dport=PORT), mark))
-        assert {source: found for source, mark in tokens.items() if (found := ears.heard(mark))} == {}
+        assert ears.each(tokens) == {}
         # The same from an address that can be.
         emit(stage.upstream, "ext0", _in(1, host, IP(src=OUTSIDE, dst=target) / UDP(sport=9, dport=PORT), token))
         assert name in ears.heard(token)
@@ -182,7 +157,7 @@ def test_steering_makes_one_packet_of_one(stage: Stage, owner: int) -> None:
         ]
     shots += [IP(src=OUTSIDE, dst=FORWARDED) / UDP(sport=53, dport=9999), IP(src=OUTSIDE, dst=GATEWAY, proto=47)]
     frames = [_in(1, owner, shot, token) for shot in shots for _ in range(20)]
-    with Ears(stage) as ears:
+    with _ears(stage) as ears:
         emit(stage.upstream, "ext0", *frames)
         heard_ = ears.heard(token)
     crossed = sum(count for name, count in heard_.items() if name.startswith("underlay"))

@@ -7,7 +7,7 @@ and neighbours are all declared.
 
 from collections.abc import Iterator
 
-from onehop.compiler import nft
+from onehop.compiler import discovery, nft
 from onehop.compiler.context import Context
 from onehop.compiler.north import North, norths, transit_mtu
 from onehop.compiler.state import Claim, Refusal
@@ -39,6 +39,8 @@ _SETTINGS = (
     # Nobody listens in a router: no need to look for a socket before each packet is routed.
     ("net/ipv4/ip_early_demux", "0"),
 )
+_ALERT = "0x3a00050200000100"
+"""A hop-by-hop header before ICMPv6 with the router alert of MLD and nothing else (RFC 2710, 3; RFC 2711)."""
 _EVERYWHERE = "0.0.0.0/0"
 
 
@@ -106,7 +108,9 @@ def _gate(north: North) -> Iterator[KernelObject]:
         family="netdev",
         table=naming.gate_table(north.router.id),
         sets=(nft.address_set("asked", 4, {*north.published, *_heir(north), *_upstream(north)}),),
-        body=nft.body(nft.chain("outwards", _questions(north), nft.netdev_hook("egress", peer))),
+        body=nft.body(
+            nft.chain("groups", _groups()), nft.chain("outwards", _questions(north), nft.netdev_hook("egress", peer))
+        ),
         devices=(peer,),
     )
 
@@ -118,10 +122,22 @@ def _questions(north: North) -> Iterator[str]:
     Who may become the owner is asked already, and answers with the address: taking over is no more than that.
     """
     yield "arp operation request arp daddr ip != @asked counter drop"
+    yield "ip6 daddr ff00::/8 jump groups"
     # RFC 4861, 4.3: the target stands behind type, code, checksum and four reserved octets.
     own = [link_local(north.me.mac_address), *(s.gateway_ip for s in north.subnets6 if s.gateway_ip is not None)]
     own += north.gateways6 if north.me.host in north.gateway.candidates else ()
     yield f"icmpv6 type nd-neighbor-solicit @th,64,128 != {nft.any_of(nft.raw_address(own))} counter drop"
+
+
+def _groups() -> Iterator[str]:
+    """Of what is for everybody outside a leg hears what neighbours and switches ask it to keep up with.
+
+    Linux answers whatever else it is sent so, echo requests and options that it does not know, and the hop-by-hop ones
+    before any hook of the router's: each leg would be one more that answers whom the question claims to be from.
+    """
+    yield f"ip6 nexthdr ip @nh,320,64 != {_ALERT} counter drop"
+    yield "ip6 nexthdr != { ip, ipv6-icmp } counter drop"
+    yield f"icmpv6 type != {{ mld-listener-query, {', '.join(discovery.NEIGHBOUR)} }} counter drop"
 
 
 def _heir(north: North) -> Iterator[str]:

@@ -70,7 +70,9 @@ def _guard(north: North) -> Ruleset:
         come.insert(0, f'iifname "{north.leg}" jump from_outside')
         out = f'oifname "{north.leg}"'
         leave.append(f"{out} ip6 saddr != @inside ip6 saddr != @gateways ip6 saddr != fe80::/10 counter drop")
+    # Programs take an IPv4-mapped source for the IPv4 address in it (RFC 4942, 2.2), and not every kernel refuses it.
     outside = [
+        "ip6 saddr ::ffff:0.0.0.0/96 counter drop",
         "ip6 saddr @inside counter drop",
         "ip6 saddr @gateways counter drop",
         "ip6 daddr @inside accept",
@@ -86,6 +88,12 @@ def _guard(north: North) -> Ruleset:
             "forward",
             [f"{discovery.match(discovery.OF_ONE_LINK)} counter drop"],
             "type filter hook forward priority filter; policy accept;",
+        ),
+        # A router sends nothing that is too large, but would believe it (ping), and tell instances to send less.
+        nft.chain(
+            "told",
+            ["icmpv6 type packet-too-big counter drop"],
+            "type filter hook input priority filter; policy accept;",
         ),
         nft.chain("leave", leave, "type filter hook postrouting priority srcnat; policy accept;"),
     )

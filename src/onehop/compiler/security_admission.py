@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from functools import lru_cache
 
+from onehop.compiler.latest import Latest
 from onehop.compiler.security_profile import Profile
 from onehop.model.port import Port
 from onehop.model.security_group import SecurityGroup
@@ -11,28 +12,37 @@ from onehop.net import address
 from onehop.net.identifier import SecurityGroupId
 from onehop.objects.admission import Admission, Admissions, Groups, Members
 
+_Places = dict[int, dict[str, tuple[Groups, ...]]]
+_Wide = dict[int, tuple[tuple[str, Groups], ...]]
+
 
 def admissions_of(view: Topology, tracked: Iterable[tuple[Port, Profile, int]]) -> Admissions:
     """What the ports that are tracked here let pass; each comes with its profile and zone."""
-    groups: dict[str, SecurityGroup] = {}
-    zones: dict[int, dict[str, tuple[Groups, ...]]] = {}
-    wide: dict[int, list[tuple[str, Groups]]] = {}
-    for port, profile, zone in tracked:
-        for group in profile.groups:
-            groups[group.id] = group
-        places = zones.setdefault(zone, {})
-        for own in (*port.addresses, address.link_local(port.mac_address)):
-            if "/" in own:
-                wide.setdefault(zone, []).append((own, profile.ids))
-            else:
-                places[own] = (*places.get(own, ()), profile.ids)
+    asked = tuple(tracked)
+    groups = {group.id: group for profile in {p.ids: p for _, p, _ in asked}.values() for group in profile.groups}
     remotes = {remote for group in groups.values() for remote in group.remotes}
+    places, wide = _places(tuple((port, zone) for port, _, zone in asked))
     return Admissions(
         {id: _rules(group) for id, group in groups.items()},
         {remote: _members(view, SecurityGroupId(remote)) for remote in remotes},
-        zones,
-        {zone: tuple(found) for zone, found in wide.items()},
+        places,
+        wide,
     )
+
+
+@Latest
+def _places(ports: tuple[tuple[Port, int], ...]) -> tuple[_Places, _Wide]:
+    """Who may say what, by zone: single addresses, and prefixes."""
+    places: _Places = {}
+    wide: dict[int, list[tuple[str, Groups]]] = {}
+    for port, zone in ports:
+        here = places.setdefault(zone, {})
+        for own in (*port.addresses, address.link_local(port.mac_address)):
+            if "/" in own:
+                wide.setdefault(zone, []).append((own, port.security_groups))
+            else:
+                here[own] = (*here.get(own, ()), port.security_groups)
+    return places, {zone: tuple(found) for zone, found in wide.items()}
 
 
 @lru_cache(maxsize=4096)

@@ -12,11 +12,13 @@ change is as large as what it changes. `onehop.compiler.security_rule` has the w
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
 
 from onehop.compiler import discovery, nft
+from onehop.compiler.latest import Latest
 from onehop.compiler.security_admission import admissions_of
 from onehop.compiler.security_profile import DIRECTIONS, Direction, Profile, profile_of, rules_of
 from onehop.compiler.security_rule import matches, member_set, prefix_set
@@ -81,29 +83,37 @@ def security(view: Topology, host: HostName, local: Local) -> Partition | None:
     tracked = [one for one in filtered if one.profile.tracks]
     zones = zones_of({one.port.network_id for one in tracked})
     if tracked:
-        tables.append(_tracking(tracked, zones))
+        tables.append(_tracking(tuple((one.port, one.bridge, zones[one.port.network_id]) for one in tracked)))
     claims = {table.key: Claim(table, "security", ("host", host)) for table in tables}
     admissions = admissions_of(view, [(one.port, one.profile, zones[one.port.network_id]) for one in tracked])
     return Partition(naming.SECURITY_PARTITION, claims, admissions=admissions)
 
 
 def _filtered(view: Topology, host: HostName, local: Local) -> Iterator[Filtered]:
-    profiles: dict[tuple[str, ...], Profile] = {}
+    profiles: dict[tuple[SecurityGroupId, ...], Profile | None] = {}
     bridges: dict[NetworkId, str | None] = {}
-    for port in view.bound_on(host):
-        if port.id not in local.plugs or port.router_id is not None:
+    for port, tap in _instances(tuple(view.bound_on(host))):
+        if port.id not in local.plugs or not port.port_security_enabled:
             continue
-        profile = profiles.get(port.security_groups) if port.security_groups and port.port_security_enabled else None
-        if profile is None:
+        ids = port.security_groups
+        if ids not in profiles or not ids:
+            # Without any it depends on whose port it is.
             profile = profile_of(view, port)
-            if profile is None:
-                continue
-            profiles[port.security_groups] = profile
+            profiles[ids] = profile if profile is not None and profile.filters else None
+        profile = profiles[ids]
+        if profile is None:
+            continue
         if port.network_id not in bridges:
             bridges[port.network_id] = _bridge(view, port.network_id, local)
         bridge = bridges[port.network_id]
-        if bridge is not None and profile.filters:
-            yield Filtered(port, profile, naming.tap(port.id), bridge)
+        if bridge is not None:
+            yield Filtered(port, profile, tap, bridge)
+
+
+@Latest
+def _instances(ports: tuple[Port, ...]) -> list[tuple[Port, str]]:
+    """Ports that are no router's, each with its tap."""
+    return [(port, naming.tap(port.id)) for port in ports if port.router_id is None]
 
 
 def _bridge(view: Topology, id: NetworkId, local: Local) -> str | None:
@@ -120,13 +130,11 @@ def _bridge(view: Topology, id: NetworkId, local: Local) -> str | None:
 
 def _rules(view: Topology, filtered: list[Filtered], groups: list[SecurityGroup]) -> Ruleset:
     sets = list(_member_sets(view, groups))
-    prefixed = {one.name for one in sets}
+    prefixed = frozenset(one.name for one in sets)
     profiles = {one.profile.ids: one.profile for one in filtered}
     ways: Ways = {id: {d: _way(profile, d) for d in DIRECTIONS} for id, profile in profiles.items()}
-    for direction in DIRECTIONS:
-        pairs = ((one.tap, ways[one.profile.ids][direction]) for one in filtered)
-        leads = ((f'"{tap}"', f"goto {way}") for tap, way in pairs if way != _INWARD)
-        sets.append(nft.mapping(direction, "ifname : verdict", leads))
+    chosen = [(one.tap, ways[one.profile.ids]) for one in filtered]
+    sets += [_LEADS[d](d, tuple((tap, way[d]) for tap, way in chosen)) for d in DIRECTIONS]
     stateless = [one.tap for one in filtered if not one.profile.stateful]
     if stateless:
         sets.append(nft.any_set("stateless", "ifname", (f'"{tap}"' for tap in stateless)))
@@ -134,7 +142,7 @@ def _rules(view: Topology, filtered: list[Filtered], groups: list[SecurityGroup]
     chains = [
         nft.chain(_INWARD, _inward(bool(stateless))),
         nft.chain(_CLOSED, ["counter drop"]),
-        *(nft.chain(f"{d}-{group.id}", _group(group, d, prefixed)) for group in groups for d in DIRECTIONS),
+        *(_group(group, d, prefixed) for group in groups for d in DIRECTIONS),
         *_profiles(profiles.values(), ways),
         nft.chain(_KNOWN, _known(bool(stateless))),
         nft.chain("forward", _forward(), "type filter hook forward priority filter; policy accept;"),
@@ -146,6 +154,15 @@ def _rules(view: Topology, filtered: list[Filtered], groups: list[SecurityGroup]
         sets=tuple(sets),
         body=nft.body(*chains),
     )
+
+
+def _leads(direction: Direction, pairs: tuple[tuple[str, str], ...]) -> NamedSet:
+    """The map from taps to where their packets go."""
+    leads = ((f'"{tap}"', f"goto {way}") for tap, way in pairs if way != _INWARD)
+    return nft.mapping(direction, "ifname : verdict", leads)
+
+
+_LEADS = {direction: Latest(_leads) for direction in DIRECTIONS}
 
 
 def _way(profile: Profile, direction: Direction) -> str:
@@ -166,11 +183,15 @@ def _profiles(profiles: Iterable[Profile], ways: Ways) -> Iterator[str]:
                 yield nft.chain(way, [*(f"jump {direction}-{id}" for id in asked), "counter drop"])
 
 
-def _group(group: SecurityGroup, direction: Direction, sets: set[str]) -> Iterator[str]:
-    for rule in rules_of(group, direction):
-        with_prefixes = prefix_set(rule.group, rule.version) in sets
-        for match in matches(rule, direction, with_prefixes):
-            yield f"{match} {_VERDICT[direction]}"
+@lru_cache(maxsize=4096)
+def _group(group: SecurityGroup, direction: Direction, sets: frozenset[str]) -> str:
+    """The chain of a group's rules in one direction."""
+    rules = (
+        f"{match} {_VERDICT[direction]}"
+        for rule in rules_of(group, direction)
+        for match in matches(rule, direction, prefix_set(rule.group, rule.version) in sets)
+    )
+    return nft.chain(f"{direction}-{group.id}", rules)
 
 
 def _forward() -> Iterator[str]:
@@ -231,11 +252,13 @@ def _member_sets(view: Topology, groups: list[SecurityGroup]) -> Iterator[NamedS
 # ---- the tracking
 
 
-def _tracking(tracked: list[Filtered], zones: dict[NetworkId, int]) -> Ruleset:
+@Latest
+def _tracking(tracked: tuple[tuple[Port, str, int], ...]) -> Ruleset:
+    """The table for ports that are tracked, each with its bridge and zone."""
     near = [
-        (f'"{one.bridge}" . {mac}', str(zones[one.port.network_id]))
-        for one in tracked
-        for mac in {one.port.mac_address, *(pair.mac_address for pair in one.port.allowed_address_pairs)}
+        (f'"{bridge}" . {mac}', str(zone))
+        for port, bridge, zone in tracked
+        for mac in {port.mac_address, *(pair.mac_address for pair in port.allowed_address_pairs)}
     ]
     elsewhere = "iifname != @bridges accept"
     state = [
@@ -254,7 +277,7 @@ def _tracking(tracked: list[Filtered], zones: dict[NetworkId, int]) -> Ruleset:
         family="inet",
         table=naming.SECURITY_TABLE,
         sets=(
-            nft.any_set("bridges", "ifname", (f'"{one.bridge}"' for one in tracked)),
+            nft.any_set("bridges", "ifname", {f'"{bridge}"' for _, bridge, _ in tracked}),
             nft.mapping("near", "iifname . ether daddr : ct zone", near, typeof=True),
         ),
         body=nft.body(

@@ -134,3 +134,31 @@ def test_what_an_earlier_life_left_goes_where_nothing_is_filtered() -> None:
     again.see(world, 2)
     assert TABLE not in again.ours()
     assert again.holds(world)
+
+
+def test_a_leg_that_comes_changes_or_goes_is_known_to_the_rules_at_once() -> None:
+    """By the MAC of a leg is told what was routed, which is no DHCP answer of the network."""
+    world, group = _world()
+    port = world.port(1, 1, groups=[group])  # type: ignore[list-item]  # a group's id
+    bench = Bench()
+    bench.plug(port)
+    bench.see(world)
+    assert _legs(bench) == ()
+    without = world.values
+    world.values = [*without]
+    world.router(1, [1])
+    bench.see(world, 2)
+    assert _legs(bench) == ("fa:16:3e:00:01:01",)
+    leg = world.values[-1].id
+    world.values = [replace(v, mac_address="fa:16:3e:00:77:77") if v.id == leg else v for v in world.values]
+    bench.see(world, 3)
+    assert _legs(bench) == ("fa:16:3e:00:77:77",)
+    world.values = without
+    bench.see(world, 4)
+    assert _legs(bench) == ()
+
+
+def _legs(bench: Bench) -> tuple[str, ...]:
+    table = bench.ours()[TABLE]
+    assert isinstance(table, Ruleset)
+    return next(one.elements for one in table.sets if one.name == "legs")
