@@ -49,6 +49,8 @@ class Stage:
         for port in ports.values():
             self.site.plug(port)
         self.site.apply()
+        for machine in self.site.machines.values():
+            machine.kernel.settle_ways()
         for name, port in ports.items():
             self.site.boot(port)
             _name(self.site.instances[port.id], name)

@@ -97,6 +97,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             Panel("Passes of the reconciler", _quantile("onehop_pass_seconds", "instance", "{{instance}}"), "s"),
             Panel("CPU of reconciling", _rate("onehop_reconcile_cpu_seconds_total", "instance"), "percentunit"),
             Panel("Changes in the kernel", _rate("onehop_kernel_ops_total", "instance"), "ops"),
+            Panel("Packets of flows, by their way", _rate("onehop_flow_packets_total", "instance, way"), "pps"),
             Panel("Silent for", _now("onehop_host_silent_seconds", "{{host}}"), "s"),
             Panel("Values that wait for a host", _now("onehop_host_owed_refs", "{{host}}")),
         ),

@@ -1,5 +1,6 @@
-"""Fixtures for every test: databases of both kinds, fresh for each test."""
+"""Fixtures for every test: databases of both kinds, fresh for each test. And what keeps a run short."""
 
+import gc
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,7 +13,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from onehop.store import Store
-from tests import databases
+from tests import databases, marked
 from tests.drift import told
 from tests.phases import TwoPhases
 
@@ -21,6 +22,9 @@ from tests.phases import TwoPhases
 settings.register_profile("check", deadline=None, max_examples=30)
 settings.register_profile("test", deadline=None, max_examples=200)
 settings.load_profile("test")
+
+# All tests together are some 300,000 objects that never go; looking at them again and again was a fifth of a run.
+gc.set_threshold(10_000, 10, 10)
 
 SQLITE = "sqlite"
 POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.postgresql)
@@ -36,6 +40,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the server when the whole run ends; workers leave that to the run that started them."""
     if not hasattr(config, "workerinput"):
         databases.stop()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Nobody waits for the imports of a file of which ``-m`` leaves nothing."""
+    return marked.nothing_left(collection_path, config.option.markexpr) or None
+
+
+def pytest_collection_finish() -> None:
+    """From here on what was collected is no business of the garbage collector."""
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -22,7 +22,9 @@ _LAST = "what has the machine for itself"
 
 
 class TwoPhases(LoadScopeScheduling):
-    """Hands out files, and when all of them are done, the rest to one worker."""
+    """Hands out files, and when all of them are done, the rest to a worker that did nothing before: what runs many
+    programs is slower in a process that has grown.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         return _LAST if nodeid.startswith(APART) else nodeid.partition("::")[0]
@@ -30,16 +32,25 @@ class TwoPhases(LoadScopeScheduling):
     def _assign_work_unit(self, node: WorkerController) -> None:
         if _LAST in self.workqueue:
             self.workqueue.move_to_end(_LAST)
-        super()._assign_work_unit(node)
+        if list(self.workqueue) == [_LAST]:
+            self._reschedule(node)
+        elif not self._waits(node):
+            super()._assign_work_unit(node)
 
     def _reschedule(self, node: WorkerController) -> None:
         if list(self.workqueue) != [_LAST] or node.shutting_down:
-            super()._reschedule(node)
+            if not self._waits(node):
+                super()._reschedule(node)
             return
         # A worker keeps back its last test until it knows what follows, so one is left of each.
         if any(self._pending_of(work) > 1 for work in self.assigned_work.values()):
             return
-        self._assign_work_unit(node)
+        fresh = self.nodes[-1]
+        super()._assign_work_unit(fresh)
         for other in self.nodes:
-            if other is not node:
+            if other is not fresh:
                 other.shutdown()
+
+    def _waits(self, node: WorkerController) -> bool:
+        """Whether a worker is kept for what comes last."""
+        return _LAST in self.workqueue and len(self.nodes) > 1 and node is self.nodes[-1]

@@ -9,8 +9,16 @@ import re
 import sys
 from typing import Any, TextIO
 
-import structlog
-from structlog.typing import EventDict, FilteringBoundLogger
+_RICH = sys.modules.get("rich")
+try:
+    # structlog would import rich for tracebacks, which `format_exc_info` writes here: 4 MiB of each daemon.
+    sys.modules["rich"] = None  # type: ignore[assignment]  # says that there is none
+    import structlog
+    from structlog.typing import EventDict, FilteringBoundLogger
+finally:
+    del sys.modules["rich"]
+    if _RICH is not None:
+        sys.modules["rich"] = _RICH
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 

@@ -13,6 +13,7 @@ import msgspec
 
 from onehop import toml
 from onehop.errors import IdentifierError, SettingsError
+from onehop.net.endpoint import split_address
 from onehop.net.identifier import parse_host
 from onehop.net.naming import VXLAN_PORT, is_interface
 
@@ -141,6 +142,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
         probe_seconds: how often a gateway host asks the other gateway hosts' kernels whether they are there.
         observe_seconds: how often everything is read back from the kernel, to find what changed without notice.
         reconnect_seconds: longest wait between attempts to reach the controller.
+        shortcut: packets of established flows pass by bridge, router and rules, where the kernel can (Linux 6.6, eBPF).
         metrics_listen: where ``/metrics``, ``/healthz``, ``/readyz`` are; others than the loopback need a token.
         metrics_token_file: holds the word that whoever asks there shows, as ``Authorization: Bearer WORD``.
         log_format: ``auto`` is ``console`` on a terminal and ``json`` elsewhere.
@@ -159,6 +161,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     probe_seconds: float = 0.2
     observe_seconds: float = 55.0
     reconnect_seconds: float = 10.0
+    shortcut: bool = True
     metrics_listen: str = "127.0.0.1:9699"
     metrics_token_file: str | None = None
     log_format: Literal["auto", "console", "json"] = "auto"
@@ -253,27 +256,6 @@ def load_agent(path: Path) -> AgentSettings:
     for key in ("probe_seconds", "observe_seconds", "reconnect_seconds"):
         _positive(path, key, getattr(settings, key))
     return settings
-
-
-def split_address(text: str) -> tuple[str, int]:
-    """Host and port of ``HOST:PORT`` or ``[IPv6]:PORT``.
-
-    Raises:
-        SettingsError: it is neither.
-    """
-    host, colon, port = text.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise SettingsError(f"write an IPv6 address in brackets: [{host}]:{port}")
-    if not colon or not host or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65_535:
-        raise SettingsError(f"{text!r} is not HOST:PORT")
-    return host, int(port)
-
-
-def join_address(host: str, port: int) -> str:
-    """``HOST:PORT``, with brackets around an IPv6 address."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _address(path: Path, key: str, text: str) -> None:

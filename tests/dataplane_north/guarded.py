@@ -8,12 +8,15 @@
 web: TCP 7007 from anywhere. mates: everything from each other. shut: no group. open: everything. All may send but shut.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 from onehop.compiler import Local, compile_host
 from onehop.model.port import Port
 from onehop.model.security_group import SecurityRule
 from onehop.net import naming
 from onehop.net.identifier import SecurityGroupId
-from tests.dataplane_north.echo import PORT, Echo
+from tests.dataplane_north.echo import PORT, Echo, ping, tcp, udp
 from tests.dataplane_north.places import Place
 from tests.dataplane_north.site import BRIDGE, Site
 from tests.northern import PHYSICAL, Northern
@@ -35,6 +38,9 @@ WHERE = {
 }
 OTHER = PORT + 1
 """Served by everybody, and open nowhere but where everything is."""
+ALL = {"tcp": True, "other": True, "udp": True, "ping": True}
+NONE = dict.fromkeys(ALL, False)
+"""What is answered between two instances."""
 FLOATING = "203.0.113.120"
 OUT = [SecurityRule(direction="egress", version=version) for version in (4, 6)]
 
@@ -104,3 +110,19 @@ class Guarded(Site):
     def dumped(self) -> str:
         """What the hosts hold, for a test that failed."""
         return "\n".join(m.place.run("nft list ruleset", "conntrack -L 2>&1") for m in self.machines.values())
+
+
+def answers(site: Guarded, caller: str, called: str, version: int) -> dict[str, bool]:
+    """What is answered between two instances."""
+    return all_answers(site, version, (caller, called))[0]
+
+
+def all_answers(site: Guarded, version: int, *pairs: tuple[str, str]) -> list[dict[str, bool]]:
+    """What is answered between pairs of instances, who ask at the same time: all wait together for what never comes."""
+    asks = {"tcp": tcp, "other": partial(tcp, port=OTHER), "udp": udp, "ping": ping}
+    with ThreadPoolExecutor(len(asks) * len(pairs)) as pool:
+        asked = [
+            {what: pool.submit(ask, site.at(caller), site.address(called, version)) for what, ask in asks.items()}
+            for caller, called in pairs
+        ]
+        return [{what: answer.result() is not None for what, answer in each.items()} for each in asked]

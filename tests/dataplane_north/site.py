@@ -9,13 +9,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 
+from onehop.agent.ways import ways
 from onehop.compiler import Local, Plug, compile_host
 from onehop.kernel.linux import LinuxKernel
+from onehop.kernel.shortcut.cut import Shortcut
 from onehop.model.port import Port
 from onehop.net import naming
 from onehop.net.announcement import gratuitous_arp, unsolicited_advertisement
 from onehop.net.identifier import HostName
 from onehop.objects import Address
+from onehop.objects.conntrack import Translations
 from tests.dataplane.site import until
 from tests.dataplane_north.places import Place, Shelf
 from tests.northern import PHYSICAL, UPSTREAM, UPSTREAM_V6, Northern, router_of
@@ -33,6 +36,7 @@ _QUIET = (
     ("bridge/bridge-nf-call-iptables", "0"),
     ("bridge/bridge-nf-call-ip6tables", "0"),
     ("bridge/bridge-nf-call-arptables", "0"),
+    ("netfilter/nf_conntrack_tcp_be_liberal", "1"),
 )
 _STRICT = (("ipv4/conf/all/rp_filter", "1"), ("ipv4/conf/default/rp_filter", "1"))
 _ROUTES = (("ipv4/conf/all/forwarding", "1"), ("ipv6/conf/all/forwarding", "1"))
@@ -41,13 +45,16 @@ _ROUTES = (("ipv4/conf/all/forwarding", "1"), ("ipv6/conf/all/forwarding", "1"))
 class Machine:
     """A host: its namespace, its named namespaces, its kernel."""
 
-    def __init__(self, name: HostName, reaches: bool) -> None:
+    def __init__(self, name: HostName, reaches: bool, short: bool) -> None:
         self.name = name
         self.reaches = reaches
         self.shelf = Shelf()
         self.place = Place.new()
         self.place.write((*_QUIET, *_STRICT))
-        self.kernel = LinuxKernel(self.place.path, str(self.shelf.path))
+        shortcut = Shortcut() if short else None
+        self.kernel = LinuxKernel(self.place.path, str(self.shelf.path), shortcut=shortcut, quiet=0)
+        if short:
+            self.kernel.watch(lambda _namespace, _link: None)
         self.plugs: dict[str, Plug] = {}
         self.state: State = {}
 
@@ -64,10 +71,14 @@ class Site:
     Attributes:
         world: change it and `apply`.
         instances: namespaces of instances, by port id.
+
+    Args:
+        short: established flows take the short cut, as under an agent, and what anybody changes is heard of.
     """
 
-    def __init__(self, world: Northern) -> None:
+    def __init__(self, world: Northern, short: bool = True) -> None:
         self.world = world
+        self._short = short
         self.machines: dict[HostName, Machine] = {}
         self.instances: dict[str, Place] = {}
         self._stack = ExitStack()
@@ -126,7 +137,7 @@ class Site:
         place.run(f"ip link set {far} up")
 
     def _machine(self, name: HostName, vtep: str, reaches: bool) -> None:
-        machine = Machine(name, reaches)
+        machine = Machine(name, reaches, self._short)
         self._stack.callback(machine.close)
         self.machines[name] = machine
         self._cable(f"u-{name}", "underlay", machine.place, "eth0")
@@ -207,12 +218,14 @@ class Site:
             machine = self.machines[name]
             local = Local(plugs=machine.plugs, physical_networks={PHYSICAL: BRIDGE} if machine.reaches else {})
             state: State = {}
-            for partition in compile_host(view, name, local).values():
+            partitions = compile_host(view, name, local)
+            for partition in partitions.values():
                 assert not partition.refused, partition.refused
                 state.update((key, claim.object) for key, claim in partition.claims.items())
             plan, report = reconcile(machine.kernel, state, machine.state)
             assert_done(plan, report)
             before, machine.state = machine.state, state
+            machine.kernel.shorten({link: way for part in partitions for link, way in ways(part, partitions, view)})
             self._announce(machine, before)
 
     def settled(self) -> None:
@@ -247,6 +260,11 @@ class Site:
         place = self.machines[name].shelf.open(naming.router_namespace(router_of(self.world, r).id))
         self._stack.callback(_closed, place)
         return place
+
+    def lose(self, name: HostName, r: int = 1) -> None:
+        """A router on a host loses its connections, and so does what remembers their way (else within a second)."""
+        self.router(name, r).run("conntrack -F 2>/dev/null")
+        self.machines[name].kernel.cut(naming.router_namespace(router_of(self.world, r).id), Translations())
 
     def dump(self, r: int = 1) -> str:
         """Counters and tables of every host's router, for a test that failed."""

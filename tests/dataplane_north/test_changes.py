@@ -112,7 +112,7 @@ def test_a_packet_between_the_rules_of_before_and_of_after_a_change_breaks_no_co
         router.run("nft flush chain ip onehop-north from_inside")
         try:
             if entry == "without":
-                router.run("conntrack -F 2>/dev/null")
+                stage.lose(stage.world.host(B))
             with watched(stage.at("b2"), "eth0") as seen:
                 sock.sendall(bytes(1000))
                 assert len(seen.wait(2)) >= 2, "the instance hears and answers"
@@ -134,7 +134,7 @@ def test_tcp_whose_translation_was_lost_is_reset_towards_the_instance_at_once(ow
     stage = owned_by_a
     with connected(stage.at(name), OUTSIDE) as sock:
         assert echoes(sock)
-        stage.router(stage.world.host({"a": A, "b": B, "c": C}[name[0]])).run("conntrack -F 2>/dev/null")
+        stage.lose(stage.world.host({"a": A, "b": B, "c": C}[name[0]]))
         begin = time.monotonic()
         with watched(stage.upstream, "ext0") as seen:
             with pytest.raises(ConnectionResetError):
@@ -148,10 +148,10 @@ def test_tcp_whose_translation_was_lost_is_reset_towards_the_instance_at_once(ow
 def test_tcp_of_a_floating_ip_is_picked_up_in_mid_stream(owned_by_a: Stage, name: str) -> None:
     stage = owned_by_a
     last = {"a1": 101, "b1": 103, "c1": 104}[name]
-    router = stage.router(stage.world.host({"a": A, "b": B, "c": C}[name[0]]))
+    host = stage.world.host({"a": A, "b": B, "c": C}[name[0]])
     with connected(stage.at(name), OUTSIDE) as out, connected(stage.outside, f"203.0.113.{last}") as into:
         for sock in (out, into, out):
-            router.run("conntrack -F 2>/dev/null")
+            stage.lose(host)
             assert echoes(sock)
 
 

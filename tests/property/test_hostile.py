@@ -100,7 +100,7 @@ def test_a_frame_with_other_octets_is_refused_or_as_canonical_as_any(changes: li
 
 def test_a_frame_that_is_longer_than_any_is_refused_unread() -> None:
     for decode in DECODERS:
-        with pytest.raises(WireError):
+        with pytest.raises(WireError, match="is longer than"):
             decode(b"\x00" * (MAX_FRAME + 1))
 
 

@@ -41,6 +41,20 @@ def test_the_page_on_security_names_tests_for_each_pillar() -> None:
     assert all(len(re.findall(r"`test_\w+`", tests)) >= 3 for tests in rows.values())
 
 
+def test_the_page_on_security_has_a_line_for_every_row_of_what_happened_to_others() -> None:
+    """Letters are pillars; the numbers of a letter that nothing happened under are left out."""
+    text = (ROOT / "docs/security.md").read_text()
+    said = {
+        row for cell in re.findall(r"^\| ([A-J]\d+(?:, [A-J]\d+)*) \|", text, re.MULTILINE) for row in cell.split(", ")
+    }
+    said |= set(re.findall(r"\(([A-J]\d+)\)", text))
+    without = {"A": {6}, "B": {3, 6, 9, 12}, "C": {3, 6, 9, 12, 15, 21, 24}, "D": {3, 6}, "E": {3, 6, 9, 12}}
+    without |= {"F": {6, 9}, "G": {3, 6}, "H": {6, 9, 12, 15}, "I": {3}, "J": {3, 6}}
+    last = {"A": 8, "B": 13, "C": 26, "D": 7, "E": 17, "F": 11, "G": 8, "H": 17, "I": 5, "J": 8}
+    rows = {f"{letter}{n}" for letter, end in last.items() for n in range(1, end + 1) if n not in without[letter]}
+    assert rows - said == set()
+
+
 def test_decisions_are_numbered_without_a_gap() -> None:
     numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs/decisions").glob("[0-9]*.md"))
     assert numbers == list(range(1, len(numbers) + 1))

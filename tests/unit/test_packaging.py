@@ -39,10 +39,10 @@ def test_the_agents_unit_makes_no_mount_namespace() -> None:
 
 def test_the_agents_unit_bounds_what_the_agent_may_do() -> None:
     agent = unit("onehop-agent.service")
-    allowed = {"CAP_NET_ADMIN", "CAP_NET_BROADCAST", "CAP_NET_RAW", "CAP_SYS_ADMIN"}
+    allowed = {"CAP_BPF", "CAP_NET_ADMIN", "CAP_NET_BROADCAST", "CAP_NET_RAW", "CAP_SYS_ADMIN"}
     assert set(agent["CapabilityBoundingSet"][0].split()) == allowed
     assert agent["NoNewPrivileges"] == ["yes"]
-    assert agent["SystemCallFilter"] == ["@system-service @mount"]
+    assert agent["SystemCallFilter"] == ["@system-service @mount bpf"]
     assert set(agent["RestrictAddressFamilies"][0].split()) == {
         "AF_UNIX",
         "AF_INET",
@@ -62,9 +62,9 @@ def test_the_agent_opens_no_device_but_the_one_that_makes_taps() -> None:
     assert agent["DeviceAllow"] == ["/dev/net/tun rw"]
 
 
-def test_the_agents_capabilities_are_those_that_it_keeps_by_itself() -> None:
+def test_the_agents_capabilities_are_those_that_it_keeps_by_itself_and_one_to_begin_with() -> None:
     allowed = unit("onehop-agent.service")["CapabilityBoundingSet"][0].split()
-    assert {capability.name(number) for number in capability.NEEDED} == set(allowed)
+    assert {capability.name(number) for number in capability.NEEDED | capability.AT_START} == set(allowed)
 
 
 EXPOSURE = {"onehop-agent.service": 4.8, "onehop-controller.service": 1.2}

@@ -35,27 +35,33 @@ class _Worker:
 
 
 @pytest.mark.parametrize("tests", [TESTS, [t for t in TESTS if t.startswith(APART)], TESTS[:5]])
-@pytest.mark.parametrize("quick", [0, 1])
-def test_what_measures_time_runs_last_on_one_worker_and_all_is_run_once(tests: list[str], quick: int) -> None:
-    config = SimpleNamespace(option=SimpleNamespace(loadscopereorder=True), getvalue=lambda _: ["2*popen"])
-    workers = [_Worker("gw0"), _Worker("gw1")]
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_what_measures_time_runs_last_on_a_worker_of_its_own_and_all_is_run_once(
+    tests: list[str], first: int, count: int
+) -> None:
+    config = SimpleNamespace(option=SimpleNamespace(loadscopereorder=True), getvalue=lambda _: [f"{count}*popen"])
+    workers = [_Worker(f"gw{number}") for number in range(count)]
     phases = TwoPhases(config)  # type: ignore[arg-type]  # what it asks of a configuration
     for worker in workers:
         phases.add_node(worker)  # type: ignore[arg-type]  # what it asks of a worker
         phases.add_node_collection(worker, tests)  # type: ignore[arg-type]  # as above
     phases.schedule()
     ran: list[tuple[str, str]] = []
-    turn = quick
+    turn = first
     while any(worker.ready for worker in workers):
-        turn = 1 - turn
-        worker = next(w for w in (workers[turn], workers[1 - turn]) if w.ready)
+        turn += 1
+        worker = next(w for k in range(count) if (w := workers[(turn + k) % count]).ready)
         index = worker.queue.pop(0)
         ran.append((worker.gateway.id, tests[index]))
         phases.mark_test_complete(worker, index)  # type: ignore[arg-type]  # as above
     assert sorted(test for _, test in ran) == sorted(tests)
     apart = [place for place, (_, test) in enumerate(ran) if test.startswith(APART)]
-    assert len({ran[place][0] for place in apart}) <= 1
-    # Of the others the worker that is told to end may still have one.
+    last = {ran[place][0] for place in apart}
+    assert len(last) <= 1
+    # Of the others each worker that is told to end may still have one.
     after = [test for _, test in ran[min(apart, default=len(ran)) :] if not test.startswith(APART)]
-    assert len(after) <= 1
+    assert len(after) < max(count, 2)
+    if count > 1:
+        assert not [test for name, test in ran if name in last and not test.startswith(APART)]
     assert all(worker.shutting_down for worker in workers)

@@ -6,13 +6,12 @@ import msgspec
 import pytest
 
 from onehop.errors import SettingsError
+from onehop.net.endpoint import join_address, split_address
 from onehop.settings import (
     AgentSettings,
     ControllerSettings,
-    join_address,
     load_agent,
     load_controller,
-    split_address,
 )
 
 AGENT = 'host = "host-1"\ncontroller = "192.0.2.9:9697"\nvtep = "192.0.2.1"\n'

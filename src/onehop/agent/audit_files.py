@@ -5,11 +5,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-
 from onehop.agent import credential
 from onehop.agent.request import SOCKET
+from onehop.agent.validity import validity
 from onehop.audit import Result, judged
 from onehop.settings import AgentSettings
 
@@ -49,7 +47,7 @@ def openness(path: Path) -> str:
 
 def _ends(path: Path, now: dt.datetime) -> Iterator[str]:
     try:
-        end = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+        _, end = validity(path.read_text())
     except (OSError, ValueError) as error:
         yield f"{path} cannot be read: {error}"
         return
@@ -59,6 +57,10 @@ def _ends(path: Path, now: dt.datetime) -> Iterator[str]:
 
 def names(settings: AgentSettings) -> Iterator[str]:
     """Is the host called what its certificate says?"""
+    # 10 MiB that an agent has no need of before it is asked.
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
     path = Path(settings.state_dir) / credential.CERTIFICATE
     try:
         subject = x509.load_pem_x509_certificate(path.read_bytes()).subject

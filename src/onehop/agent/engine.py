@@ -25,6 +25,7 @@ from onehop.agent.holding import STRAY, Holding
 from onehop.agent.news import News
 from onehop.agent.outcome import Outcome
 from onehop.agent.verdict import wrong
+from onehop.agent.ways import Ways
 from onehop.compiler.state import Claim, Local
 from onehop.kernel.base import Kernel
 from onehop.log import logger
@@ -34,6 +35,7 @@ from onehop.net.advertisement import Solicitation
 from onehop.net.identifier import HostName, PortId
 from onehop.objects import Key
 from onehop.objects.counter import Counts
+from onehop.objects.way import Shortened
 from onehop.reconciler.backoff import Backoff
 from onehop.reconciler.plan import Op, Plan
 
@@ -60,6 +62,7 @@ class Engine(News):
         self._advertiser = Advertiser(kernel)
         self._hands = Hands(kernel, self._sight, self.desire, self._advertiser, self._look_for_strays, self._published)
         self._devices = Devices(self._sight, self._hands.execute)
+        self._ways = Ways(kernel)
 
     @property
     def writes(self) -> int:
@@ -134,6 +137,7 @@ class Engine(News):
         )
         self.ledger.carried(self._hands.repaired, self.desire)
         self._settle(dirty, reasons)
+        self._ways.heed(dirty, self.desire)
         self.ledger.settled(dirty, self.desire, self.failing)
         if not self._agenda:
             self.ledger.begun()
@@ -206,6 +210,10 @@ class Engine(News):
             KernelError: it could not be read.
         """
         return self._kernel.drops(namespace, family, table)
+
+    def shortened(self) -> Shortened | None:
+        """What passes by the rules; see `Kernel.shortened`."""
+        return self._kernel.shortened()
 
     # inside
 

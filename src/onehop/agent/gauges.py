@@ -135,6 +135,7 @@ class Gauges:
             "onehop_agent_resources": self.census.samples,
             "onehop_agent_objects": ledger.objects,
             "onehop_agent_failing_objects": ledger.failing,
+            "onehop_flow_packets_total": self._flows,
             "onehop_apply_seconds": ledger.applies,
             "onehop_pass_seconds": ledger.passes,
             "onehop_reconcile_cpu_seconds_total": _one(self._cpu),
@@ -155,6 +156,10 @@ class Gauges:
 
     def _wanted(self) -> int:
         return max(self._source.wanted, self._engine.desire.view.revision)
+
+    def _flows(self) -> list[Sample]:
+        shortened = self._engine.shortened()
+        return [] if shortened is None else [((way,), float(n)) for way, n in shortened._asdict().items()]
 
     def _in_sync(self) -> bool:
         last, source = self._hub.last, self._source

@@ -18,8 +18,8 @@ from websockets.exceptions import WebSocketException
 
 from onehop.agent import credential
 from onehop.errors import InputError, StateError
+from onehop.net.endpoint import split_address
 from onehop.net.identifier import HostName
-from onehop.settings import split_address
 from onehop.system import write_whole
 from onehop.wire import PROTOCOL_VERSION, Joined, JoinRequest, Refused, decode_joined, encode
 from onehop.wire.token import JoinToken, parse_token

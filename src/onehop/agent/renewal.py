@@ -9,12 +9,8 @@ import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from onehop.agent import credential
-from onehop.agent.join import exchange, signing_request
+from onehop.agent.validity import validity
 from onehop.errors import OnehopError, StateError
 from onehop.log import logger
 from onehop.system import write_whole
@@ -48,10 +44,9 @@ def is_due(state_dir: Path, now: dt.datetime) -> bool:
         ValueError, OSError: the certificate cannot be read.
     """
     try:
-        certificate = x509.load_pem_x509_certificate((state_dir / credential.CERTIFICATE).read_bytes())
+        begin, end = validity((state_dir / credential.CERTIFICATE).read_text())
     except FileNotFoundError:
         return False
-    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     return now >= begin + (end - begin) * 2 / 3
 
 
@@ -63,6 +58,13 @@ async def renew(state_dir: Path, address: str) -> dt.datetime:
         NotFoundError: this host has not joined.
         OSError: it cannot be kept; the old one still is.
     """
+    # Once in many months: until then an agent has no need of all this.
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from onehop.agent.join import exchange, signing_request
+
     key = serialization.load_pem_private_key((state_dir / credential.KEY).read_bytes(), None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise StateError(f"{state_dir / credential.KEY} is no key of ours: let this host join again")

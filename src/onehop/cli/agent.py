@@ -24,13 +24,16 @@ def agent(context: typer.Context, config: Config = DEFAULT_AGENT_FILE) -> None:
     from onehop.errors import KernelError
     from onehop.kernel import capability
     from onehop.kernel.linux import KNOWN, LinuxKernel
+    from onehop.kernel.shortcut.cut import open_shortcut
     from onehop.settings import load_agent
 
     settings = load_agent(config)
     log.setup(settings.log_format, settings.log_level)
     try:
+        # Its programs are loaded with a capability that is then given away.
+        shortcut = open_shortcut() if settings.shortcut else None
         capability.keep()
-        kernel = LinuxKernel(known=Path(settings.run_dir) / KNOWN)
+        kernel = LinuxKernel(known=Path(settings.run_dir) / KNOWN, shortcut=shortcut)
     except PermissionError as error:
         raise KernelError(
             f"the kernel refuses what the agent needs ({error.strerror}): run it as root, with the capabilities "

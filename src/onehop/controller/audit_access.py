@@ -11,7 +11,8 @@ from onehop.audit import Result, judged, noted
 from onehop.controller import auth, pki, policy_file
 from onehop.controller.audit_facts import Facts
 from onehop.errors import SettingsError
-from onehop.settings import ControllerSettings, split_address
+from onehop.net.endpoint import split_address
+from onehop.settings import ControllerSettings
 from onehop.store.record import Approval
 
 SHORT_DAYS = 30

@@ -30,7 +30,8 @@ from onehop.controller.faults import FaultError
 from onehop.controller.policy_table import TABLE
 from onehop.controller.users import Users
 from onehop.errors import SettingsError
-from onehop.settings import ControllerSettings, split_address
+from onehop.net.endpoint import split_address
+from onehop.settings import ControllerSettings
 
 _MAXIMUM_CHECKS = 2
 """bcrypt checks at a time: guessing passwords must not take all the processors."""

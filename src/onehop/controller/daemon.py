@@ -21,7 +21,8 @@ from onehop.controller.stream import Stream
 from onehop.errors import OnehopError, SettingsError
 from onehop.log import logger
 from onehop.metric.listener import Listener, token_of
-from onehop.settings import ControllerSettings, join_address, split_address
+from onehop.net.endpoint import join_address, split_address
+from onehop.settings import ControllerSettings
 from onehop.store import Rules, Store
 from onehop.system import handed_in, listen, notify, until_one_ends, write_whole
 

@@ -10,8 +10,9 @@ from websockets.asyncio.server import ServerConnection
 from onehop.controller import pki
 from onehop.errors import NotFoundError, SettingsError
 from onehop.log import logger
+from onehop.net.endpoint import split_address
 from onehop.net.identifier import HostName, parse_host
-from onehop.settings import ControllerSettings, split_address
+from onehop.settings import ControllerSettings
 from onehop.store import Store, Transaction
 from onehop.wire import Joined, JoinRequest, agreed, decode_join, encode
 from onehop.wire.token import JoinToken

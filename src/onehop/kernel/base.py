@@ -1,11 +1,12 @@
-"""What a kernel is to the rest of onehop: three methods for what it holds, three for what passes."""
+"""What a kernel is to the rest of onehop: three methods for what it holds, the others for what passes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations
 from onehop.objects.counter import Counts
+from onehop.objects.way import Shortened, Way
 from onehop.reconciler.plan import Observation, Plan, Report, Scope
 
 
@@ -79,6 +80,17 @@ class Kernel(Protocol):
         Raises:
             KernelError: they could not be read.
         """
+        ...
+
+    def shorten(self, links: Mapping[str, Way | None]) -> None:
+        """Let established flows pass by the rules between these links of the host, by name; others stay as they are.
+
+        It may take a while and may fail: then packets go the long way. None is a link that is to have no short cut.
+        """
+        ...
+
+    def shortened(self) -> Shortened | None:
+        """How many packets went which way; None where there is no short cut at all. From any thread."""
         ...
 
     def count(self, family: str, table: str | None = None) -> Counts:

@@ -9,9 +9,12 @@ from typing import Final
 _libc = ctypes.CDLL(None, use_errno=True)
 
 NAMES: Final = {1: "CAP_DAC_OVERRIDE", 11: "CAP_NET_BROADCAST", 12: "CAP_NET_ADMIN", 13: "CAP_NET_RAW",
-                16: "CAP_SYS_MODULE", 19: "CAP_SYS_PTRACE", 21: "CAP_SYS_ADMIN"}  # fmt: skip
+                16: "CAP_SYS_MODULE", 19: "CAP_SYS_PTRACE", 21: "CAP_SYS_ADMIN", 39: "CAP_BPF"}  # fmt: skip
 NEEDED: Final = frozenset({11, 12, 13, 21})
 """Broadcast (to hear of all namespaces on one socket), net admin, net raw, sys admin (to make and enter namespaces)."""
+
+AT_START: Final = frozenset({39})
+"""Only to load the short cut's programs; then it goes with the others. Without it flows take the long way."""
 
 _VERSION_3 = 0x20080522
 _PR_CAPBSET_DROP = 24

@@ -4,8 +4,9 @@ One thread of its own is moved between namespaces; no other thread of the proces
 """
 
 import errno
+import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -17,12 +18,15 @@ from onehop.kernel.monitor import Ears, Watch
 from onehop.kernel.neighbourhood import Neighbourhood
 from onehop.kernel.observe import Observer
 from onehop.kernel.rulesets import Rulesets
+from onehop.kernel.shortcut.cut import Shortcut
 from onehop.kernel.space import Spaces
+from onehop.kernel.ways import QUIET_SECONDS, Ways
 from onehop.log import logger
 from onehop.net import naming
 from onehop.objects.admission import Admissions
 from onehop.objects.conntrack import Load, Translations
 from onehop.objects.counter import Counts
+from onehop.objects.way import Shortened, Way
 from onehop.reconciler.plan import Observation, Plan, Report, Scope
 
 LOG = logger("kernel")
@@ -40,7 +44,12 @@ class LinuxKernel:
     """A `onehop.kernel.base.Kernel` that is Linux."""
 
     def __init__(
-        self, host_namespace: str | None = None, directory: str = DIRECTORY, known: Path | None = None
+        self,
+        host_namespace: str | None = None,
+        directory: str = DIRECTORY,
+        known: Path | None = None,
+        shortcut: Shortcut | None = None,
+        quiet: float = QUIET_SECONDS,
     ) -> None:
         """Open it.
 
@@ -48,6 +57,8 @@ class LinuxKernel:
             host_namespace: path of the namespace that is ``""``; None is the one the calling thread is in.
             directory: where namespaces are bound by name.
             known: file for what is known of the host's tables of nftables, which makes the next start quicker.
+            shortcut: for established flows; from now on this closes it.
+            quiet: seconds for which a link is left alone before it gets the short cut.
 
         Raises:
             KernelError: the host's namespace cannot be entered.
@@ -62,6 +73,7 @@ class LinuxKernel:
         except BaseException:
             self._worker.shutdown()
             raise
+        self._ways = None if shortcut is None else Ways(shortcut, lambda: _enter(host_namespace), quiet)
 
     def _inside(self, work: Callable[[], T]) -> T:
         """Do something in the thread that may change its namespace."""
@@ -85,11 +97,19 @@ class LinuxKernel:
         return self._inside(lambda: self._execute(plan))
 
     def _execute(self, plan: Plan) -> Report:
+        # Before, too: a link that is made here must not get what was learnt of another that had its index.
+        self._changed()
         try:
             return Executor(self._spaces, self._rulesets, self._neighbourhood).execute(plan)
         finally:
+            self._changed()
             self._spaces.rest()
             self._rulesets.rest()
+
+    def _changed(self) -> None:
+        """Whatever flows were remembered for may be no more."""
+        if self._ways is not None:
+            self._ways.forget()
 
     def watch(self, changed: Callable[[str, str | None], None]) -> Callable[[], None]:
         """Call back on changes; see `onehop.kernel.base.Kernel.watch`.
@@ -103,7 +123,12 @@ class LinuxKernel:
             ears = self._inside(self._listen)
         except OSError as error:
             raise KernelError(f"the kernel's notifications cannot be heard: {error}", error.errno or 0) from error
-        watch = Watch(ears, changed)
+
+        def heard(namespace: str, link: str | None) -> None:
+            self._changed()
+            changed(namespace, link)
+
+        watch = Watch(ears, heard)
         self._watches.append(watch)
         return watch.stop
 
@@ -168,7 +193,7 @@ class LinuxKernel:
             space = self._spaces.open(namespace)
             return 0 if space is None else outward.cut(space, allowed)
 
-        return self._inside(lambda: self._rested(forget))
+        return self._inside(lambda: self._rested(forget, changes=True))
 
     def load(self, namespace: str, gateway: str, enough: int, before: int | None = None) -> Load:
         """How far source ports are used; see `onehop.kernel.base.Kernel.load`."""
@@ -186,7 +211,20 @@ class LinuxKernel:
             space = self._spaces.open(naming.HOST)
             return 0 if space is None else outward.bar(space, admissions)
 
-        return self._inside(lambda: self._rested(judge))
+        return self._inside(lambda: self._rested(judge, changes=True))
+
+    def shorten(self, links: Mapping[str, Way | None]) -> None:
+        """Give links the short cut; see `onehop.kernel.base.Kernel.shorten`."""
+        if self._ways is not None:
+            self._ways.wish(links)
+
+    def settle_ways(self) -> frozenset[str]:
+        """Wait until what `shorten` was told is carried out; the links that have the short cut."""
+        return frozenset() if self._ways is None else self._ways.settle()
+
+    def shortened(self) -> Shortened | None:
+        """What goes the short way; see `onehop.kernel.base.Kernel.shortened`."""
+        return None if self._ways is None else self._ways.counts()
 
     def count(self, family: str, table: str | None = None) -> Counts:
         """Read counters; see `onehop.kernel.base.Kernel.count`."""
@@ -206,16 +244,29 @@ class LinuxKernel:
 
         return self._inside(lambda: self._rested(read))
 
-    def _rested(self, work: Callable[[], T]) -> T:
+    def _rested(self, work: Callable[[], T], *, changes: bool = False) -> T:
         try:
             return work()
         finally:
+            if changes:
+                self._changed()
             self._spaces.rest()
 
     def close(self) -> None:
         """End watches, give back sockets and threads."""
         for watch in self._watches:
             watch.stop()
+        if self._ways is not None:
+            self._ways.close()
         self._inside(self._neighbourhood.close)
         self._inside(self._spaces.close)
         self._worker.shutdown()
+
+
+def _enter(namespace: str | None) -> None:
+    if namespace is not None:
+        descriptor = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            syscall.setns(descriptor)
+        finally:
+            os.close(descriptor)

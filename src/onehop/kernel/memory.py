@@ -4,16 +4,16 @@ It is held to the contract that LinuxKernel is held to. Ownership is read off as
 namespace by its mark, a table by its name; what is put there by `plant` with ``foreign=True`` bears none of ours.
 """
 
-import errno
 import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from onehop.errors import KernelError
 from onehop.kernel.memory_sight import see, see_namespace
+from onehop.kernel.memory_traffic import Traffic
 from onehop.kernel.memory_world import World
-from onehop.net.naming import HOST, TABLE
+from onehop.net.naming import HOST
 from onehop.objects import (
     BridgeFdb,
     KernelObject,
@@ -22,10 +22,6 @@ from onehop.objects import (
     Namespace,
     Sysctl,
 )
-from onehop.objects.admission import Admissions
-from onehop.objects.conntrack import Load, Translations
-from onehop.objects.counter import Count, Counts
-from onehop.objects.nftables import dropping
 from onehop.reconciler.needs import Fallout
 from onehop.reconciler.plan import Create, Failure, Observation, Op, Plan, Replace, Report, Scope
 
@@ -41,32 +37,18 @@ class _Trap:
     times: int | None
 
 
-class MemoryKernel:
+class MemoryKernel(Traffic):
     """A host's kernel, as a value in memory.
 
     Attributes:
         writes: number of ops carried out.
-        announced: namespace, link and frame of everything announced.
-        emitted: namespace, link and packet of everything emitted.
-        admitted: what was allowed each time that connections were barred.
-        allowed: namespace → translations that were allowed when connections were last cut.
-        loads: namespace and address → how far the source ports are used, for tests to say.
-        counted: what has passed, by table and counter; put there by tests.
-        world: the state itself, for tests that want to look or to break something behind everybody's back.
     """
 
     def __init__(self, hooks_outlive_devices: bool = True) -> None:
-        self.world = World(hooks_outlive_devices)
+        super().__init__(World(hooks_outlive_devices))
         self.writes = 0
-        self._lock = threading.RLock()
         self._traps: list[_Trap] = []
         self._left: int | None = None
-        self.admitted: list[Admissions] = []
-        self.announced: list[tuple[str, str, bytes]] = []
-        self.emitted: list[tuple[str, str, bytes]] = []
-        self.allowed: dict[str, Translations] = {}
-        self.loads: dict[tuple[str, str], Load] = {}
-        self.counted: dict[tuple[str, str], Count] = {}
         self._watchers: list[queue.SimpleQueue[tuple[str, str | None] | None]] = []
 
     # ---- the contract
@@ -148,58 +130,6 @@ class MemoryKernel:
                 thread.join()
 
         return stop
-
-    def announce(self, namespace: str, link: str, frames: Iterable[bytes]) -> None:
-        """Put frames on a link; see `onehop.kernel.base.Kernel.announce`. They are kept in `announced`."""
-        space = self.world.spaces.get(namespace)
-        if space is None or link not in space.devices:
-            raise KernelError(f"nothing can be announced on {link}: it is not there", errno.ENODEV)
-        self.announced.extend((namespace, link, frame) for frame in frames)
-
-    def emit(self, namespace: str, link: str, packets: Iterable[bytes]) -> None:
-        """Send packets by a link; see `onehop.kernel.base.Kernel.emit`. They are kept in `emitted`."""
-        space = self.world.spaces.get(namespace)
-        if space is None or link not in space.devices:
-            raise KernelError(f"nothing can be sent by {link}: it is not there", errno.ENODEV)
-        self.emitted.extend((namespace, link, packet) for packet in packets)
-
-    def cut(self, namespace: str, allowed: Translations) -> int:
-        """Cut connections; see `onehop.kernel.base.Kernel.cut`. It holds none; what is allowed is kept in `allowed`."""
-        self.allowed[namespace] = allowed
-        return 0
-
-    def load(self, namespace: str, gateway: str, enough: int, before: int | None = None) -> Load:
-        """See `onehop.kernel.base.Kernel.load`. It tracks nothing; `loads` says what to answer."""
-        found = self.loads.get((namespace, gateway), Load())
-        looked = found.used >= enough or (before is not None and found.failed > before)
-        return found if looked else Load(0, found.failed)
-
-    def bar(self, admissions: Admissions) -> int:
-        """Bar connections; see `onehop.kernel.base.Kernel.bar`. It holds none, and keeps what it was told."""
-        self.admitted.append(admissions)
-        return 0
-
-    def count(self, family: str, table: str | None = None) -> Counts:
-        """See `onehop.kernel.base.Kernel.count`."""
-        with self._lock:
-            tables = self.world.spaces[HOST].rulesets.values()
-            return {
-                one.table: {name: self.counted.get((one.table, name), Count()) for name in one.counters}
-                for one in tables
-                if one.table.startswith(TABLE) and one.counters and one.family == family and table in (None, one.table)
-            }
-
-    def drops(self, namespace: str, family: str | None = None, table: str | None = None) -> Counts:
-        """See `onehop.kernel.base.Kernel.drops`. No packet passes; `counted` says what to answer."""
-        with self._lock:
-            space = self.world.spaces.get(namespace)
-            found: Counts = {}
-            for one in space.rulesets.values() if space is not None else ():
-                if one.table.startswith(TABLE) and family in (None, one.family) and table in (None, one.table):
-                    chains = {chain: self.counted.get((one.table, chain), Count()) for chain in dropping(one.body)}
-                    if chains:
-                        found.setdefault(one.table, {}).update(chains)
-            return found
 
     def close(self) -> None:
         """End all watches."""

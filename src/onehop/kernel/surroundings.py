@@ -23,6 +23,7 @@ NEARLY_FULL = 0.8
 """Part of the connection table."""
 
 _SETTINGS = Path("/proc/sys")
+LIBERAL = "net/netfilter/nf_conntrack_tcp_be_liberal"
 CALLS = ("net/bridge/bridge-nf-call-iptables", "net/bridge/bridge-nf-call-ip6tables")
 _LEGACY = (Path("/proc/net/ip_tables_names"), Path("/proc/net/ip6_tables_names"))
 _ROUTED = ("ip", "ip6", "inet")
@@ -58,6 +59,7 @@ def notes() -> list[str]:
         chains = []
     return [
         *of_neighbours(read_setting),
+        *of_sequences(read_setting),
         *of_connections(read_setting),
         *of_bridges(read_setting, chains, has_legacy_rules()),
     ]
@@ -110,6 +112,15 @@ def of_neighbours(setting: Callable[[str], str | None]) -> Iterator[str]:
                 f"net.{version}.neigh.default.gc_thresh3 is {limit}: one table serves all namespaces, and full it "
                 "refuses neighbours; install packaging/sysctl.d/60-onehop.conf"
             )
+
+
+def of_sequences(setting: Callable[[str], str | None]) -> Iterator[str]:
+    """May TCP go the short way?"""
+    if setting(LIBERAL) == "0":
+        yield (
+            f"{LIBERAL.replace('/', '.')} is 0: established TCP takes the long way through bridge and rules, which is "
+            "slower; install packaging/sysctl.d/60-onehop.conf"
+        )
 
 
 def of_connections(setting: Callable[[str], str | None]) -> Iterator[str]:

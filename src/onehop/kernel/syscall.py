@@ -6,6 +6,7 @@ All act on the calling thread, never on the process.
 import ctypes
 import fcntl
 import os
+import platform
 import socket
 import sys
 from struct import pack, unpack
@@ -16,6 +17,9 @@ CLONE_NEWNET = 0x40000000
 MS_BIND, MS_REC, MS_SHARED = 4096, 16384, 1 << 20
 MNT_DETACH = 2
 OWN_NAMESPACE = "/proc/thread-self/ns/net"
+
+SYS_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}.get(platform.machine(), -1)
+"""Number of bpf(2); programs are put together for little-endian machines only."""
 
 _SIOCGIFNAME, _SIOCGIFINDEX = 0x8910, 0x8933
 _SO_NETNS_COOKIE = 71

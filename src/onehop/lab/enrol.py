@@ -9,8 +9,9 @@ from onehop.controller.join import new_token
 from onehop.lab import plan
 from onehop.lab.namespace import inside
 from onehop.lab.state import Directory, HostRecord
+from onehop.net.endpoint import join_address
 from onehop.net.identifier import HostName
-from onehop.settings import join_address, load_controller
+from onehop.settings import load_controller
 from onehop.store import Store
 
 

@@ -37,6 +37,7 @@ def _settings() -> None:
     # A strict reverse-path filter, as distributions have it.
     sysctl("net/ipv4/conf/all/rp_filter", "1")
     sysctl("net/ipv4/conf/default/rp_filter", "1")
+    sysctl("net/netfilter/nf_conntrack_tcp_be_liberal", "1", missing_ok=True)
     sysctl("net/bridge/bridge-nf-call-iptables", "0", missing_ok=True)
     sysctl("net/bridge/bridge-nf-call-ip6tables", "0", missing_ok=True)
     sysctl("net/bridge/bridge-nf-call-arptables", "0", missing_ok=True)

@@ -60,6 +60,14 @@ METRICS: Final[tuple[Metric, ...]] = (
     _agent(
         "agent_failing_objects", "gauge", "Kernel objects that are not as they should be.", "kind", bound="kernel kinds"
     ),
+    _agent(
+        "flow_packets_total",
+        "counter",
+        "IPv4 packets of instances to and from outside that may have a short cut: `short` passed by bridge, router and "
+        "rules, `long` did not, `learnt` are those of the long that taught their flow the way.",
+        "way",
+        bound="3",
+    ),
     # what the worker does
     _agent(
         "apply_seconds", "histogram", "From the arrival of a change of the view until it was carried out and verified."

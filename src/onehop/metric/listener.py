@@ -21,7 +21,7 @@ import msgspec
 from onehop.errors import SettingsError
 from onehop.log import logger
 from onehop.metric.scrape import CONTENT_TYPE
-from onehop.settings import join_address, split_address
+from onehop.net.endpoint import join_address, split_address
 from onehop.system import listen
 
 LOG = logger("metric")

@@ -1,6 +1,13 @@
 """What is said of a host whose other software touches tenants' traffic."""
 
-from onehop.kernel.surroundings import Chain, foreign_forward_drops, of_bridges, of_connections, of_neighbours
+from onehop.kernel.surroundings import (
+    Chain,
+    foreign_forward_drops,
+    of_bridges,
+    of_connections,
+    of_neighbours,
+    of_sequences,
+)
 
 _CALL = "net/bridge/bridge-nf-call-iptables"
 _DOCKER = (
@@ -13,6 +20,14 @@ _DOCKER = (
 
 def test_a_foreign_forward_chain_that_drops_is_named_and_ours_is_not() -> None:
     assert list(foreign_forward_drops(_DOCKER)) == ["ip filter FORWARD"]
+
+
+def test_a_host_on_which_tcp_takes_the_long_way_is_told_of() -> None:
+    name = "net/netfilter/nf_conntrack_tcp_be_liberal"
+    (said,) = of_sequences({name: "0"}.get)
+    assert "net.netfilter.nf_conntrack_tcp_be_liberal is 0" in said
+    assert not list(of_sequences({name: "1"}.get))
+    assert not list(of_sequences({}.get))
 
 
 def test_bridged_packets_in_the_hosts_chains_are_told_with_who_drops_them() -> None:

@@ -56,7 +56,7 @@ def test_names_and_labels_are_as_prometheus_wants_them() -> None:
 
 def test_no_label_holds_what_somebody_wrote() -> None:
     closed = {"address", "by", "chain", "change", "daemon", "host", "kind", "operation", "op", "part", "port", "reason",
-              "resource", "router", "state", "status", "version", "when", "why"}  # fmt: skip
+              "resource", "router", "state", "status", "version", "way", "when", "why"}  # fmt: skip
     assert {label for metric in METRICS for label in metric.labels} <= closed
 
 

@@ -1,0 +1,67 @@
+"""Ways: which links of the host get the short cut for established flows (`onehop.kernel.shortcut.cut`).
+
+Taps on networks that a router is on, and the ports of provider bridges that lead to routers' external legs.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from onehop.agent.desire import Desire
+from onehop.compiler.state import Claim, Partition
+from onehop.kernel.base import Kernel
+from onehop.model.topology import Topology
+from onehop.net import naming
+from onehop.net.identifier import PortId, RouterId
+from onehop.objects import Link, Tap, Veth
+from onehop.objects.way import Way
+
+
+class Ways:
+    """Tells one kernel."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._said: dict[str, frozenset[str]] = {}
+        """The links that were told of, by partition."""
+
+    def heed(self, names: Iterable[str], desire: Desire) -> None:
+        """These partitions may have changed; also where a link was only made anew, under the same name."""
+        wishes: dict[str, Way | None] = {}
+        for name in names:
+            found = dict(ways(name, desire.partitions, desire.view))
+            gone = self._said.pop(name, frozenset()) - found.keys()
+            wishes.update(dict.fromkeys(gone))
+            wishes.update(found)
+            if found:
+                self._said[name] = frozenset(found)
+        if wishes:
+            self._kernel.shorten(wishes)
+
+
+def ways(name: str, partitions: Mapping[str, Partition], view: Topology) -> Iterator[tuple[str, Way]]:
+    """Links of a partition, by name, that should have the short cut."""
+    if name not in partitions or not name.startswith(("net/", "gate/")):
+        return
+    for claim in partitions[name].claims.values():
+        link = claim.object
+        if isinstance(link, Link) and link.namespace == naming.HOST and link.master is not None and link.up:
+            way = _tap(link, claim, view) or _external(link, name, partitions)
+            if way is not None:
+                yield link.name, way
+
+
+def _tap(link: Link, claim: Claim, view: Topology) -> Way | None:
+    kind, identifier = claim.resource
+    port = view.ports.get(PortId(identifier)) if kind == "port" else None
+    if port is None or link.name != naming.tap(port.id) or not isinstance(link.spec, Tap | Veth):
+        return None
+    return Way(port.mac_address, link.mtu, outside=False) if view.legs_on(port.network_id) else None
+
+
+def _external(link: Link, name: str, partitions: Mapping[str, Partition]) -> Way | None:
+    if not isinstance(link.spec, Veth) or not name.startswith("gate/"):
+        return None
+    router = partitions.get(naming.router_partition(RouterId(name.removeprefix("gate/"))))
+    far = router.claims.get(("link", link.spec.peer_namespace, link.spec.peer_name)) if router is not None else None
+    if far is None or not isinstance(far.object, Link) or far.object.mac is None:
+        return None
+    return Way(far.object.mac, link.mtu, outside=True)

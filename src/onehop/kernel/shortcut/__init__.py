@@ -1,0 +1,1 @@
+"""The short cut for established flows, by eBPF."""

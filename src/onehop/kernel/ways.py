@@ -1,0 +1,146 @@
+"""Which links of the host's namespace have the short cut: what is wished for by name is carried out by index.
+
+When a program is bound to a link the kernel waits for its readers, some 25 ms, and nobody can change a link of any
+namespace meanwhile (net/core, RTNL). So it is done in a thread of its own, one by one with pauses, and only once a link
+has been there for a while: whoever boots or moves instances is not held up by it. Until then, and where it fails,
+packets take the long way, which is right and slower.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from socket import AF_INET, SOCK_CLOEXEC, SOCK_DGRAM, socket
+
+from onehop.errors import KernelError
+from onehop.kernel import syscall
+from onehop.kernel.shortcut.cut import Device, Shortcut
+from onehop.kernel.surroundings import LIBERAL, read_setting
+from onehop.log import logger
+from onehop.objects.way import Shortened, Way
+
+LOG = logger("kernel")
+QUIET_SECONDS = 3.0
+"""How long a link is left alone first."""
+PAUSES = 4
+"""Times as long as binding took, nothing is bound afterwards."""
+
+
+class Ways:
+    """The short cut of a host.
+
+    Args:
+        shortcut: from now on this closes it.
+        enter: moves the calling thread into the host's namespace.
+        quiet: seconds for which a link is left alone before it gets the short cut; with 0 there are no pauses either.
+    """
+
+    def __init__(self, shortcut: Shortcut, enter: Callable[[], None], quiet: float = QUIET_SECONDS) -> None:
+        self._shortcut = shortcut
+        self._enter = enter
+        self._quiet = quiet
+        self._bound: dict[str, Device] = {}
+        self._refused: dict[str, str] = {}
+        """Links that could not be bound, and why."""
+        self._pending: dict[str, tuple[float, Way | None]] = {}
+        """What is to be done for a link, and from when on."""
+        self._busy = False
+        self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="onehop-ways", daemon=True)
+        self._thread.start()
+
+    def wish(self, links: Mapping[str, Way | None]) -> None:
+        """Say of some links how they are; None, or a link that is not there, has none. Returns at once."""
+        ripe = time.monotonic() + self._quiet
+        with self._changed:
+            for name, way in links.items():
+                before = self._pending.get(name)
+                if way is None:
+                    self._pending[name] = (0.0, None)
+                elif before is None or before[1] != way:
+                    self._pending[name] = (ripe, way)
+            self._changed.notify_all()
+
+    def forget(self) -> None:
+        """Something changed: every flow takes the long way once."""
+        self._shortcut.forget()
+
+    def counts(self) -> Shortened:
+        """What went which way since the start."""
+        return self._shortcut.counts()
+
+    def settle(self, seconds: float = 30.0) -> frozenset[str]:
+        """Wait until all that was wished for is carried out, at most so long; the links that have it."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._pending and not self._busy, seconds)
+            return frozenset(self._bound)
+
+    def close(self) -> None:
+        """Everything takes the long way."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+        self._shortcut.close()
+
+    def _run(self) -> None:
+        self._enter()
+        with socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC) as handle:
+            while (found := self._next()) is not None:
+                name, way = found
+                begun = time.monotonic()
+                bound = False
+                try:
+                    bound = self._carry_out(handle, name, way)
+                except Exception:  # a bug must not take the short cut from all others
+                    LOG.exception("the short cut of a link could not be set up", link=name)
+                with self._changed:
+                    self._busy = False
+                    self._changed.notify_all()
+                    if bound and self._quiet:
+                        pause = PAUSES * (time.monotonic() - begun)
+                        self._changed.wait_for(lambda: self._closed, pause)
+
+    def _next(self) -> tuple[str, Way | None] | None:
+        """What is to be done, when it is; None at the end."""
+        with self._changed:
+            while not self._closed:
+                name, (ripe, way) = min(self._pending.items(), key=lambda item: item[1][0], default=("", (0.0, None)))
+                wait = ripe - time.monotonic()
+                if name and wait <= 0:
+                    del self._pending[name]
+                    self._busy = True
+                    return name, way
+                self._changed.wait(wait if name else None)
+        return None
+
+    def _carry_out(self, handle: socket, name: str, way: Way | None) -> bool:
+        """Whether a link was bound."""
+        index = syscall.link_index(handle, name) if way is not None else 0
+        if way is None or not index:
+            return self._make(name, None)
+        # Otherwise the host's own connection tracking would call invalid what it sees only now and then.
+        return self._make(name, Device(index, *way, read_setting(LIBERAL) == "1"))
+
+    def _make(self, name: str, device: Device | None) -> bool:
+        before = self._bound.get(name)
+        if before == device:
+            return False
+        if before is not None:
+            del self._bound[name]
+            self._shortcut.unbind(before)
+        if device is None:
+            self._refused.pop(name, None)
+            return False
+        try:
+            self._shortcut.bind(device)
+        except KernelError as error:
+            self._shortcut.unbind(device)
+            if self._refused.get(name) != str(error):
+                # It is tried again with each look at everything, and said once.
+                LOG.warning("established flows of a link take the long way", link=name, why=str(error))
+            self._refused[name] = str(error)
+            return False
+        self._refused.pop(name, None)
+        self._bound[name] = device
+        return True

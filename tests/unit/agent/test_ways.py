@@ -1,0 +1,59 @@
+"""Which links an engine says should have the short cut."""
+
+from onehop.net import naming
+from onehop.objects.way import Way
+from tests.unit.agent.bench import Bench
+from tests.unit.agent.legged import OWN, bench_of, world_of
+from tests.worlds import World
+
+
+def test_taps_of_routed_networks_and_external_legs_have_the_short_cut() -> None:
+    world, port = world_of(owner=1)
+    bench = bench_of(port)
+    bench.see(world)
+    router = next(iter(world.topology().routers.values()))
+    assert router.gateway is not None
+    assert bench.kernel.ways == {
+        naming.tap(port.id): Way(port.mac_address, 1450, outside=False),
+        naming.external_peer(router.gateway.port_id): Way(OWN, 1500, outside=True),
+    }
+
+
+def test_a_network_without_a_router_pays_nothing() -> None:
+    world = World()
+    world.network(1)
+    port = world.port(1, 1)
+    bench = Bench()
+    bench.plug(port)
+    bench.see(world)
+    assert bench.kernel.ways == {}
+
+
+def test_a_link_that_is_no_more_is_said_to_have_none() -> None:
+    world, port = world_of(owner=1)
+    bench = bench_of(port)
+    bench.see(world)
+    bench.unplug(port)
+    assert bench.kernel.ways[naming.tap(port.id)] is None
+
+
+def test_a_port_that_is_taken_down_takes_the_long_way_and_comes_back() -> None:
+    world, port = world_of(owner=1)
+    bench = bench_of(port)
+    bench.see(world)
+    before = bench.kernel.ways[naming.tap(port.id)]
+    world.change(port.id, admin_state_up=False)
+    bench.see(world, 2)
+    assert bench.kernel.ways[naming.tap(port.id)] is None
+    world.change(port.id, admin_state_up=True)
+    bench.see(world, 3)
+    assert bench.kernel.ways[naming.tap(port.id)] == before
+
+
+def test_another_mac_of_a_port_is_said_again() -> None:
+    world, port = world_of(owner=1)
+    bench = bench_of(port)
+    bench.see(world)
+    world.change(port.id, mac_address="fa:16:3e:99:99:99")
+    bench.see(world, 2)
+    assert bench.kernel.ways[naming.tap(port.id)] == Way("fa:16:3e:99:99:99", 1450, outside=False)
