@@ -4,8 +4,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from onehop.objects import Bridge, Link, Namespace, Route
-from onehop.reconciler import Plan, Scope, diff
+from onehop.objects import Bridge, Link, Namespace, NextHop, Route
+from onehop.reconciler import Plan, Replace, Scope, diff
 from tests.contract.hosts import LinuxHost
 from tests.property.laws import assert_done, assert_holds, observe_all, reconcile
 from tests.property.states import INSTANCES, State, pairs
@@ -45,5 +45,22 @@ def test_the_laws_hold_on_linux(pair: tuple[State, State], at: int) -> None:
         assert_holds(host.kernel, after)
         assert {FOREIGN[0].key, FOREIGN[1].key} <= host.kernel.observe(Scope(namespace="")).foreign
         assert "172.16.0.0/12" in host.run("", "ip", "route", "show", "type", "blackhole")
+    finally:
+        host.close()
+
+
+@pytest.mark.parametrize("destination", ["10.9.0.0/16", "fd09::/64"])
+@pytest.mark.parametrize("there", [False, True])
+def test_a_route_that_went_before_it_could_be_replaced_is_put_there(destination: str, *, there: bool) -> None:
+    # As routes go when their link goes down: nobody tells the plan.
+    new = Route(namespace="", destination=destination, table=7, type="blackhole")
+    old = Route(namespace="", destination=destination, table=7, hops=(NextHop(None, "br-1"),))
+    bridge = Link(namespace="", name="br-1", spec=Bridge(), alias="onehop net/1 network/1", mtu=1500)
+    host = LinuxHost()
+    try:
+        assert_done(*reconcile(host.kernel, {o.key: o for o in ((bridge, old) if there else (bridge,))}))
+        report = host.kernel.execute(Plan((Replace(old, new),)))
+        assert not report.failed, report.failed
+        assert host.kernel.observe(Scope(namespace="")).objects[new.key] == new
     finally:
         host.close()

@@ -22,6 +22,9 @@ from onehop.reconciler.plan import Create, Delete, Failure, Op, Plan, Replace, R
 _GONE = frozenset({errno.ENOENT, errno.ENODEV, errno.ESRCH, errno.EADDRNOTAVAIL})
 """What the kernel says to the deletion of something that is not there."""
 
+_MAYBE_THERE = _GONE | {errno.EEXIST}
+"""What the kernel may have said although what was wanted is there now."""
+
 _RULESETS = 16
 """Rulesets in one transaction at most."""
 
@@ -124,7 +127,7 @@ class Executor:
         op = self._ops[number]
         if refusal is None or (isinstance(op, Delete) and refusal.errno in _GONE):
             self._links.done(number)
-        elif not (refusal.errno == errno.EEXIST and self._is_there(op)):
+        elif not (refusal.errno in _MAYBE_THERE and self._is_there(op)):
             self._refuse(number, Refused(refusal.errno, sentence(op, refusal)))
 
     def _sent(self) -> None:
@@ -137,10 +140,14 @@ class Executor:
         return self._sender.open(item.namespace)
 
     def _is_there(self, op: Op) -> bool:
-        """Whether what could not be created is there already, just as wanted."""
-        if not isinstance(op, Create):
+        """Whether what could not be put there is there all the same, just as wanted.
+
+        Somebody made it first; or the old one of a replaced pair had gone before it could be deleted, as routes do when
+        their link goes down, and the new one was made.
+        """
+        if isinstance(op, Delete):
             return False
-        wanted = op.object
+        wanted = op.new if isinstance(op, Replace) else op.object
         links = frozenset({wanted.link}) if hasattr(wanted, "link") else None
         scope = Scope(namespace=wanted.namespace, links=links, tables=frozenset())
         found = Observer(self._spaces, self._rulesets, self._neighbourhood).observe(scope).objects.get(wanted.key)
