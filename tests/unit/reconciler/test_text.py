@@ -185,7 +185,9 @@ def test_the_text_of_a_plan_can_be_pasted(tmp_path: Path) -> None:
     there = {o.key: vxlan if o.key == vxlan.key else o for o in wanted}
     script = tmp_path / "paste"
     up, down = plan_text(diff({}, there)), plan_text(diff(there, {}))
-    script.write_text(f"set -e\nmount -t tmpfs none /run/netns\nip link set lo up\n{up}{down}ip netns\nip -br link\n")
+    script.write_text(
+        f"set -e\nmount -t tmpfs none /run\nmkdir /run/netns\nip link set lo up\n{up}{down}ip netns\nip -br link\n"
+    )
     # A mount namespace of its own hides the machine's named namespaces.
     words = ["unshare", "--mount", "--net", "--propagation", "private", "sh", str(script)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
