@@ -19,6 +19,8 @@ import msgspec
 from benchmarks.sandbox import RUN
 
 SIOCETHTOOL = 0x8946
+CONNECT_MS = 5000
+"""A way that lets nothing through is told after so long, not after TCP's two minutes."""
 SET_SENDERS = {"scatter-gather": 0x19, "tso": 0x1F, "gso": 0x24, "gro": 0x2C}
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -123,5 +125,11 @@ def _direction(reverse: bool) -> tuple[str, ...]:
 
 
 def _iperf(path: Path, seconds: int, *options: str) -> dict:  # type: ignore[type-arg]  # iperf3's own document
-    words = ("iperf3", "--client", path.target, "--time", str(seconds), "--json", *options)
-    return dict(json.loads(run("ip", "netns", "exec", path.left, *words)))
+    words = ("iperf3", "--client", path.target, "--connect-timeout", str(CONNECT_MS), "--time", str(seconds), "--json")
+    command = ("ip", "netns", "exec", path.left, *words, *options)
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL)
+    answer = dict(json.loads(done.stdout or "{}"))
+    if done.returncode or "error" in answer:
+        why = answer.get("error", f"it ended with {done.returncode}")
+        raise RuntimeError(f"iperf3 from {path.left} to {path.target}: {why}")
+    return answer

@@ -31,7 +31,7 @@ SIDES = {"ours": 0, "by hand": 1}
 
 def topology() -> Topology:
     """Two networks with two instances each; those of the second are not protected."""
-    values: list[Value] = list(scenario.hosts())
+    values: list[Value] = [scenario.OPEN, *scenario.hosts()]
     for number in SIDES.values():
         values += [value for value in scenario.router(number) if getattr(value, "bindings", None) in (None, ())]
         network = scenario.network_id(number, 0)
