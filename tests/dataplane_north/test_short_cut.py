@@ -15,13 +15,13 @@ from onehop.kernel.shortcut.cut import Device, Shortcut
 from onehop.net import naming
 from onehop.net.address import pack
 from onehop.objects.conntrack import Translations
-from onehop.objects.way import Shortened
+from onehop.objects.way import Shortened, Side, Way
 from tests.dataplane.capture import Frame
 from tests.dataplane.site import until
 from tests.dataplane_north.echo import PORT, checksum, connected, echoes
 from tests.dataplane_north.places import Place
 from tests.dataplane_north.site import OUTSIDE
-from tests.dataplane_north.stage import A, Stage
+from tests.dataplane_north.stage import A, B, C, Stage
 from tests.dataplane_north.wire import RST, Watcher, emit, ipv4, send, udp_segment, watched
 from tests.northern import router_of
 
@@ -54,22 +54,25 @@ def asked(stage: Stage, caller: str, target: str) -> Iterator[Callable[[bytes], 
         yield ask
 
 
+HOSTS = {"a1": A, "a2": A, "b2": B, "c1": C}
 WALKS = {
     "out by a floating IP": ("a1", OUTSIDE),
     "out by SNAT": ("a2", OUTSIDE),
     "in by a floating IP": ("outside", "203.0.113.101"),
+    "out by SNAT, answers by the owner": ("b2", OUTSIDE),
 }
 
 
 @pytest.mark.parametrize("walk", WALKS)
 def test_all_but_few_packets_of_an_established_udp_flow_go_the_short_way(owned_by_a: Stage, walk: str) -> None:
     caller, target = WALKS[walk]
-    before = counted(owned_by_a)
+    host = HOSTS.get(caller, A)
+    before = counted(owned_by_a, host)
     with asked(owned_by_a, caller, target) as ask:
         for number in range(200):
             word = number.to_bytes(4, "big") * 50
             assert ask(word) == word
-    after = counted(owned_by_a)
+    after = counted(owned_by_a, host)
     # Both directions; now and then one goes the long way, also because the machine stood still for a second.
     assert after.short - before.short >= 300
     assert after.learnt - before.learnt >= 2
@@ -78,7 +81,8 @@ def test_all_but_few_packets_of_an_established_udp_flow_go_the_short_way(owned_b
 @pytest.mark.parametrize("walk", WALKS)
 def test_tcp_goes_the_short_way_unharmed_and_ends_as_it_should(owned_by_a: Stage, walk: str) -> None:
     caller, target = WALKS[walk]
-    before = counted(owned_by_a)
+    host = HOSTS.get(caller, A)
+    before = counted(owned_by_a, host)
     with connected(owned_by_a.at(caller), target) as sock:
         for size in (1, 100, 1400, 1500, 20_000, 300_000):
             assert echoes(sock, bytes(range(256)) * (size // 256 + 1))
@@ -86,18 +90,19 @@ def test_tcp_goes_the_short_way_unharmed_and_ends_as_it_should(owned_by_a: Stage
         sock.settimeout(2)
         while sock.recv(65536):
             pass
-    assert counted(owned_by_a).short - before.short >= 20
+    assert counted(owned_by_a, host).short - before.short >= 20
 
 
 @pytest.mark.parametrize("walk", WALKS)
 def test_a_reset_after_much_data_that_tracking_did_not_see_arrives(owned_by_a: Stage, walk: str) -> None:
     caller, target = WALKS[walk]
+    host = HOSTS.get(caller, A)
     far = owned_by_a.outside if caller != "outside" else owned_by_a.at("a1")
     with connected(owned_by_a.at(caller), target) as sock:
-        before = counted(owned_by_a)
+        before = counted(owned_by_a, host)
         for _ in range(10):
             assert echoes(sock, bytes(1_000_000))
-        assert counted(owned_by_a).short - before.short >= 50
+        assert counted(owned_by_a, host).short - before.short >= 50
         with watched(far, "eth0") as seen:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, (1).to_bytes(4, "little") + bytes(4))
             sock.close()
@@ -154,6 +159,39 @@ def _from_us(seen: Watcher) -> list[Frame]:
     return [f for f in seen.read() if f.kind == "ip" and f.target == OUTSIDE and b"over and over" in f.octets]
 
 
+@pytest.mark.parametrize("kind", ["udp", "udp without a checksum", "echo"])
+def test_what_the_owner_steers_looks_the_same_whichever_way_it_took(owned_by_a: Stage, kind: str) -> None:
+    """To a floating IP on a host without an external leg: in by the transit leg, out by the leg inside."""
+    inside = owned_by_a.ports["c1"].fixed_ips[0].ip_address
+    packet = bytearray(_packet(kind, OUTSIDE))
+    packet[16:20] = pack("203.0.113.104")
+    if kind == "udp":
+        pseudo = bytes(packet[12:20]) + struct.pack("!BBH", 0, socket.IPPROTO_UDP, len(packet) - 20)
+        segment = bytes(packet[20:26]) + bytes(2) + bytes(packet[28:])
+        packet[26:28] = struct.pack("!H", checksum(pseudo + segment))
+    with watched(owned_by_a.at("c1"), "eth0") as seen:
+
+        def came() -> list[Frame]:
+            return [f for f in seen.read() if f.kind == "ip" and f.target == inside and b"over and over" in f.octets]
+
+        before = counted(owned_by_a, C)
+        for number in range(1, 6):
+            send(owned_by_a.outside, bytes(packet))
+            assert until(lambda number=number: len(came()) == number, 2)
+        after = counted(owned_by_a, C)
+        looks = {frame.octets for frame in came()}
+    assert after.short - before.short >= 3
+    assert len(looks) == 1, [look.hex() for look in looks]
+    (octets,) = looks
+    assert checksum(octets[14:34]) == 0
+    if kind == "echo":
+        assert checksum(octets[34:]) == 0
+    else:
+        pseudo = octets[26:34] + struct.pack("!BBH", 0, socket.IPPROTO_UDP, len(octets) - 34)
+        assert octets[40:42] == bytes(2) or checksum(pseudo + octets[34:]) == 0
+        assert (octets[40:42] == bytes(2)) == (kind == "udp without a checksum")
+
+
 def test_what_lives_too_short_is_answered_although_its_flow_is_established(owned_by_a: Stage) -> None:
     source = owned_by_a.ports["a1"].fixed_ips[0].ip_address
     with watched(owned_by_a.outside, "eth0") as outside, watched(owned_by_a.at("a1"), "eth0") as inside:
@@ -197,16 +235,21 @@ def test_an_established_flow_opens_nothing_to_who_pretends_to_be_in_it(owned_by_
         assert len(_from_us(seen)) == 6
 
 
-def test_who_changes_the_rules_by_hand_is_obeyed_by_established_flows(owned_by_a: Stage) -> None:
-    router = owned_by_a.router(owned_by_a.world.host(A))
-    with asked(owned_by_a, "a1", OUTSIDE) as ask:
-        before = counted(owned_by_a)
+@pytest.mark.parametrize(("caller", "leg"), [("a1", "qr-*"), ("b2", "qt-*")])
+def test_who_changes_the_rules_by_hand_is_obeyed_by_established_flows(owned_by_a: Stage, caller: str, leg: str) -> None:
+    """What goes out from an instance, and what comes back by the owner."""
+    host = HOSTS[caller]
+    router = owned_by_a.router(owned_by_a.world.host(host))
+    with asked(owned_by_a, caller, OUTSIDE) as ask:
+        before = counted(owned_by_a, host)
         for _ in range(20):
             assert ask(b"hello") == b"hello"
-        assert counted(owned_by_a).short - before.short >= 10
+        assert counted(owned_by_a, host).short - before.short >= 30
         chain = "{ type filter hook forward priority 10; }"
         router.run(
-            "nft add table ip stranger", f"nft 'add chain ip stranger no {chain}'", "nft add rule ip stranger no drop"
+            "nft add table ip stranger",
+            f"nft 'add chain ip stranger no {chain}'",
+            f"nft 'add rule ip stranger no iifname {leg} drop'",
         )
         try:
             assert until(lambda: ask(b"no more") is None, 3)
@@ -215,21 +258,22 @@ def test_who_changes_the_rules_by_hand_is_obeyed_by_established_flows(owned_by_a
         assert until(lambda: ask(b"again") == b"again", 3)
 
 
-def test_what_is_changed_holds_for_established_flows_at_once(owned_by_a: Stage) -> None:
-    """An instance's floating IP is taken from it, and its connection is forgotten."""
-    stage = owned_by_a
-    floating = stage.floating["a1"]
-    with asked(stage, "outside", "203.0.113.101") as ask:
-        before = counted(stage)
+@pytest.mark.parametrize("called", ["a1", "c1"])
+def test_what_is_changed_holds_for_established_flows_at_once(owned_by_a: Stage, called: str) -> None:
+    """An instance's floating IP is taken from it, and its connection is forgotten; also where the owner steers."""
+    stage, host = owned_by_a, HOSTS[called]
+    floating = stage.floating[called]
+    with asked(stage, "outside", floating.address) as ask:
+        before = counted(stage, host)
         for _ in range(20):
             assert ask(b"hello") == b"hello"
-        assert counted(stage).short - before.short >= 10
+        assert counted(stage, host).short - before.short >= 10
         stage.world.change(floating.id, port_id=None, fixed_ip=None)
         stage.apply()
         namespace = naming.router_namespace(router_of(stage.world, 1).id)
-        assert stage.machines[stage.world.host(A)].kernel.cut(namespace, Translations()) >= 1
+        assert stage.machines[stage.world.host(host)].kernel.cut(namespace, Translations()) >= 1
         try:
-            with watched(stage.at("a1"), "eth0") as seen:
+            with watched(stage.at(called), "eth0") as seen:
                 assert ask(b"no more") is None
                 assert not [f for f in seen.read() if b"no more" in f.octets]
         finally:
@@ -284,7 +328,7 @@ def test_a_link_that_is_gone_is_refused_and_leaves_nothing() -> None:
         shortcut = place.inside(Shortcut)
         try:
             with pytest.raises(KernelError, match="no short cut on link 77"):
-                place.inside(lambda: shortcut.bind(Device(77, "02:00:00:00:00:01", 1500, outside=False, tcp=True)))
+                place.inside(lambda: shortcut.bind(Device(77, Way(Side.TAP, "02:00:00:00:00:01", 1500), tcp=True)))
             assert not shortcut.devices
         finally:
             shortcut.close()

@@ -1,6 +1,7 @@
-"""Ways: which links of the host get the short cut for established flows (`onehop.kernel.shortcut.cut`).
+"""Ways: which links get the short cut for established flows (`onehop.kernel.shortcut.cut`).
 
-Taps on networks that a router is on, and the ports of provider bridges that lead to routers' external legs.
+Taps on networks that a router is on, and the ports of provider bridges that lead to routers' external legs. In a
+router's namespace, which no redirect from the host's reaches, its transit leg and its legs inside.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,8 +12,11 @@ from onehop.kernel.base import Kernel
 from onehop.model.topology import Topology
 from onehop.net import naming
 from onehop.net.identifier import PortId, RouterId
-from onehop.objects import Link, Tap, Veth
-from onehop.objects.way import Way
+from onehop.objects import Link, Tap, Veth, Vxlan
+from onehop.objects.way import Side, Way
+
+Place = tuple[str, str]
+"""A link's namespace and name."""
 
 
 class Ways:
@@ -20,12 +24,12 @@ class Ways:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._said: dict[str, frozenset[str]] = {}
+        self._said: dict[str, frozenset[Place]] = {}
         """The links that were told of, by partition."""
 
     def heed(self, names: Iterable[str], desire: Desire) -> None:
         """These partitions may have changed; also where a link was only made anew, under the same name."""
-        wishes: dict[str, Way | None] = {}
+        wishes: dict[Place, Way | None] = {}
         for name in names:
             found = dict(ways(name, desire.partitions, desire.view))
             gone = self._said.pop(name, frozenset()) - found.keys()
@@ -37,31 +41,44 @@ class Ways:
             self._kernel.shorten(wishes)
 
 
-def ways(name: str, partitions: Mapping[str, Partition], view: Topology) -> Iterator[tuple[str, Way]]:
-    """Links of a partition, by name, that should have the short cut."""
-    if name not in partitions or not name.startswith(("net/", "gate/")):
+def ways(name: str, partitions: Mapping[str, Partition], view: Topology) -> Iterator[tuple[Place, Way]]:
+    """Links of a partition, by namespace and name, that should have the short cut."""
+    if name not in partitions:
         return
     for claim in partitions[name].claims.values():
         link = claim.object
-        if isinstance(link, Link) and link.namespace == naming.HOST and link.master is not None and link.up:
-            way = _tap(link, claim, view) or _external(link, name, partitions)
+        if isinstance(link, Link) and link.up:
+            way = _in_router(link, name, partitions) or _tap(link, claim, view) or _external(link, name, partitions)
             if way is not None:
-                yield link.name, way
+                yield (link.namespace, link.name), way
 
 
 def _tap(link: Link, claim: Claim, view: Topology) -> Way | None:
     kind, identifier = claim.resource
-    port = view.ports.get(PortId(identifier)) if kind == "port" else None
-    if port is None or link.name != naming.tap(port.id) or not isinstance(link.spec, Tap | Veth):
+    port = view.ports.get(PortId(identifier)) if kind == "port" and link.namespace == naming.HOST else None
+    if port is None or link.name != naming.tap(port.id) or not isinstance(link.spec, Tap | Veth) or not link.master:
         return None
-    return Way(port.mac_address, link.mtu, outside=False) if view.legs_on(port.network_id) else None
+    return Way(Side.TAP, port.mac_address, link.mtu) if view.legs_on(port.network_id) else None
 
 
 def _external(link: Link, name: str, partitions: Mapping[str, Partition]) -> Way | None:
-    if not isinstance(link.spec, Veth) or not name.startswith("gate/"):
+    if not isinstance(link.spec, Veth) or not name.startswith("gate/") or not link.master:
         return None
     router = partitions.get(naming.router_partition(RouterId(name.removeprefix("gate/"))))
     far = router.claims.get(("link", link.spec.peer_namespace, link.spec.peer_name)) if router is not None else None
     if far is None or not isinstance(far.object, Link) or far.object.mac is None:
         return None
-    return Way(far.object.mac, link.mtu, outside=True)
+    return Way(Side.EXTERNAL, far.object.mac, link.mtu)
+
+
+def _in_router(link: Link, name: str, partitions: Mapping[str, Partition]) -> Way | None:
+    """Of a router that has a transit leg, that and its legs inside."""
+    if link.namespace == naming.HOST or link.mac is None:
+        return None
+    if isinstance(link.spec, Vxlan):
+        return Way(Side.TRANSIT, link.mac, link.mtu, link.mac)
+    if not link.name.startswith(naming.LEG_PREFIX):
+        return None
+    others = (claim.object for claim in partitions[name].claims.values())
+    transit = next((other for other in others if isinstance(other, Link) and isinstance(other.spec, Vxlan)), None)
+    return Way(Side.LEG, link.mac, link.mtu, transit.mac) if transit is not None and transit.mac is not None else None

@@ -82,8 +82,8 @@ class Kernel(Protocol):
         """
         ...
 
-    def shorten(self, links: Mapping[str, Way | None]) -> None:
-        """Let established flows pass by the rules between these links of the host, by name; others stay as they are.
+    def shorten(self, links: Mapping[tuple[str, str], Way | None]) -> None:
+        """Let established flows pass by the rules between these links, by namespace and name; others stay as they are.
 
         It may take a while and may fail: then packets go the long way. None is a link that is to have no short cut.
         """

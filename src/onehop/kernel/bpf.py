@@ -6,7 +6,7 @@ object away: nothing can be left behind.
 
 import ctypes
 import os
-from struct import pack
+from struct import pack, unpack_from
 
 from onehop.kernel.syscall import SYS_BPF
 
@@ -17,10 +17,11 @@ ARRAY, PERCPU_ARRAY, HASH, LRU_HASH = 2, 6, 1, 9
 TCX_INGRESS, TCX_EGRESS = 46, 47
 """Where a link is hooked (enum bpf_attach_type); Linux 6.6 and later."""
 
-_MAP_CREATE, _LOOKUP, _UPDATE, _DELETE, _PROG_LOAD, _LINK_CREATE = 0, 1, 2, 3, 5, 28
+_MAP_CREATE, _LOOKUP, _UPDATE, _DELETE, _PROG_LOAD, _OBJECT, _LINK_CREATE = 0, 1, 2, 3, 5, 15, 28
 _SCHED_CLS = 3
 _ATTRIBUTES = 144
 _LOG_SIZE = 1 << 20
+_LINK_INFO = 64
 
 
 def _bpf(command: int, attributes: bytes, what: str) -> int:
@@ -113,3 +114,16 @@ def attach(program: int, index: int, where: int) -> int:
         OSError: refused; EINVAL before Linux 6.6, ENODEV where there is no such link.
     """
     return _bpf(_LINK_CREATE, pack("=4IQQ", program, index, where, 0, 0, 0), f"link {index}")
+
+
+def bound_to(hook: int) -> int:
+    """The index of the link to which what `attach` returned is bound; 0 when that link is gone.
+
+    Raises:
+        OSError: it is not what `attach` returned.
+    """
+    # struct bpf_link_info: type, id, program, and of tcx the link's index.
+    info = ctypes.create_string_buffer(_LINK_INFO)
+    _bpf(_OBJECT, pack("=IIQ", hook, _LINK_INFO, ctypes.addressof(info)), "link")
+    index: int = unpack_from("=I", info, 16)[0]
+    return index

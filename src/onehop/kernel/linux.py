@@ -73,7 +73,7 @@ class LinuxKernel:
         except BaseException:
             self._worker.shutdown()
             raise
-        self._ways = None if shortcut is None else Ways(shortcut, lambda: _enter(host_namespace), quiet)
+        self._ways = None if shortcut is None else Ways(shortcut, self._enter, quiet)
 
     def _inside(self, work: Callable[[], T]) -> T:
         """Do something in the thread that may change its namespace."""
@@ -105,6 +105,17 @@ class LinuxKernel:
             self._changed()
             self._spaces.rest()
             self._rulesets.rest()
+
+    def _enter(self, name: str) -> None:
+        """Move the calling thread, which is one of its own, into a namespace by name."""
+        if name == naming.HOST:
+            syscall.setns(self._spaces.host.descriptor)
+            return
+        descriptor = os.open(self._directory / name, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            syscall.setns(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _changed(self) -> None:
         """Whatever flows were remembered for may be no more."""
@@ -213,12 +224,12 @@ class LinuxKernel:
 
         return self._inside(lambda: self._rested(judge, changes=True))
 
-    def shorten(self, links: Mapping[str, Way | None]) -> None:
+    def shorten(self, links: Mapping[tuple[str, str], Way | None]) -> None:
         """Give links the short cut; see `onehop.kernel.base.Kernel.shorten`."""
         if self._ways is not None:
             self._ways.wish(links)
 
-    def settle_ways(self) -> frozenset[str]:
+    def settle_ways(self) -> frozenset[tuple[str, str]]:
         """Wait until what `shorten` was told is carried out; the links that have the short cut."""
         return frozenset() if self._ways is None else self._ways.settle()
 
@@ -261,12 +272,3 @@ class LinuxKernel:
         self._inside(self._neighbourhood.close)
         self._inside(self._spaces.close)
         self._worker.shutdown()
-
-
-def _enter(namespace: str | None) -> None:
-    if namespace is not None:
-        descriptor = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            syscall.setns(descriptor)
-        finally:
-            os.close(descriptor)

@@ -25,13 +25,13 @@ class Traffic:
         allowed: namespace → translations that were allowed when connections were last cut.
         loads: namespace and address → how far the source ports are used, for tests to say.
         counted: what has passed, by table and counter; put there by tests.
-        ways: link → what it was said to be for the short cut.
+        ways: namespace and link → what it was said to be for the short cut.
     """
 
     def __init__(self, world: World) -> None:
         self.world = world
         self._lock = threading.RLock()
-        self.ways: dict[str, Way | None] = {}
+        self.ways: dict[tuple[str, str], Way | None] = {}
         self.admitted: list[Admissions] = []
         self.announced: list[tuple[str, str, bytes]] = []
         self.emitted: list[tuple[str, str, bytes]] = []
@@ -69,7 +69,7 @@ class Traffic:
         self.admitted.append(admissions)
         return 0
 
-    def shorten(self, links: Mapping[str, Way | None]) -> None:
+    def shorten(self, links: Mapping[tuple[str, str], Way | None]) -> None:
         """See `onehop.kernel.base.Kernel.shorten`. Nothing passes here; it keeps what it was told."""
         self.ways.update(links)
 

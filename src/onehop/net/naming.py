@@ -35,6 +35,7 @@ VXLAN_OVERHEAD = {4: 50, 6: 70}
 
 ROUTER_PREFIX = "qrouter-"
 TRANSIT_PREFIX = "qt-"
+LEG_PREFIX = "qr-"
 
 
 def router_namespace(router: RouterId) -> str:
@@ -69,7 +70,7 @@ def tap(port: PortId) -> str:
 
 def leg(port: PortId) -> str:
     """The router's end of a router interface: ``qr-<first 11 of the port id>``."""
-    return "qr-" + port[:11]
+    return LEG_PREFIX + port[:11]
 
 
 def leg_peer(port: PortId) -> str:

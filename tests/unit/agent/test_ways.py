@@ -1,7 +1,7 @@
 """Which links an engine says should have the short cut."""
 
 from onehop.net import naming
-from onehop.objects.way import Way
+from onehop.objects.way import Side, Way
 from tests.unit.agent.bench import Bench
 from tests.unit.agent.legged import OWN, bench_of, world_of
 from tests.worlds import World
@@ -13,9 +13,14 @@ def test_taps_of_routed_networks_and_external_legs_have_the_short_cut() -> None:
     bench.see(world)
     router = next(iter(world.topology().routers.values()))
     assert router.gateway is not None
+    (leg,) = world.topology().legs_on(port.network_id)
+    namespace = naming.router_namespace(router.id)
+    transit = router.gateway.hosts[0].transit_mac
     assert bench.kernel.ways == {
-        naming.tap(port.id): Way(port.mac_address, 1450, outside=False),
-        naming.external_peer(router.gateway.port_id): Way(OWN, 1500, outside=True),
+        (namespace, naming.leg(leg.id)): Way(Side.LEG, leg.mac_address, 1450, transit),
+        (namespace, naming.transit_leg(router.gateway.port_id)): Way(Side.TRANSIT, transit, 1450, transit),
+        ("", naming.tap(port.id)): Way(Side.TAP, port.mac_address, 1450),
+        ("", naming.external_peer(router.gateway.port_id)): Way(Side.EXTERNAL, OWN, 1500),
     }
 
 
@@ -34,20 +39,20 @@ def test_a_link_that_is_no_more_is_said_to_have_none() -> None:
     bench = bench_of(port)
     bench.see(world)
     bench.unplug(port)
-    assert bench.kernel.ways[naming.tap(port.id)] is None
+    assert bench.kernel.ways["", naming.tap(port.id)] is None
 
 
 def test_a_port_that_is_taken_down_takes_the_long_way_and_comes_back() -> None:
     world, port = world_of(owner=1)
     bench = bench_of(port)
     bench.see(world)
-    before = bench.kernel.ways[naming.tap(port.id)]
+    before = bench.kernel.ways["", naming.tap(port.id)]
     world.change(port.id, admin_state_up=False)
     bench.see(world, 2)
-    assert bench.kernel.ways[naming.tap(port.id)] is None
+    assert bench.kernel.ways["", naming.tap(port.id)] is None
     world.change(port.id, admin_state_up=True)
     bench.see(world, 3)
-    assert bench.kernel.ways[naming.tap(port.id)] == before
+    assert bench.kernel.ways["", naming.tap(port.id)] == before
 
 
 def test_another_mac_of_a_port_is_said_again() -> None:
@@ -56,4 +61,4 @@ def test_another_mac_of_a_port_is_said_again() -> None:
     bench.see(world)
     world.change(port.id, mac_address="fa:16:3e:99:99:99")
     bench.see(world, 2)
-    assert bench.kernel.ways[naming.tap(port.id)] == Way("fa:16:3e:99:99:99", 1450, outside=False)
+    assert bench.kernel.ways["", naming.tap(port.id)] == Way(Side.TAP, "fa:16:3e:99:99:99", 1450)

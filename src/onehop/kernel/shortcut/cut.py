@@ -32,46 +32,55 @@ from onehop.kernel.shortcut.layout import (
     INSIDE,
     KEY,
     LAST_SLOT,
+    LEG,
     OUTSIDE,
+    PLACE,
     SLOT,
     SLOTS,
     STATE,
+    TRANSIT,
 )
 from onehop.kernel.shortcut.leave import leave
 from onehop.log import logger
-from onehop.objects.way import Shortened
+from onehop.objects.way import Shortened, Side, Way
 
 LOG = logger("kernel")
 MOST_FLOWS = 32768
 """Flows remembered at a time, some 150 octets of the kernel's memory each; those not used for longest make room."""
-MOST_DEVICES = 4096
+MOST_DEVICES = 8192
 _MOST_BITS = 12
 _POSSIBLE = Path("/sys/devices/system/cpu/possible")
 _NO_LINK = 0x7FFF_FFFF
 """An index that no link has: the kernel gives them out one after another."""
 _LICENCE = "Apache-2.0"
+_NO_MAC = "00:00:00:00:00:00"
 
 
 class Device(NamedTuple):
-    """A link of the host's namespace between which packets are sent the short way.
+    """A link between which and others packets are sent the short way.
 
     Attributes:
-        ifindex: the link's.
-        mac: of the instance's port for a tap; of the router's external leg for its port of the provider bridge.
-        mtu: the largest IPv4 packet that may go out by it.
-        outside: it is the port of a provider bridge.
+        ifindex: the link's, in its namespace.
+        way: what it is.
         tcp: TCP may go the short way, too.
     """
 
     ifindex: int
-    mac: str
-    mtu: int
-    outside: bool
+    way: Way
     tcp: bool
+
+    @property
+    def key(self) -> bytes:
+        """By which the programs find it."""
+        return pack("=I", self.ifindex) + _octets(self.way.transit or _NO_MAC) + bytes(2)
+
+
+def _octets(mac: str) -> bytes:
+    return bytes.fromhex(mac.replace(":", ""))
 
 
 class Shortcut:
-    """One host's. `bind` is for a thread in the host's namespace, `forget` and `counts` for any."""
+    """One host's. `bind` is for a thread in the link's namespace, `forget` and `counts` for any."""
 
     def __init__(self) -> None:
         """Make its maps and programs; no link has it yet.
@@ -102,27 +111,32 @@ class Shortcut:
             (bpf.PERCPU_ARRAY, COUNTS, 4, COUNTED, 1),
             (bpf.ARRAY, SLOTS, 4, SLOT, self._cpus << self._bits),
             (bpf.LRU_HASH, FLOWS, KEY, FLOW, MOST_FLOWS),
-            (bpf.HASH, DEVICES, 4, DEVICE, MOST_DEVICES),
+            (bpf.HASH, DEVICES, PLACE, DEVICE, MOST_DEVICES),
         )
         return {name: self._kept(bpf.make_map(kind, f"oh_{name}", *sizes)) for kind, name, *sizes in wanted}
 
-    def _load(self) -> dict[tuple[bool, int], int]:
-        """Programs, by whether the link is outside and the hook."""
+    def _load(self) -> dict[Side, tuple[tuple[int, int], ...]]:
+        """Hooks and programs, by what a link is."""
+        into, out = bpf.TCX_INGRESS, bpf.TCX_EGRESS
         codes = {
-            (False, bpf.TCX_INGRESS): ("oh_enter", enter(INSIDE, self._bits)),
-            (False, bpf.TCX_EGRESS): ("oh_leave", leave(INSIDE)),
-            (True, bpf.TCX_EGRESS): ("oh_enter_out", enter(OUTSIDE, self._bits)),
-            (True, bpf.TCX_INGRESS): ("oh_leave_out", leave(OUTSIDE)),
+            Side.TAP: ((out, "oh_leave", leave(INSIDE)), (into, "oh_enter", enter(INSIDE, self._bits))),
+            Side.EXTERNAL: ((out, "oh_enter_out", enter(OUTSIDE, self._bits)), (into, "oh_leave_out", leave(OUTSIDE))),
+            Side.TRANSIT: ((into, "oh_enter_qt", enter(TRANSIT, self._bits)),),
+            Side.LEG: ((out, "oh_leave_qr", leave(LEG)),),
         }
         return {
-            where: self._kept(bpf.load_program(name, code.assembled(self._maps), _LICENCE))
-            for where, (name, code) in codes.items()
+            side: tuple(
+                (hook, self._kept(bpf.load_program(name, code.assembled(self._maps), _LICENCE)))
+                for hook, name, code in found
+            )
+            for side, found in codes.items()
         }
 
     def _try_hook(self) -> None:
         """Can programs be bound to links at all? Then the kernel says of one that cannot be that it is not there."""
         try:
-            os.close(bpf.attach(self._programs[False, bpf.TCX_INGRESS], _NO_LINK, bpf.TCX_INGRESS))
+            hook, program = self._programs[Side.TRANSIT][0]
+            os.close(bpf.attach(program, _NO_LINK, hook))
         except OSError as error:
             if error.errno != errno.ENODEV:
                 raise OSError(error.errno, "links take no programs (tcx): use Linux 6.6 or later") from error
@@ -143,29 +157,33 @@ class Shortcut:
             KernelError: the link is gone, or the kernel refuses.
         """
         hooks: list[int] = []
-        mac = bytes.fromhex(device.mac.replace(":", ""))
+        facts = _octets(device.way.mac) + pack("=HI", min(device.way.mtu, 0xFFFF), device.tcp)
         try:
-            key = pack("=I", device.ifindex)
-            bpf.put(self._maps[DEVICES], key, mac + pack("=HI", min(device.mtu, 0xFFFF), device.tcp))
+            bpf.put(self._maps[DEVICES], device.key, facts)
             # One by one: those that are bound when another fails are let go.
-            hooks.append(self._attached(device, bpf.TCX_EGRESS))
-            hooks.append(self._attached(device, bpf.TCX_INGRESS))
+            for hook, program in self._programs[device.way.side]:
+                hooks.append(bpf.attach(program, device.ifindex, hook))
         except OSError as error:
             for hook in hooks:
                 os.close(hook)
             raise KernelError(f"no short cut on link {device.ifindex}: {error.strerror}", error.errno or 0) from error
         self._bound[device] = hooks
 
-    def _attached(self, device: Device, where: int) -> int:
-        return bpf.attach(self._programs[device.outside, where], device.ifindex, where)
+    def holds(self, device: Device) -> bool:
+        """Whether a link that was bound is there still, and not another that has its index.
+
+        Raises:
+            OSError: the kernel does not say.
+        """
+        return all(bpf.bound_to(hook) == device.ifindex for hook in self._bound.get(device, [-1]))
 
     def unbind(self, device: Device) -> None:
         """Let packets of a link go the long way; also of one that is gone, and of one that never had it."""
         for hook in self._bound.pop(device, []):
             os.close(hook)
-        if all(other.ifindex != device.ifindex for other in self._bound):
+        if all(other.key != device.key for other in self._bound):
             with suppress(FileNotFoundError):
-                bpf.take(self._maps[DEVICES], pack("=I", device.ifindex))
+                bpf.take(self._maps[DEVICES], device.key)
         self.forget()
 
     def forget(self) -> None:

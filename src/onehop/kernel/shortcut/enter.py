@@ -45,6 +45,7 @@ from onehop.kernel.shortcut.layout import (
     NUMBER,
     PSEUDO,
     REDIRECT,
+    REDIRECT_PEER,
     SEAL,
     SEALED,
     SIDE,
@@ -64,6 +65,7 @@ from onehop.kernel.shortcut.layout import (
     TCX_DROP,
     TCX_NEXT,
     TIME,
+    TRANSIT,
     TTL,
     UNTIL,
     ZERO_IS_NONE,
@@ -92,7 +94,7 @@ def enter(side: int, bits: int) -> Code:
     code.register("mov", R6, R1)
     code.value("mov", R0, 0)
     code.store(WORD, R6, SKB_TC_INDEX, R0)
-    parse(code)
+    parse(code, side)
     macs_into_key(code)
     code.load(WORD, R1, R6, SKB_IFINDEX)
     code.store(WORD, FP, KEY_AT, R1)
@@ -103,6 +105,7 @@ def enter(side: int, bits: int) -> Code:
     count_one(code, 8)
     _translate(code)
     _rewrite(code)
+    _send(code, side)
     code.label("miss")
     _remember(code, side, bits)
     code.label("out")
@@ -180,7 +183,7 @@ def _sum(code: Code, delta: int) -> None:
 
 
 def _rewrite(code: Code) -> None:
-    """Addresses, ports, time to live, and away."""
+    """Addresses, ports, time to live."""
     code.load(WORD, R7, R6, SKB_DATA)
     code.load(WORD, R3, R6, SKB_DATA_END)
     reaches(code, 42, "lost")
@@ -211,9 +214,13 @@ def _rewrite(code: Code) -> None:
     code.label("written")
     code.value("mov", R0, 0)
     code.store(WORD, R6, SKB_MARK, R0)
+
+
+def _send(code: Code, side: int) -> None:
+    """Away: by the link; or, from a router's namespace, right to the host's end of that leg."""
     code.load(WORD, R1, FP, COPY_AT + F_INDEX)
     code.load(WORD, R2, FP, COPY_AT + F_FLAGS)
-    code.call(REDIRECT)
+    code.call(REDIRECT_PEER if side == TRANSIT else REDIRECT)
     code.leave()
     code.label("lost")
     code.end(TCX_DROP)

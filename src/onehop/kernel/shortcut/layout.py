@@ -1,12 +1,18 @@
 """What the short cut's maps and stack hold, and where; numbers of the kernel (linux/bpf.h)."""
 
 COUNTS, DEVICES, FLOWS, SLOTS, STATE = "counts", "devices", "flows", "slots", "state"
-KEY, FLOW, SLOT, DEVICE, COUNTED = 32, 88, 64, 12, 24
+KEY, FLOW, SLOT, PLACE, DEVICE, COUNTED = 32, 88, 64, 12, 12, 24
 """Sizes of what the maps hold, in octets."""
-INSIDE, OUTSIDE = 1, 2
-"""Sides of a host: an instance's tap; the bridge of an external network."""
+INSIDE, OUTSIDE, TRANSIT, LEG = 1, 2, 3, 4
+"""Where packets come and go: an instance's tap; the bridge of an external network; and within a router's namespace its
+transit leg, and its legs inside."""
+COMES_FROM = {INSIDE: OUTSIDE, OUTSIDE: INSIDE, LEG: TRANSIT}
+"""Where packets go out, and where those came in of which is learnt there."""
+SIDE_AT = 8
+"""Bits by which the side is shifted in a key, above the protocol: links of different namespaces have the same index."""
 MAC, MTU, TCP = 0, 6, 8
-"""Where a device's MAC, its MTU (16 bits) and whether TCP is let through (32 bits) stand."""
+"""A device is found by its index and, in a router's namespace, the MAC of the router's transit leg, which no other has.
+Where its MAC, its MTU (16 bits) and whether TCP is let through (32 bits) stand."""
 LAST_SLOT = 0xFFFE
 """``tc_index`` has 16 bits, and 0 is none."""
 
@@ -18,7 +24,7 @@ AGAIN = 10_000_000
 UNDERWAY = 50_000_000
 """Nanoseconds that a packet may take to where it leaves."""
 
-LOOKUP, UPDATE, CPU, L4_CSUM, REDIRECT, CSUM_DIFF, KTIME = 1, 2, 8, 11, 23, 28, 160
+LOOKUP, UPDATE, CPU, L4_CSUM, REDIRECT, CSUM_DIFF, REDIRECT_PEER, KTIME = 1, 2, 8, 11, 23, 28, 155, 160
 PSEUDO, ZERO_IS_NONE = 0x10, 0x20
 TCX_NEXT, TCX_DROP = -1, 2
 TO_INGRESS = 1
@@ -48,6 +54,7 @@ SIZE_ID, FIRST, TTL, HEADERS, NUMBER = -40, -36, -48, -44, -52
 COPY_AT = -56 - FLOW
 SLOT_AT = -56 - SLOT
 FLOW_AT = SLOT_AT - FLOW
+PLACE_AT = FLOW_AT - PLACE
 # A slot: epoch, time, key, four words. A flow: two that change alone, then what is sealed.
 EPOCH, TIME, SLOT_KEY, SLOT_WORDS, SIDE = 0, 8, 16, 48, 60
 UNTIL, SEAL, SEALED = 0, 8, 16

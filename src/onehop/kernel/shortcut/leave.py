@@ -4,6 +4,7 @@ from itertools import count
 
 from onehop.kernel.bpf_code import DOUBLE, FP, HALF, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, WORD, Code
 from onehop.kernel.shortcut.layout import (
+    COMES_FROM,
     CSUM_DIFF,
     DADDR,
     DEAD,
@@ -32,12 +33,14 @@ from onehop.kernel.shortcut.layout import (
     INSIDE,
     KEY_AT,
     KTIME,
+    LEG,
     MAC,
     MACS,
     MOST_HOPS,
     MTU,
     NUMBER,
     OUTSIDE,
+    PLACE_AT,
     PORTS,
     PROTO,
     SADDR,
@@ -57,6 +60,7 @@ from onehop.kernel.shortcut.layout import (
     TCX_NEXT,
     TIME,
     TO_INGRESS,
+    TRANSIT,
     TTL,
     UNDERWAY,
     UNTIL,
@@ -81,22 +85,29 @@ def leave(side: int) -> Code:
     code.register("mov", R6, R1)
     code.load(WORD, R8, R6, SKB_TC_INDEX)
     code.when(R8, "==", 0, "out")
-    code.value("mov", R0, 0)
-    code.store(WORD, R6, SKB_TC_INDEX, R0)
+    if side != LEG:
+        _taken(code)
     code.value("sub", R8, 1)
     code.store(WORD, FP, NUMBER, R8)
     look_up(code, SLOTS, NUMBER)
+    if side == LEG:
+        # What came in at the host's taps and bridges keeps its number until it leaves by those.
+        code.load(WORD, R1, R0, SIDE)
+        code.when(R1, "!=", TRANSIT, "out")
+        code.register("mov", R8, R0)
+        _taken(code)
+        code.register("mov", R0, R8)
     for offset in range(0, SLOT, 8):
         code.load(DOUBLE, R1, R0, offset)
         code.store(DOUBLE, FP, SLOT_AT + offset, R1)
     code.load(WORD, R1, FP, SLOT_AT + SIDE)
-    code.when(R1, "!=", OUTSIDE if side == INSIDE else INSIDE, "out")
+    code.when(R1, "!=", COMES_FROM[side], "out")
     same_epoch(code, SLOT_AT + EPOCH, "out")
     code.call(KTIME)
     code.load(DOUBLE, R1, FP, SLOT_AT + TIME)
     code.register("sub", R0, R1)
     code.when(R0, ">", UNDERWAY, "out")
-    parse(code)
+    parse(code, COMES_FROM[side])
     macs_into_key(code)
     _same_packet(code, side)
     _own_device(code, side)
@@ -106,13 +117,19 @@ def leave(side: int) -> Code:
     return code
 
 
+def _taken(code: Code) -> None:
+    """The number of a slot is of no more use."""
+    code.value("mov", R0, 0)
+    code.store(WORD, R6, SKB_TC_INDEX, R0)
+
+
 def _same_packet(code: Code, side: int) -> None:
     """What went out is what came in: what nothing on the way changes is as it was."""
     for place, field in zip(count(SLOT_WORDS, 4), (SIZE_ID, FIRST), strict=False):
         code.load(WORD, R1, FP, SLOT_AT + place)
         code.load(WORD, R2, FP, field)
         code.whenever(R1, "!=", R2, "out")
-    far = SADDR if side == INSIDE else DADDR
+    far = DADDR if side == OUTSIDE else SADDR
     for field in (PROTO, far):
         code.load(WORD, R1, FP, SLOT_AT + SLOT_KEY + field)
         code.load(WORD, R2, FP, KEY_AT + field)
@@ -136,13 +153,14 @@ def _same_packet(code: Code, side: int) -> None:
 
 
 def _own_device(code: Code, side: int) -> None:
-    """It goes to the instance that this tap is for, or comes from the leg that this port is for; R7 is the link's MTU.
+    """It goes to the instance that this tap is for, or comes from the leg of this (port); R7 is the link's MTU.
 
-    Both links are known, and let TCP through where it is TCP.
+    Both links are known, and let TCP through where it is TCP; a transit leg does always.
     """
     code.load(WORD, R1, R6, SKB_IFINDEX)
-    code.store(WORD, FP, NUMBER, R1)
-    look_up(code, DEVICES, NUMBER)
+    code.store(WORD, FP, PLACE_AT, R1)
+    _of_router(code, side)
+    look_up(code, DEVICES, PLACE_AT)
     at = KEY_AT + MACS + (0 if side == INSIDE else 6)
     for offset in (0, 2, 4):
         code.load(HALF, R1, R0, MAC + offset)
@@ -150,8 +168,23 @@ def _own_device(code: Code, side: int) -> None:
         code.whenever(R1, "!=", R2, "out")
     code.load(HALF, R7, R0, MTU)
     _lets_through(code, "here")
-    look_up(code, DEVICES, SLOT_AT + SLOT_KEY)
-    _lets_through(code, "there")
+    if side != LEG:
+        code.load(WORD, R1, FP, SLOT_AT + SLOT_KEY)
+        code.store(WORD, FP, PLACE_AT, R1)
+        look_up(code, DEVICES, PLACE_AT)
+        _lets_through(code, "there")
+
+
+def _of_router(code: Code, side: int) -> None:
+    """The rest of a device's key: nothing; in a router's namespace the MAC that its transit leg was called by."""
+    near = SLOT_AT + SLOT_KEY + MACS
+    code.value("mov", R1, 0)
+    code.value("mov", R2, 0)
+    if side == LEG:
+        code.load(WORD, R1, FP, near)
+        code.load(HALF, R2, FP, near + 4)
+    code.store(WORD, FP, PLACE_AT + 4, R1)
+    code.store(WORD, FP, PLACE_AT + 8, R2)
 
 
 def _lets_through(code: Code, where: str) -> None:
