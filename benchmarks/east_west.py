@@ -7,6 +7,7 @@ pair alternates. Our side is realised by the agent's engine.
 
 import functools
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path as File
 
 from benchmarks import path, scenario
@@ -51,16 +52,17 @@ def _address(namespace: str, side: int) -> None:
     run("ip", "-n", namespace, "route", "replace", "default", "via", f"10.{side}.0.1")
 
 
-def ours() -> Path:
-    """What the compiler yields for a router and an instance plugged on each of its networks."""
+def ours(stack: ExitStack) -> Path:
+    """What the compiler yields for a router and an instance plugged on each of its networks, short cut included."""
     names = ("our-left", "our-right")
     plugs = {}
     for side, name in enumerate(names):
         run("ip", "netns", "add", name)
         port = PortId(scenario.identifier("port", 0, side, 0))
         plugs[port] = Plug(port, netns=name)
-    with Host(Local(plugs=plugs)) as host:
-        host.realise(scenario.view(1))
+    host = stack.enter_context(Host(Local(plugs=plugs), short=True))
+    host.realise(scenario.view(1))
+    host.settle_ways()
     for side, name in enumerate(names):
         _address(name, side)
     return Path(*names, "10.1.0.10")
@@ -69,7 +71,11 @@ def ours() -> Path:
 def measure() -> Iterator[Row]:
     """Three numbers, with and without segmentation offload."""
     File("/proc/sys/net/bridge/bridge-nf-call-iptables").write_text("0")
-    sides = {"ours": ours(), "by hand": by_hand()}
+    with ExitStack() as stack:
+        yield from _both({"ours": ours(stack), "by hand": by_hand()})
+
+
+def _both(sides: dict[str, Path]) -> Iterator[Row]:
     what: tuple[tuple[str, str, Callable[[Path], float], float], ...] = (
         ("TCP throughput", "Gbit/s", functools.partial(path.throughput, seconds=SECONDS), 0.95),
         ("round trip", "µs", functools.partial(path.round_trip, count=PINGS), -1.05),

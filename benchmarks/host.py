@@ -7,6 +7,7 @@ from benchmarks import scenario
 from onehop.agent.engine import Engine
 from onehop.compiler.state import Local
 from onehop.kernel.linux import LinuxKernel
+from onehop.kernel.shortcut.cut import Shortcut
 from onehop.model.topology import Ref, Topology, ref
 
 
@@ -17,8 +18,14 @@ class NotRealisedError(Exception):
 class Host:
     """The measured host's engine on the kernel of the namespace in which this is made. A context manager."""
 
-    def __init__(self, local: Local | None = None) -> None:
-        self._kernel = LinuxKernel()
+    def __init__(self, local: Local | None = None, short: bool = False) -> None:
+        """Open it.
+
+        Args:
+            local: what the host knows of itself.
+            short: established flows take the short cut.
+        """
+        self._kernel = LinuxKernel(shortcut=Shortcut() if short else None, quiet=0)
         self.engine = Engine(self._kernel, scenario.HERE, local or Local(), time.monotonic)
 
     def realise(self, view: Topology, changed: Iterable[Ref] | None = None) -> None:
@@ -47,6 +54,15 @@ class Host:
             raise NotRealisedError(
                 f"{len(wrong)} objects are not as they should be, such as {next(iter(wrong.items()))}"
             )
+
+    def settle_ways(self) -> None:
+        """Wait until every link that should have the short cut has it.
+
+        Raises:
+            NotRealisedError: none has.
+        """
+        if not self._kernel.settle_ways():
+            raise NotRealisedError("no link has the short cut: the log says why")
 
     def close(self) -> None:
         """Give back the kernel's sockets and threads."""

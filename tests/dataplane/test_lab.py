@@ -330,3 +330,38 @@ def test_without_root_up_says_so() -> None:
     assert done.returncode == 1
     assert "root" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+_ANYWHERE = """
+import os, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from onehop.lab.mount import prepare_pins
+from onehop.lab.namespace import Pins, create
+
+folder = Path(sys.argv[1])
+shared, private = folder / "net", folder / "mnt"
+os.sched_setaffinity(0, {int(word) for word in sys.argv[2:]})
+prepare_pins(shared, private)
+
+def make(processor):
+    os.sched_setaffinity(0, {processor})
+    pins = Pins(shared / str(processor), private / str(processor))
+    create(pins, lambda: None)
+    return pins.exist()
+
+with ThreadPoolExecutor(1) as pool:
+    assert all(pool.map(make, sorted(os.sched_getaffinity(os.getpid()))))
+"""
+
+
+def test_a_node_is_made_whichever_processor_made_the_mounts_that_one_stands_in(tmp_path: Path) -> None:
+    """Linux 6.18 numbers namespaces by processor, and pins no mount namespace with a lower number than one's own."""
+    processors = sorted(os.sched_getaffinity(0))
+    for processor in processors:
+        folder = tmp_path / str(processor)
+        folder.mkdir()
+        inside = ["unshare", "--mount", "--propagation", "private", sys.executable, "-c", _ANYWHERE, str(folder)]
+        words = ["taskset", "--cpu-list", str(processor), *inside, *map(str, processors)]
+        done = subprocess.run(words, text=True, capture_output=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr

@@ -3,6 +3,7 @@
 Refuses to enter a namespace in the calling thread: work is done in a thread of its own, which ends afterwards.
 """
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from onehop.errors import NotFoundError
+from onehop.errors import KernelError, NotFoundError
 from onehop.lab import mount
 
 _T = TypeVar("_T")
@@ -170,11 +171,27 @@ def create(pins: Pins, setup: Callable[[], None]) -> None:
     A node with a mount namespace has the machine's files, but a ``/run/netns`` and ``/sys`` of its own. Where this
     process dies before the pins are there, nothing is left.
     """
+    # A mount namespace is pinned only from one that is older by the kernel's numbers (mnt_ns_loop in fs/namespace.c),
+    # and Linux 6.18 hands those out to each processor in packs: made on another one, it may count as younger.
+    *others, last = (None, *sorted(os.sched_getaffinity(os.getpid())))
+    for processor in others:
+        try:
+            return _create(pins, setup, processor)
+        except KernelError as error:
+            if error.errno != errno.EINVAL or pins.mnt is None:
+                raise
+            mount.unpin(pins.net)
+    return _create(pins, setup, last)
+
+
+def _create(pins: Pins, setup: Callable[[], None], processor: int | None) -> None:
     ready, pinned = threading.Event(), threading.Event()
     thread_ids: list[int] = []
 
     def body() -> None:
         try:
+            if processor is not None:
+                os.sched_setaffinity(0, {processor})
             mount.check(mount.libc.unshare(_CLONE_NEWNET | (_CLONE_NEWNS if pins.mnt else 0)), "unshare")
             if pins.mnt is not None:
                 _private_mounts()
