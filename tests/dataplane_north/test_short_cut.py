@@ -21,7 +21,7 @@ from tests.dataplane.site import until
 from tests.dataplane_north.echo import PORT, checksum, connected, echoes
 from tests.dataplane_north.places import Place
 from tests.dataplane_north.site import OUTSIDE
-from tests.dataplane_north.stage import A, B, C, Stage
+from tests.dataplane_north.stage import OUT, A, B, C, Stage
 from tests.dataplane_north.wire import RST, Watcher, emit, ipv4, send, udp_segment, watched
 from tests.northern import router_of
 
@@ -60,7 +60,14 @@ WALKS = {
     "out by SNAT": ("a2", OUTSIDE),
     "in by a floating IP": ("outside", "203.0.113.101"),
     "out by SNAT, answers by the owner": ("b2", OUTSIDE),
+    "to an instance of another network": ("a1", "a3"),
+    "to an instance of the same network": ("a1", "a2"),
 }
+
+
+def called(stage: Stage, target: str) -> str:
+    """An address, also where an instance is named."""
+    return stage.ports[target].fixed_ips[0].ip_address if target in stage.ports else target
 
 
 @pytest.mark.parametrize("walk", WALKS)
@@ -68,7 +75,7 @@ def test_all_but_few_packets_of_an_established_udp_flow_go_the_short_way(owned_b
     caller, target = WALKS[walk]
     host = HOSTS.get(caller, A)
     before = counted(owned_by_a, host)
-    with asked(owned_by_a, caller, target) as ask:
+    with asked(owned_by_a, caller, called(owned_by_a, target)) as ask:
         for number in range(200):
             word = number.to_bytes(4, "big") * 50
             assert ask(word) == word
@@ -83,7 +90,7 @@ def test_tcp_goes_the_short_way_unharmed_and_ends_as_it_should(owned_by_a: Stage
     caller, target = WALKS[walk]
     host = HOSTS.get(caller, A)
     before = counted(owned_by_a, host)
-    with connected(owned_by_a.at(caller), target) as sock:
+    with connected(owned_by_a.at(caller), called(owned_by_a, target)) as sock:
         for size in (1, 100, 1400, 1500, 20_000, 300_000):
             assert echoes(sock, bytes(range(256)) * (size // 256 + 1))
         sock.shutdown(socket.SHUT_WR)
@@ -97,8 +104,8 @@ def test_tcp_goes_the_short_way_unharmed_and_ends_as_it_should(owned_by_a: Stage
 def test_a_reset_after_much_data_that_tracking_did_not_see_arrives(owned_by_a: Stage, walk: str) -> None:
     caller, target = WALKS[walk]
     host = HOSTS.get(caller, A)
-    far = owned_by_a.outside if caller != "outside" else owned_by_a.at("a1")
-    with connected(owned_by_a.at(caller), target) as sock:
+    far = owned_by_a.at("a1") if caller == "outside" else owned_by_a.at(target if target in owned_by_a.ports else OUT)
+    with connected(owned_by_a.at(caller), called(owned_by_a, target)) as sock:
         before = counted(owned_by_a, host)
         for _ in range(10):
             assert echoes(sock, bytes(1_000_000))
@@ -127,6 +134,16 @@ def _packet(kind: str, source: str, ttl: int = 40) -> bytes:
         packet = ipv4(source, OUTSIDE, socket.IPPROTO_UDP, segment, ttl)
     # Type of service and number as well: the kernel would make the number up.
     return packet[:1] + b"\xb8" + packet[2:4] + b"\x12\x34" + packet[6:]
+
+
+def _towards(target: str, packet: bytes) -> bytes:
+    """The same to somebody else; the kernel makes the header's checksum up."""
+    packet = packet[:16] + pack(target) + packet[20:]
+    if packet[9] != socket.IPPROTO_UDP or packet[26:28] == bytes(2):
+        return packet
+    pseudo = packet[12:20] + struct.pack("!BBH", 0, socket.IPPROTO_UDP, len(packet) - 20)
+    whole = checksum(pseudo + packet[20:26] + bytes(2) + packet[28:])
+    return packet[:26] + struct.pack("!H", whole) + packet[28:]
 
 
 @pytest.mark.parametrize("caller", ["a1", "a2"])
@@ -159,16 +176,39 @@ def _from_us(seen: Watcher) -> list[Frame]:
     return [f for f in seen.read() if f.kind == "ip" and f.target == OUTSIDE and b"over and over" in f.octets]
 
 
+@pytest.mark.parametrize("target", ["a3", "a2"])
+@pytest.mark.parametrize("kind", ["udp", "udp without a checksum", "echo"])
+def test_what_goes_to_another_instance_here_looks_the_same_whichever_way_it_took(
+    owned_by_a: Stage, kind: str, target: str
+) -> None:
+    """Routed it has lost one of its time to live, within a network it is as it was sent."""
+    source, there = (called(owned_by_a, name) for name in ("a1", target))
+    packet = _towards(there, _packet(kind, source))
+    with watched(owned_by_a.at(target), "eth0") as seen:
+
+        def came() -> list[Frame]:
+            return [f for f in seen.read() if f.kind == "ip" and f.target == there and b"over and over" in f.octets]
+
+        before = counted(owned_by_a)
+        for number in range(1, 6):
+            send(owned_by_a.at("a1"), packet)
+            assert until(lambda number=number: len(came()) == number, 2)
+        after = counted(owned_by_a)
+        looks = {frame.octets for frame in came()}
+    assert after.short - before.short >= 3
+    assert len(looks) == 1, [look.hex() for look in looks]
+    (octets,) = looks
+    assert octets[:6].hex(":") == owned_by_a.ports[target].mac_address
+    assert octets[22] == (39 if target == "a3" else 40)
+    assert octets[34:] == packet[20:]
+    assert checksum(octets[14:34]) == 0
+
+
 @pytest.mark.parametrize("kind", ["udp", "udp without a checksum", "echo"])
 def test_what_the_owner_steers_looks_the_same_whichever_way_it_took(owned_by_a: Stage, kind: str) -> None:
     """To a floating IP on a host without an external leg: in by the transit leg, out by the leg inside."""
     inside = owned_by_a.ports["c1"].fixed_ips[0].ip_address
-    packet = bytearray(_packet(kind, OUTSIDE))
-    packet[16:20] = pack("203.0.113.104")
-    if kind == "udp":
-        pseudo = bytes(packet[12:20]) + struct.pack("!BBH", 0, socket.IPPROTO_UDP, len(packet) - 20)
-        segment = bytes(packet[20:26]) + bytes(2) + bytes(packet[28:])
-        packet[26:28] = struct.pack("!H", checksum(pseudo + segment))
+    packet = _towards("203.0.113.104", _packet(kind, OUTSIDE))
     with watched(owned_by_a.at("c1"), "eth0") as seen:
 
         def came() -> list[Frame]:
@@ -176,7 +216,7 @@ def test_what_the_owner_steers_looks_the_same_whichever_way_it_took(owned_by_a: 
 
         before = counted(owned_by_a, C)
         for number in range(1, 6):
-            send(owned_by_a.outside, bytes(packet))
+            send(owned_by_a.outside, packet)
             assert until(lambda number=number: len(came()) == number, 2)
         after = counted(owned_by_a, C)
         looks = {frame.octets for frame in came()}
@@ -330,6 +370,28 @@ def test_a_link_that_is_gone_is_refused_and_leaves_nothing() -> None:
             with pytest.raises(KernelError, match="no short cut on link 77"):
                 place.inside(lambda: shortcut.bind(Device(77, Way(Side.TAP, "02:00:00:00:00:01", 1500), tcp=True)))
             assert not shortcut.devices
+        finally:
+            shortcut.close()
+    finally:
+        place.close()
+
+
+def test_a_link_that_was_made_anew_with_the_same_index_is_told_from_the_one_before() -> None:
+    """As in a router's namespace that was made anew, where numbers begin again."""
+    place = Place.new()
+    try:
+        shortcut = place.inside(Shortcut)
+        try:
+            device = Device(77, Way(Side.TAP, "02:00:00:00:00:01", 1500), tcp=True)
+            assert not shortcut.holds(device)
+            place.run("ip link add one index 77 type dummy")
+            place.inside(lambda: shortcut.bind(device))
+            assert shortcut.holds(device)
+            place.run("ip link del one", "ip link add two index 77 type dummy")
+            assert not shortcut.holds(device)
+            shortcut.unbind(device)
+            place.inside(lambda: shortcut.bind(device))
+            assert shortcut.holds(device)
         finally:
             shortcut.close()
     finally:

@@ -43,6 +43,7 @@ from onehop.kernel.shortcut.layout import (
     L4_CSUM,
     LAST_SLOT,
     NUMBER,
+    PROTO,
     PSEUDO,
     REDIRECT,
     REDIRECT_PEER,
@@ -94,7 +95,9 @@ def enter(side: int, bits: int) -> Code:
     code.register("mov", R6, R1)
     code.value("mov", R0, 0)
     code.store(WORD, R6, SKB_TC_INDEX, R0)
-    parse(code, side)
+    parse(code)
+    code.value("mov", R0, side)
+    code.store(BYTE, FP, KEY_AT + PROTO + 1, R0)
     macs_into_key(code)
     code.load(WORD, R1, R6, SKB_IFINDEX)
     code.store(WORD, FP, KEY_AT, R1)

@@ -6,10 +6,8 @@ KEY, FLOW, SLOT, PLACE, DEVICE, COUNTED = 32, 88, 64, 12, 12, 24
 INSIDE, OUTSIDE, TRANSIT, LEG = 1, 2, 3, 4
 """Where packets come and go: an instance's tap; the bridge of an external network; and within a router's namespace its
 transit leg, and its legs inside."""
-COMES_FROM = {INSIDE: OUTSIDE, OUTSIDE: INSIDE, LEG: TRANSIT}
+COMES_FROM = {INSIDE: (INSIDE, OUTSIDE), OUTSIDE: (INSIDE,), LEG: (TRANSIT,)}
 """Where packets go out, and where those came in of which is learnt there."""
-SIDE_AT = 8
-"""Bits by which the side is shifted in a key, above the protocol: links of different namespaces have the same index."""
 MAC, MTU, TCP = 0, 6, 8
 """A device is found by its index and, in a router's namespace, the MAC of the router's transit leg, which no other has.
 Where its MAC, its MTU (16 bits) and whether TCP is let through (32 bits) stand."""
@@ -50,6 +48,7 @@ SKB_LEN, SKB_MARK, SKB_PROTOCOL, SKB_VLAN, SKB_IFINDEX, SKB_TC_INDEX, SKB_DATA, 
 # The stack: a key, what is asked beside it, and larger things.
 KEY_AT = -KEY
 SADDR, DADDR, PORTS, PROTO, MACS = 4, 8, 12, 16, 20
+"""Where a key has what; after the protocol stands the side: links of different namespaces have the same index."""
 SIZE_ID, FIRST, TTL, HEADERS, NUMBER = -40, -36, -48, -44, -52
 COPY_AT = -56 - FLOW
 SLOT_AT = -56 - SLOT

@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from onehop.kernel.bpf_code import DOUBLE, FP, HALF, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, WORD, Code
+from onehop.kernel.bpf_code import BYTE, DOUBLE, FP, HALF, R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, WORD, Code
 from onehop.kernel.shortcut.layout import (
     COMES_FROM,
     CSUM_DIFF,
@@ -101,13 +101,16 @@ def leave(side: int) -> Code:
         code.load(DOUBLE, R1, R0, offset)
         code.store(DOUBLE, FP, SLOT_AT + offset, R1)
     code.load(WORD, R1, FP, SLOT_AT + SIDE)
-    code.when(R1, "!=", COMES_FROM[side], "out")
+    for origin in COMES_FROM[side]:
+        code.when(R1, "==", origin, "learnable")
+    code.jump("out")
+    code.label("learnable")
     same_epoch(code, SLOT_AT + EPOCH, "out")
     code.call(KTIME)
     code.load(DOUBLE, R1, FP, SLOT_AT + TIME)
     code.register("sub", R0, R1)
     code.when(R0, ">", UNDERWAY, "out")
-    parse(code, COMES_FROM[side])
+    parse(code)
     macs_into_key(code)
     _same_packet(code, side)
     _own_device(code, side)
@@ -130,10 +133,11 @@ def _same_packet(code: Code, side: int) -> None:
         code.load(WORD, R2, FP, field)
         code.whenever(R1, "!=", R2, "out")
     far = DADDR if side == OUTSIDE else SADDR
-    for field in (PROTO, far):
-        code.load(WORD, R1, FP, SLOT_AT + SLOT_KEY + field)
-        code.load(WORD, R2, FP, KEY_AT + field)
-        code.whenever(R1, "!=", R2, "out")
+    code.load(BYTE, R1, FP, SLOT_AT + SLOT_KEY + PROTO)
+    code.whenever(R1, "!=", R9, "out")
+    code.load(WORD, R1, FP, SLOT_AT + SLOT_KEY + far)
+    code.load(WORD, R2, FP, KEY_AT + far)
+    code.whenever(R1, "!=", R2, "out")
     # Of TCP and UDP the far end's port, of an echo its type.
     code.load(WORD, R1, FP, SLOT_AT + SLOT_KEY + PORTS)
     code.load(WORD, R2, FP, KEY_AT + PORTS)

@@ -18,7 +18,6 @@ from onehop.kernel.shortcut.layout import (
     PORTS,
     PROTO,
     SADDR,
-    SIDE_AT,
     SIZE_ID,
     SKB_DATA,
     SKB_DATA_END,
@@ -32,13 +31,8 @@ from onehop.kernel.shortcut.layout import (
 )
 
 
-def parse(code: Code, side: int) -> None:
-    """R6 is the packet; R7 becomes its first octet, R9 its protocol; most of the key; else to ``out``.
-
-    Args:
-        code: what it is added to.
-        side: where the packet came in.
-    """
+def parse(code: Code) -> None:
+    """R6 is the packet; R7 becomes its first octet, R9 its protocol; most of the key; else to ``out``."""
     code.load(WORD, R0, R6, SKB_VLAN)
     code.when(R0, "!=", 0, "out")
     code.load(WORD, R0, R6, SKB_PROTOCOL)
@@ -58,9 +52,7 @@ def parse(code: Code, side: int) -> None:
     code.load(BYTE, R0, R7, 22)
     code.store(WORD, FP, TTL, R0)
     code.load(BYTE, R9, R7, 23)
-    code.register("mov", R0, R9)
-    code.value("or", R0, side << SIDE_AT)
-    code.store(WORD, FP, KEY_AT + PROTO, R0)
+    code.store(WORD, FP, KEY_AT + PROTO, R9)
     code.value("mov", R4, 0)
     code.value("mov", R5, 28)
     code.when(R9, "==", UDP_NUMBER, "udp")
