@@ -63,7 +63,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     _agent(
         "flow_packets_total",
         "counter",
-        "IPv4 packets of instances to and from outside that may have a short cut: `short` passed by bridge, router and "
+        "IPv4 packets of instances that may have a short cut: `short` passed by bridge, router and "
         "rules, `long` did not, `learnt` are those of the long that taught their flow the way.",
         "way",
         bound="3",

@@ -175,7 +175,8 @@ class Shortcut:
         Raises:
             OSError: the kernel does not say.
         """
-        return all(bpf.bound_to(hook) == device.ifindex for hook in self._bound.get(device, [-1]))
+        hooks = self._bound.get(device, [])
+        return bool(hooks) and all(bpf.bound_to(hook) == device.ifindex for hook in hooks)
 
     def unbind(self, device: Device) -> None:
         """Let packets of a link go the long way; also of one that is gone, and of one that never had it."""
