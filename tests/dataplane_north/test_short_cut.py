@@ -384,10 +384,10 @@ def test_a_link_that_was_made_anew_with_the_same_index_is_told_from_the_one_befo
         try:
             device = Device(77, Way(Side.TAP, "02:00:00:00:00:01", 1500), tcp=True)
             assert not shortcut.holds(device)
-            place.run("ip link add one index 77 type dummy")
+            place.run("ip link add one index 77 type bridge")
             place.inside(lambda: shortcut.bind(device))
             assert shortcut.holds(device)
-            place.run("ip link del one", "ip link add two index 77 type dummy")
+            place.run("ip link del one", "ip link add two index 77 type bridge")
             assert not shortcut.holds(device)
             shortcut.unbind(device)
             place.inside(lambda: shortcut.bind(device))
