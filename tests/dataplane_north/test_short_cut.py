@@ -3,23 +3,17 @@
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from onehop.errors import KernelError
-from onehop.kernel import bpf
-from onehop.kernel.shortcut.cut import Device, Shortcut
 from onehop.net import naming
 from onehop.net.address import pack
 from onehop.objects.conntrack import Translations
-from onehop.objects.way import Shortened, Side, Way
+from onehop.objects.way import Shortened
 from tests.dataplane.capture import Frame
 from tests.dataplane.site import until
 from tests.dataplane_north.echo import PORT, checksum, connected, echoes
-from tests.dataplane_north.places import Place
 from tests.dataplane_north.site import OUTSIDE
 from tests.dataplane_north.stage import OUT, A, B, C, Stage
 from tests.dataplane_north.wire import RST, Watcher, emit, ipv4, send, udp_segment, watched
@@ -250,11 +244,8 @@ def test_what_lives_too_short_is_answered_although_its_flow_is_established(owned
 def test_an_established_flow_opens_nothing_to_who_pretends_to_be_in_it(owned_by_a: Stage, what: str) -> None:
     port = owned_by_a.ports["a2"]
     packet = _packet("udp", port.fixed_ips[0].ip_address)
-    leg = (
-        owned_by_a.at("a2")
-        .run("ip neigh show dev eth0 | grep -m1 lladdr | sed 's/.*lladdr //' | cut -d' ' -f1")
-        .strip()
-    )
+    (gateway,) = (leg for leg in owned_by_a.world.topology().legs_on(port.network_id))
+    leg = gateway.mac_address
     frame = bytes.fromhex((leg + port.mac_address).replace(":", "")) + b"\x08\x00"
     whole = packet[:2] + struct.pack("!H", len(packet)) + packet[4:10] + bytes(2) + packet[12:]
     whole = whole[:10] + struct.pack("!H", checksum(whole[:20])) + whole[12:]
@@ -360,64 +351,3 @@ def test_tcp_takes_the_long_way_where_tracking_wants_every_sequence_number(owned
     finally:
         machine.place.write([("netfilter/nf_conntrack_tcp_be_liberal", "1")])
         owned_by_a.apply()
-
-
-def test_a_link_that_is_gone_is_refused_and_leaves_nothing() -> None:
-    place = Place.new()
-    try:
-        shortcut = place.inside(Shortcut)
-        try:
-            with pytest.raises(KernelError, match="no short cut on link 77"):
-                place.inside(lambda: shortcut.bind(Device(77, Way(Side.TAP, "02:00:00:00:00:01", 1500), tcp=True)))
-            assert not shortcut.devices
-        finally:
-            shortcut.close()
-    finally:
-        place.close()
-
-
-def test_a_link_that_was_made_anew_with_the_same_index_is_told_from_the_one_before() -> None:
-    """As in a router's namespace that was made anew, where numbers begin again."""
-    place = Place.new()
-    try:
-        shortcut = place.inside(Shortcut)
-        try:
-            device = Device(77, Way(Side.TAP, "02:00:00:00:00:01", 1500), tcp=True)
-            assert not shortcut.holds(device)
-            place.run("ip link add one index 77 type bridge")
-            place.inside(lambda: shortcut.bind(device))
-            assert shortcut.holds(device)
-            place.run("ip link del one", "ip link add two index 77 type bridge")
-            assert not shortcut.holds(device)
-            shortcut.unbind(device)
-            place.inside(lambda: shortcut.bind(device))
-            assert shortcut.holds(device)
-        finally:
-            shortcut.close()
-    finally:
-        place.close()
-
-
-def test_whoever_forgets_beside_another_gets_an_epoch_of_its_own_and_after_the_end_nothing_happens() -> None:
-    place = Place.new()
-    try:
-        shortcut = place.inside(Shortcut)
-        before = shortcut.epoch()
-        with ThreadPoolExecutor(8) as pool:
-            for done in [pool.submit(lambda: [shortcut.forget() for _ in range(500)]) for _ in range(8)]:
-                done.result()
-        assert shortcut.epoch() == before + 8 * 500
-        shortcut.close()
-        shortcut.forget()
-        assert shortcut.counts() == Shortened(0, 0, 0)
-    finally:
-        place.close()
-
-
-def test_a_kernel_whose_links_take_no_programs_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As before Linux 6.6, which does not know where they are to be bound."""
-    monkeypatch.setattr(bpf, "TCX_INGRESS", 999)
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    with pytest.raises(KernelError, match=r"no short cut for established flows: .*use Linux 6\.6 or later"):
-        Shortcut()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
