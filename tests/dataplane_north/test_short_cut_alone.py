@@ -1,6 +1,6 @@
 """The short cut by itself: its links, its epoch, its end."""
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from pathlib import Path
 
 import pytest
@@ -50,15 +50,36 @@ def test_a_link_that_was_made_anew_with_the_same_index_is_told_from_the_one_befo
         place.close()
 
 
-def test_whoever_forgets_beside_another_gets_an_epoch_of_its_own_and_after_the_end_nothing_happens() -> None:
+def test_whoever_forgets_beside_another_does_not_put_the_epoch_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is held between taking its number and giving it to the kernel; meanwhile another forgets."""
     place = Place.new()
     try:
         shortcut = place.inside(Shortcut)
         before = shortcut.epoch()
-        with ThreadPoolExecutor(8) as pool:
-            for done in [pool.submit(lambda: [shortcut.forget() for _ in range(500)]) for _ in range(8)]:
-                done.result()
-        assert shortcut.epoch() == before + 8 * 500
+        held, go, done = threading.Event(), threading.Event(), threading.Event()
+        put = bpf.put
+
+        def slow(map_: int, key: bytes, value: bytes) -> None:
+            if threading.current_thread() is first:
+                held.set()
+                go.wait(10)
+            put(map_, key, value)
+
+        def forget() -> None:
+            shortcut.forget()
+            done.set()
+
+        first, second = threading.Thread(target=shortcut.forget), threading.Thread(target=forget)
+        monkeypatch.setattr(bpf, "put", slow)
+        first.start()
+        assert held.wait(10)
+        second.start()
+        # Whoever need not wait for the first is done by now.
+        done.wait(0.3)
+        go.set()
+        first.join()
+        second.join()
+        assert shortcut.epoch() == before + 2
         shortcut.close()
         shortcut.forget()
         assert shortcut.counts() == Shortened(0, 0, 0)
