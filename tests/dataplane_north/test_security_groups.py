@@ -13,6 +13,7 @@ from scapy.packet import Raw
 from onehop.model.security_group import SecurityRule
 from onehop.net import address, naming
 from onehop.objects import Ruleset
+from tests.dataplane.capture import Frame
 from tests.dataplane_north.agreement import Asked, disagreements, question, world_of
 from tests.dataplane_north.echo import PATIENCE, PORT, connected, echoes, ping, tcp, udp
 from tests.dataplane_north.guarded import (
@@ -289,12 +290,22 @@ def test_a_frame_of_a_known_connection_says_nothing_to_whom_it_was_sent_astray(s
     assert sock.recv(100)
     packet = IP(src=ends[0], dst=ends[1]) / UDP(sport=sock.getsockname()[1], dport=PORT) / Raw(b"astray")
     sender, strayed = site.ports["mates-b"].mac_address, site.ports["web-a"].mac_address
-    with watched(site.at("web-a"), "eth0") as seen:
-        emit(site.at("mates-b"), "eth0", bytes(Ether(src=sender, dst=strayed) / packet))
-        # What the victim answers to the next comes after whatever it would say to that.
-        assert tcp(site.at("mates-b"), site.address("web-a")) is not None
-        said = [frame for frame in seen.read() if frame.source == strayed and frame.octets[23] in (1, 17)]
-    assert said == []
+    victim = site.at("web-a")
+
+    def said() -> list[Frame]:
+        with watched(victim, "eth0") as seen:
+            emit(site.at("mates-b"), "eth0", bytes(Ether(src=sender, dst=strayed) / packet))
+            # What the victim answers to the next comes after whatever it would say to that.
+            assert tcp(site.at("mates-b"), site.address("web-a")) is not None
+            return [frame for frame in seen.read() if frame.source == strayed and frame.octets[23] in (1, 17)]
+
+    assert said() == []
+    # Who holds the address would answer, and that would be seen: so the frame came, and nothing came of it.
+    victim.run(f"ip addr add {ends[1]}/32 dev lo")
+    try:
+        assert said()
+    finally:
+        victim.run(f"ip addr del {ends[1]}/32 dev lo")
     sock.send(b"known")
     assert sock.recv(100)
     sock.close()
