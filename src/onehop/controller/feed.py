@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
 
+from onehop.controller.memory import Steps
 from onehop.controller.share import Shares
 from onehop.errors import OnehopError, StaleError
 from onehop.log import logger
@@ -32,11 +33,13 @@ class Feed:
     Attributes:
         shares: who is sent what, at the newest revision.
         requests: ids of the requests to the API that made the last step, as far as they are known.
+        steps: revisions that `shares` were at.
     """
 
     def __init__(self, store: Store, changed: Changed) -> None:
         self.shares = Shares(Topology())
         self.requests: tuple[str, ...] = ()
+        self.steps = Steps()
         self._store = store
         self._changed = changed
         self._wake = asyncio.Event()
@@ -48,6 +51,7 @@ class Feed:
         """Read everything."""
         revision, values = await asyncio.to_thread(self._snapshot)
         self.shares = Shares(Topology(revision, values))
+        self.steps.add(revision)
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -95,6 +99,7 @@ class Feed:
             topology, changes, removed = read
             self.requests = self._store.requests(old.revision, topology.revision)
             concerned = self.shares.advance(topology, changes)
+            self.steps.add(topology.revision)
             if self.requests:
                 hosts = len(concerned)
                 LOG.info("a change goes out", revision=topology.revision, requests=list(self.requests), hosts=hosts)

@@ -8,6 +8,7 @@ from onehop.model.topology import Ref
 from onehop.wire import MAX_REQUESTS
 
 MAX_REMEMBERED = 20_000
+MAX_STEPS = 4096
 
 
 class Memory(msgspec.Struct):
@@ -30,13 +31,37 @@ class Memory(msgspec.Struct):
             self.base = None
             self.refs.clear()
 
-    def since(self, revision: int) -> set[Ref] | None:
-        """Superset of what changed since a view of that revision; None where that is not known."""
-        return set(self.refs) if self.base is not None and revision >= self.base else None
+    def since(self, revision: int, stood: bool = True) -> set[Ref] | None:
+        """Superset of what changed since a view of that revision; None where that is not known.
+
+        Args:
+            revision: of the view.
+            stood: this controller was at that revision itself. Else it may have gone from before it to after it in one
+                step, and knows nothing of what came and went between; but another controller may have told the host.
+        """
+        known = self.base is not None and (revision == self.base or (stood and revision > self.base))
+        return set(self.refs) if known else None
 
     def handed_on(self) -> "Memory":
         """A copy for the next session: what an older one still hears of its agent does not change it."""
         return Memory(self.base, set(self.refs))
+
+
+class Steps:
+    """Revisions that a controller was at, one after another: the newest `MAX_STEPS`."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, None] = {}
+
+    def add(self, revision: int) -> None:
+        """It is at this one now."""
+        self._known[revision] = None
+        if len(self._known) > MAX_STEPS:
+            del self._known[next(iter(self._known))]
+
+    def __contains__(self, revision: int) -> bool:
+        """Whether it is known to have been there."""
+        return revision in self._known
 
 
 class Causes:

@@ -115,15 +115,16 @@ class Session:
         """How many refs wait until the agent is ready."""
         return len(self._dirty)
 
-    def begin(self, hello: Hello, same: bool) -> None:
+    def begin(self, hello: Hello, same: bool, stood: bool = True) -> None:
         """Decide what the agent needs first.
 
         Args:
             hello: what it said.
             same: its view is exactly the host's share of now, but for what `owe` was told of since.
+            stood: this controller was at the view's revision itself.
         """
         has_view = bool(hello.digest) and hello.revision <= self._shares.topology.revision
-        known = self._memory.since(hello.revision) if has_view else None
+        known = self._memory.since(hello.revision, stood) if has_view else None
         if same:
             LOG.info("agent is back with the view of now", host=self.host, revision=hello.revision)
         elif known is not None:

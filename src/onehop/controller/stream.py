@@ -242,7 +242,7 @@ class Stream:
             )
             if hello.revision > self.topology.revision:
                 LOG.warning(NEWER, host=host, view=hello.revision, store=self.topology.revision)
-            session.begin(hello, self._same(host, hello))
+            session.begin(hello, self._same(host, hello), hello.revision in self._feed.steps)
             await session.run()
         finally:
             if self._sessions.get(host) is session:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from onehop.controller.memory import Memory
+from onehop.controller.memory import MAX_STEPS, Memory, Steps
 from onehop.controller.stream import Stream
 from onehop.model.topology import Ref
 from onehop.wire import Applied, encode
@@ -91,3 +91,41 @@ def test_a_late_word_of_a_cut_session_takes_nothing_from_an_agent_that_came_back
             first.connection.transport.abort()
 
     asyncio.run(scenario())
+
+
+def test_what_came_and_went_while_a_controller_slept_is_not_left_with_an_agent_that_another_told(site: Site) -> None:
+    """The one that slept goes over it in one step, in which there is nothing of it."""
+
+    async def scenario() -> None:
+        directory = site.host("host-1")
+        network, port = bound_port(site, "host-1")
+        other = Site(site.store, site.directory)
+        async with site.running(), other.running():
+            async with site.agent("host-1", directory) as agent:
+                await agent.until(lambda: port in agent.ids("port"))
+                await agent.apply()
+                await eventually(lambda: site.stream.sessions["host-1"].applied >= agent.revision)
+            async with site.stream._feed._lock:
+                async with other.agent("host-1", directory) as agent:
+                    _, brief = bound_port(site, "host-1", network_id=network)
+                    await agent.until(lambda: agent.ids("port") == {port, brief})
+                    view, revision, digest = agent.view, agent.revision, agent.digest
+                site.store.run(lambda tx: tx.delete("port", brief))
+            async with site.agent("host-1", directory, revision=revision, digest=digest) as agent:
+                agent.view = dict(view)
+                await agent.until(lambda: agent.syncs > 0)
+                assert agent.ids("port") == {port}
+
+    asyncio.run(scenario())
+
+
+def test_of_steps_the_newest_are_known() -> None:
+    steps = Steps()
+    for revision in range(MAX_STEPS + 3):
+        steps.add(2 * revision)
+    assert 4 not in steps
+    assert 6 in steps
+    assert 7 not in steps
+    memory = Memory(6, {("port", "1")})
+    assert memory.since(6, stood=False) == memory.since(8) == {("port", "1")}
+    assert memory.since(7, stood=False) is memory.since(5) is None
