@@ -16,6 +16,7 @@ from onehop.verify.proof.emission import Emission
 from onehop.verify.proof.hops import Hops
 from onehop.verify.proof.isolation import Isolation
 from onehop.verify.proof.relayed import Relayed
+from onehop.verify.proof.sample import PACKETS
 from onehop.verify.proof.seeking import Seeking
 from onehop.verify.proof.senders import Senders
 from onehop.verify.proof.settings import Settings
@@ -151,6 +152,34 @@ def test_a_long_question_finds_its_mistake(
 ) -> None:
     one = made(scenario())
     assert _found(_wrong(one, _broken(one, change), asks), what)
+
+
+_FROM_OUTSIDE: Sequence[tuple[Change, Box, str]] = (
+    (_without("icmpv6 type != { mld-listener-query"), {"protocol": points([58]), "type": points([128])}, "everybody"),
+    (_without("ip6 nexthdr != { ip, ipv6-icmp }"), {"protocol": points([17])}, "for everybody outside"),
+    (_without("ip6 nexthdr ip @nh"), {"protocol": points([0])}, "for everybody outside"),
+    (_without("jump groups"), {"protocol": points([17])}, "for everybody outside"),
+    (_without("packet-too-big"), {"protocol": points([58]), "type": points([2])}, "sends too much at once"),
+    (_without("::ffff:0.0.0.0/96"), {"protocol": points([17])}, "nothing in the API leads"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("change", "part", "what"), _FROM_OUTSIDE)
+def test_what_comes_by_ipv6_from_outside_and_should_not_is_found(change: Change, part: Box, what: str) -> None:
+    """And none of it is found where nothing is broken."""
+    one = made(loose())
+
+    def wrong(states: States) -> Iterator[str]:
+        world = world_of(one, states)
+        for case in Isolation(one.view).cases():
+            outside = "option" in case.box and case.kind == "isolation" and case.box == PACKETS[6]
+            for judged in case.judge(world, meet(case.box, part) or {}) if outside else ():
+                if judged.violation is not None:
+                    yield judged.violation.what
+
+    assert not list(wrong(one.states))
+    assert _found(wrong(_broken(one, change)), what)
 
 
 @pytest.mark.slow

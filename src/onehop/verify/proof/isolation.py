@@ -30,6 +30,10 @@ from onehop.verify.world import World
 Wrong = tuple[str, list[Box], Arrival | None]
 _OF_ONE_LINK: Box = {"protocol": points([58]), "type": points([130, 131, 132, 133, 134, 135, 136, 137, 143])}
 _LINKED = span_of("169.254.0.0/16")
+_GROUPS = span_of("ff00::/8")
+_KEPT_UP: Box = {"protocol": points([58]), "type": points([130, 135, 136])}
+"""What a leg outside keeps up with of what is for everybody: questions about groups and neighbours, and answers."""
+_TOO_BIG: Box = {"protocol": points([58]), "type": points([2])}
 _ENDS: dict[str, tuple[str, ...]] = {"tunnel": ("source", "destination"), "router": ("destination",)}
 
 
@@ -42,6 +46,8 @@ class Isolation:
         self.groups = Groups(view)
         self.hearing = Hearing(view)
         self.leaving = Leaving(view)
+        gateways = [r.gateway for r in view.routers.values() if r.gateway is not None]
+        self._outer = {place.mac_address for gateway in gateways for place in gateway.hosts}
         self._transits = {str(r.gateway.vni) for r in view.routers.values() if r.gateway is not None}
 
     def cases(self) -> Iterator[Case]:
@@ -117,6 +123,9 @@ class Isolation:
                     self.leaving.asked6(arrival, box) if family == 6 else [],
                     arrival,
                 )
+                group = meet(box, {"destination": _GROUPS}) if family == 6 else None
+                left = remainder(group, [_KEPT_UP]) if group is not None and self._is_outside(arrival) else []
+                yield "is for everybody outside, and heard by a router, which would answer", left, arrival
             elif arrival.kind == "tunnel" and port is None and arrival.asked and not source.host:
                 routers = [r.id for r in self.view.routers.values() if r.gateway and str(r.gateway.vni) == arrival.who]
                 ways: Box = {"destination": self.leaving.called(routers, family)}
@@ -130,12 +139,19 @@ class Isolation:
                     self.leaving.taken(box) if family == 4 else [],
                     arrival,
                 )
+                told = meet(box, _TOO_BIG) if family == 6 and source.port is None else None
+                yield "tells a router from outside that it sends too much at once", [told] if told else [], arrival
             elif arrival.kind == "outside" and arrival.packet is not None and arrival.asked and port is not None:
                 yield (
                     "goes out as nobody who may be seen there",
                     self.leaving.unseen(port, sent, arrival.packet, box),
                     arrival,
                 )
+
+    def _is_outside(self, arrival: Arrival) -> bool:
+        """Whether it is a router's external leg that hears, not one on an instances' network or between hosts."""
+        link = arrival.space.links.get(arrival.who)
+        return link is not None and link.mac in self._outer
 
     def _linked(self, arrival: Arrival, sent: Frame, family: int, box: Box) -> list[Box]:
         """What crosses a transit leg from or to 169.254/16, or is delivered to a router there (RFC 3927, 7)."""

@@ -99,8 +99,9 @@ class Leaving:
         """As whom somebody outside may come in to some routers."""
         routers = list(routers)
         inside = [s for router in routers for s in self._subnets(router) if address.version(s) == version]
-        linked = "169.254.0.0/16" if version == 4 else "fe80::/10"
-        never = numbers(span for cidr in (*inside, linked) for span in span_of(cidr))
+        # Programs take an IPv4-mapped source for the IPv4 address in it (RFC 4942, 2.2).
+        nobodys = ("169.254.0.0/16",) if version == 4 else ("fe80::/10", "::ffff:0:0/96")
+        never = numbers(span for cidr in (*inside, *nobodys) for span in span_of(cidr))
         outer = [ip for router in routers for ip in self._outer(router) if address.version(ip) == version]
         mine = points(map(ip_number, outer))
         others = without(without(every(32 if version == 4 else 128), never), mine)
