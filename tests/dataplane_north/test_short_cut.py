@@ -10,7 +10,7 @@ import pytest
 from onehop.net import naming
 from onehop.net.address import pack
 from onehop.objects.conntrack import Translations
-from onehop.objects.way import Shortened
+from onehop.objects.way import Shortened, Side, Way
 from tests.dataplane.capture import Frame
 from tests.dataplane.site import until
 from tests.dataplane_north.echo import PORT, checksum, connected, echoes
@@ -311,6 +311,29 @@ def test_what_is_changed_holds_for_established_flows_at_once(owned_by_a: Stage, 
             stage.world.change(floating.id, port_id=floating.port_id, fixed_ip=floating.fixed_ip)
             stage.apply()
         assert until(lambda: ask(b"again") == b"again", 5)
+
+
+def test_nothing_is_learnt_between_links_that_no_router_joins(owned_by_a: Stage) -> None:
+    """As if another tenant's instance had the same address, and its packet the same slot."""
+    machine = owned_by_a.machines[owned_by_a.world.host(A)]
+    before = counted(owned_by_a)
+    tap = naming.tap(owned_by_a.ports["a1"].id)
+    with asked(owned_by_a, "a1", OUTSIDE) as ask:
+        for _ in range(20):
+            assert ask(b"hello") == b"hello"
+        joined = counted(owned_by_a)
+        assert joined.short - before.short >= 10
+        mac, mtu = owned_by_a.ports["a1"].mac_address, 1450
+        machine.kernel.shorten({("", tap): Way(Side.TAP, mac, mtu, realm=1)})
+        machine.kernel.settle_ways()
+        apart = counted(owned_by_a)
+        for _ in range(20):
+            assert ask(b"hello") == b"hello"
+        assert counted(owned_by_a).short == apart.short
+        owned_by_a.apply()
+        for _ in range(20):
+            assert ask(b"hello") == b"hello"
+        assert counted(owned_by_a).short > apart.short
 
 
 def test_flows_go_on_when_the_short_cut_ends(owned_by_a: Stage) -> None:

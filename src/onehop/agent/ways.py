@@ -5,13 +5,16 @@ router's namespace, which no redirect from the host's reaches, its transit leg a
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 
 from onehop.agent.desire import Desire
 from onehop.compiler.state import Claim, Partition
 from onehop.kernel.base import Kernel
+from onehop.model.locality import home_of
+from onehop.model.placement import component_of
 from onehop.model.topology import Topology
 from onehop.net import naming
-from onehop.net.identifier import PortId, RouterId
+from onehop.net.identifier import NetworkId, PortId, RouterId
 from onehop.objects import Link, Tap, Veth, Vxlan
 from onehop.objects.way import Side, Way
 
@@ -30,8 +33,9 @@ class Ways:
     def heed(self, names: Iterable[str], desire: Desire) -> None:
         """These partitions may have changed; also where a link was only made anew, under the same name."""
         wishes: dict[Place, Way | None] = {}
+        realms = Realms(desire.view)
         for name in names:
-            found = dict(ways(name, desire.partitions, desire.view))
+            found = dict(ways(name, desire.partitions, desire.view, realms))
             gone = self._said.pop(name, frozenset()) - found.keys()
             wishes.update(dict.fromkeys(gone))
             wishes.update(found)
@@ -41,34 +45,65 @@ class Ways:
             self._kernel.shorten(wishes)
 
 
-def ways(name: str, partitions: Mapping[str, Partition], view: Topology) -> Iterator[tuple[Place, Way]]:
+class Realms:
+    """Numbers of what routers join, of one topology."""
+
+    def __init__(self, view: Topology) -> None:
+        self._view = view
+        self._known: dict[NetworkId, int] = {}
+
+    def of_network(self, network: NetworkId) -> int:
+        """The realm of a network, or of what stands for one of a router without interfaces."""
+        if network not in self._known:
+            joined = component_of(self._view, network).networks or {network}
+            number = int.from_bytes(sha256(min(joined).encode()).digest()[:4])
+            self._known.update(dict.fromkeys(joined, number))
+        return self._known[network]
+
+    def of_router(self, router: RouterId) -> int:
+        """The realm of a router; 0 where it leads nowhere."""
+        home = home_of(self._view, router)
+        return 0 if home is None else self.of_network(home)
+
+
+def ways(
+    name: str, partitions: Mapping[str, Partition], view: Topology, realms: Realms | None = None
+) -> Iterator[tuple[Place, Way]]:
     """Links of a partition, by namespace and name, that should have the short cut."""
     if name not in partitions:
         return
+    realms = realms or Realms(view)
     for claim in partitions[name].claims.values():
         link = claim.object
         if isinstance(link, Link) and link.up:
-            way = _in_router(link, name, partitions) or _tap(link, claim, view) or _external(link, name, partitions)
+            way = (
+                _in_router(link, name, partitions)
+                or _tap(link, claim, view, realms)
+                or _external(link, name, partitions, realms)
+            )
             if way is not None:
                 yield (link.namespace, link.name), way
 
 
-def _tap(link: Link, claim: Claim, view: Topology) -> Way | None:
+def _tap(link: Link, claim: Claim, view: Topology, realms: Realms) -> Way | None:
     kind, identifier = claim.resource
     port = view.ports.get(PortId(identifier)) if kind == "port" and link.namespace == naming.HOST else None
     if port is None or link.name != naming.tap(port.id) or not isinstance(link.spec, Tap | Veth) or not link.master:
         return None
-    return Way(Side.TAP, port.mac_address, link.mtu) if view.legs_on(port.network_id) else None
+    if not view.legs_on(port.network_id):
+        return None
+    return Way(Side.TAP, port.mac_address, link.mtu, realm=realms.of_network(port.network_id))
 
 
-def _external(link: Link, name: str, partitions: Mapping[str, Partition]) -> Way | None:
+def _external(link: Link, name: str, partitions: Mapping[str, Partition], realms: Realms) -> Way | None:
     if not isinstance(link.spec, Veth) or not name.startswith("gate/") or not link.master:
         return None
-    router = partitions.get(naming.router_partition(RouterId(name.removeprefix("gate/"))))
+    identifier = RouterId(name.removeprefix("gate/"))
+    router = partitions.get(naming.router_partition(identifier))
     far = router.claims.get(("link", link.spec.peer_namespace, link.spec.peer_name)) if router is not None else None
     if far is None or not isinstance(far.object, Link) or far.object.mac is None:
         return None
-    return Way(Side.EXTERNAL, far.object.mac, link.mtu)
+    return Way(Side.EXTERNAL, far.object.mac, link.mtu, realm=realms.of_router(identifier))
 
 
 def _in_router(link: Link, name: str, partitions: Mapping[str, Partition]) -> Way | None:

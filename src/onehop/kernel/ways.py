@@ -140,7 +140,10 @@ class Ways:
 
     def _make(self, place: Place, device: Device | None) -> bool:
         before = self._bound.get(place)
-        if before is not None and before == device and self._shortcut.holds(before):
+        if before is not None and device is not None and before.same_link(device) and self._shortcut.holds(before):
+            if before != device:
+                self._shortcut.alter(before, device)
+                self._bound[place] = device
             return False
         if before is not None:
             del self._bound[place]

@@ -25,12 +25,15 @@ class Way(NamedTuple):
             for a link in a router's namespace.
         mtu: the largest IPv4 packet that may go out by it, in octets.
         transit: of a leg in a router's namespace the MAC of that router's transit leg on this host, else "".
+        realm: a number of the networks that routers join to this link's: nothing is learnt from one realm for another,
+            in which tenants may have the same addresses.
     """
 
     side: Side
     mac: str
     mtu: int
     transit: str = ""
+    realm: int = 0
 
 
 class Shortened(NamedTuple):

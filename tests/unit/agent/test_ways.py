@@ -1,5 +1,6 @@
 """Which links an engine says should have the short cut."""
 
+from onehop.agent.ways import Realms
 from onehop.net import naming
 from onehop.objects.way import Side, Way
 from tests.unit.agent.bench import Bench
@@ -16,11 +17,12 @@ def test_taps_of_routed_networks_and_external_legs_have_the_short_cut() -> None:
     (leg,) = world.topology().legs_on(port.network_id)
     namespace = naming.router_namespace(router.id)
     transit = router.gateway.hosts[0].transit_mac
+    realm = Realms(world.topology()).of_router(router.id)
     assert bench.kernel.ways == {
         (namespace, naming.leg(leg.id)): Way(Side.LEG, leg.mac_address, 1450, transit),
         (namespace, naming.transit_leg(router.gateway.port_id)): Way(Side.TRANSIT, transit, 1450, transit),
-        ("", naming.tap(port.id)): Way(Side.TAP, port.mac_address, 1450),
-        ("", naming.external_peer(router.gateway.port_id)): Way(Side.EXTERNAL, OWN, 1500),
+        ("", naming.tap(port.id)): Way(Side.TAP, port.mac_address, 1450, realm=realm),
+        ("", naming.external_peer(router.gateway.port_id)): Way(Side.EXTERNAL, OWN, 1500, realm=realm),
     }
 
 
@@ -61,4 +63,20 @@ def test_another_mac_of_a_port_is_said_again() -> None:
     bench.see(world)
     world.change(port.id, mac_address="fa:16:3e:99:99:99")
     bench.see(world, 2)
-    assert bench.kernel.ways["", naming.tap(port.id)] == Way(Side.TAP, "fa:16:3e:99:99:99", 1450)
+    way = bench.kernel.ways["", naming.tap(port.id)]
+    assert way is not None
+    assert way[:3] == (Side.TAP, "fa:16:3e:99:99:99", 1450)
+
+
+def test_what_routers_join_is_one_realm_and_everything_else_another() -> None:
+    world = World()
+    for number in (1, 2, 3, 4):
+        world.network(number)
+    world.router(1, [1, 2])
+    world.router(2, [3])
+    view = world.topology()
+    realms = Realms(view)
+    one, two, three, four = (realms.of_network(network) for network in sorted(view.networks))
+    assert one == two
+    assert len({one, three, four}) == 3
+    assert {realms.of_router(router) for router in view.routers} == {one, three}

@@ -69,10 +69,19 @@ class Device(NamedTuple):
     way: Way
     tcp: bool
 
+    def same_link(self, other: "Device") -> bool:
+        """Whether both are one link, by the same programs."""
+        return (self.ifindex, self.way.side) == (other.ifindex, other.way.side)
+
     @property
     def key(self) -> bytes:
         """By which the programs find it."""
         return pack("=I", self.ifindex) + _octets(self.way.transit or _NO_MAC) + bytes(2)
+
+    @property
+    def facts(self) -> bytes:
+        """What the programs know of it."""
+        return _octets(self.way.mac) + pack("=HII", min(self.way.mtu, 0xFFFF), self.tcp, self.way.realm)
 
 
 def _octets(mac: str) -> bytes:
@@ -157,9 +166,8 @@ class Shortcut:
             KernelError: the link is gone, or the kernel refuses.
         """
         hooks: list[int] = []
-        facts = _octets(device.way.mac) + pack("=HI", min(device.way.mtu, 0xFFFF), device.tcp)
         try:
-            bpf.put(self._maps[DEVICES], device.key, facts)
+            bpf.put(self._maps[DEVICES], device.key, device.facts)
             # One by one: those that are bound when another fails are let go.
             for hook, program in self._programs[device.way.side]:
                 hooks.append(bpf.attach(program, device.ifindex, hook))
@@ -177,6 +185,19 @@ class Shortcut:
         """
         hooks = self._bound.get(device, [])
         return bool(hooks) and all(bpf.bound_to(hook) == device.ifindex for hook in hooks)
+
+    def alter(self, before: Device, device: Device) -> None:
+        """What is known of a bound link is different now; its index and side are not.
+
+        Raises:
+            OSError: refused; then it is as before.
+        """
+        bpf.put(self._maps[DEVICES], device.key, device.facts)
+        self._bound[device] = self._bound.pop(before)
+        if device.key != before.key:
+            with suppress(FileNotFoundError):
+                bpf.take(self._maps[DEVICES], before.key)
+        self.forget()
 
     def unbind(self, device: Device) -> None:
         """Let packets of a link go the long way; also of one that is gone, and of one that never had it."""

@@ -1,16 +1,16 @@
 """What the short cut's maps and stack hold, and where; numbers of the kernel (linux/bpf.h)."""
 
 COUNTS, DEVICES, FLOWS, SLOTS, STATE = "counts", "devices", "flows", "slots", "state"
-KEY, FLOW, SLOT, PLACE, DEVICE, COUNTED = 32, 88, 64, 12, 12, 24
+KEY, FLOW, SLOT, PLACE, DEVICE, COUNTED = 32, 88, 64, 12, 16, 24
 """Sizes of what the maps hold, in octets."""
 INSIDE, OUTSIDE, TRANSIT, LEG = 1, 2, 3, 4
 """Where packets come and go: an instance's tap; the bridge of an external network; and within a router's namespace its
 transit leg, and its legs inside."""
 COMES_FROM = {INSIDE: (INSIDE, OUTSIDE), OUTSIDE: (INSIDE,), LEG: (TRANSIT,)}
 """Where packets go out, and where those came in of which is learnt there."""
-MAC, MTU, TCP = 0, 6, 8
+MAC, MTU, TCP, REALM = 0, 6, 8, 12
 """A device is found by its index and, in a router's namespace, the MAC of the router's transit leg, which no other has.
-Where its MAC, its MTU (16 bits) and whether TCP is let through (32 bits) stand."""
+Where its MAC, its MTU (16 bits) whether TCP is let through and its realm (32 bits each) stand."""
 LAST_SLOT = 0xFFFE
 """``tc_index`` has 16 bits, and 0 is none."""
 
@@ -54,6 +54,7 @@ COPY_AT = -56 - FLOW
 SLOT_AT = -56 - SLOT
 FLOW_AT = SLOT_AT - FLOW
 PLACE_AT = FLOW_AT - PLACE
+REALM_AT = PLACE_AT - 4
 # A slot: epoch, time, key, four words. A flow: two that change alone, then what is sealed.
 EPOCH, TIME, SLOT_KEY, SLOT_WORDS, SIDE = 0, 8, 16, 48, 60
 UNTIL, SEAL, SEALED = 0, 8, 16

@@ -43,6 +43,8 @@ from onehop.kernel.shortcut.layout import (
     PLACE_AT,
     PORTS,
     PROTO,
+    REALM,
+    REALM_AT,
     SADDR,
     SEAL,
     SEALED,
@@ -171,11 +173,17 @@ def _own_device(code: Code, side: int) -> None:
         code.load(HALF, R2, FP, at + offset)
         code.whenever(R1, "!=", R2, "out")
     code.load(HALF, R7, R0, MTU)
+    code.load(WORD, R1, R0, REALM)
+    code.store(WORD, FP, REALM_AT, R1)
     _lets_through(code, "here")
     if side != LEG:
         code.load(WORD, R1, FP, SLOT_AT + SLOT_KEY)
         code.store(WORD, FP, PLACE_AT, R1)
         look_up(code, DEVICES, PLACE_AT)
+        # A packet may be held where its neighbour is asked for, until its slot is another's: of another tenant's never.
+        code.load(WORD, R1, R0, REALM)
+        code.load(WORD, R2, FP, REALM_AT)
+        code.whenever(R1, "!=", R2, "out")
         _lets_through(code, "there")
 
 
