@@ -169,16 +169,18 @@ def test_the_openstack_command_works_by_environment_alone(endpoint: str, tmp_pat
     run("network create --external --provider-network-type flat --provider-physical-network external outside")
     run("subnet create --network outside --subnet-range 172.29.0.0/24 outside4")
     assert run("router create --external-gateway outside r")["external_gateway_info"]["enable_snat"] is True
-    assert run("floating ip create outside")["floating_ip_address"].startswith("172.29.0.")
+    taken = run("floating ip create outside")["floating_ip_address"]
+    assert taken.startswith("172.29.0.")
     known = run("router show r")["external_gateway_info"]["external_fixed_ips"][0]["ip_address"]
-    two = f"--fixed-ip ip-address={known} --fixed-ip ip-address=172.29.0.201"
+    free = next(ip for ip in ("172.29.0.201", "172.29.0.202", "172.29.0.203") if ip not in (taken, known))
+    two = f"--fixed-ip ip-address={known} --fixed-ip ip-address={free}"
     # `set` prints nothing, so it is asked for no format.
     done = subprocess.run(
         [command, *f"router set --external-gateway outside {two} r".split()], env=environment, check=False, timeout=120
     )
     assert done.returncode == 0
     shown = run("router show r")["external_gateway_info"]["external_fixed_ips"]
-    assert [ip["ip_address"] for ip in shown] == [known, "172.29.0.201"]
+    assert [ip["ip_address"] for ip in shown] == [known, free]
 
 
 def test_the_command_line_works_with_security_groups(project: Any, endpoint: str) -> None:

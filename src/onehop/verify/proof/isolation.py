@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from onehop.model.port import Port
 from onehop.model.topology import Topology
-from onehop.net import naming
+from onehop.net import address, naming
 from onehop.verify.packet import Frame, Packet
 from onehop.verify.proof.allowed import Allowed
 from onehop.verify.proof.case import Case, Judged, Violation
@@ -48,6 +48,11 @@ class Isolation:
         self.leaving = Leaving(view)
         gateways = [r.gateway for r in view.routers.values() if r.gateway is not None]
         self._outer = {place.mac_address for gateway in gateways for place in gateway.hosts}
+        self._leading_out = {
+            naming.router_namespace(r.id)
+            for r in view.routers.values()
+            if r.gateway is not None and any(address.version(ip.ip_address) == 6 for ip in r.gateway.fixed_ips)
+        }
         self._transits = {str(r.gateway.vni) for r in view.routers.values() if r.gateway is not None}
 
     def cases(self) -> Iterator[Case]:
@@ -139,7 +144,8 @@ class Isolation:
                     self.leaving.taken(box) if family == 4 else [],
                     arrival,
                 )
-                told = meet(box, _TOO_BIG) if family == 6 and source.port is None else None
+                believes = family == 6 and source.port is None and arrival.space.name in self._leading_out
+                told = meet(box, _TOO_BIG) if believes else None
                 yield "tells a router from outside that it sends too much at once", [told] if told else [], arrival
             elif arrival.kind == "outside" and arrival.packet is not None and arrival.asked and port is not None:
                 yield (
